@@ -1,0 +1,156 @@
+//! The types of the language.
+
+use crate::source::Name;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// A type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number of 64 bits.
+    Int,
+    /// A floating-point number of 64 bits.
+    Float,
+    /// A text.
+    String,
+    /// A span of time.
+    Duration,
+    /// An exact amount of money.
+    Money,
+    /// A number of bytes.
+    Size,
+    /// A share.
+    Percent,
+    /// Where something lies: a text that is a path or an address.
+    Uri,
+    /// A stored file.
+    Artifact,
+    /// Data.
+    Dataset,
+    /// An architecture.
+    Model,
+    /// The type of `none`, which any optional takes.
+    None,
+    /// A range with both ends included.
+    Range(Box<Type>),
+    /// A list.
+    List(Box<Type>),
+    /// A map from text.
+    Map(Box<Type>),
+    /// A record.
+    Record(BTreeMap<Name, Type>),
+    /// A value or `none`.
+    Optional(Box<Type>),
+    /// A closed set of names.
+    Enum {
+        /// The declaration's name.
+        name: Name,
+        /// Its members, in order.
+        members: Vec<Name>,
+    },
+    /// A kind of thing that `std` provides: `Optimizer`, `Metric`, `Distribution` and so on.
+    Std(Name),
+    /// The type of what is already known to be wrong; it fits everything, so that one mistake gives one message.
+    Unknown,
+}
+
+impl Type {
+    /// Whether a value of type `given` may stand where this type is needed: equal, widened from `Int` to `Float`,
+    /// a text for a `Uri`, or a value for an optional.
+    pub fn accepts(&self, given: &Self) -> bool {
+        match (self, given) {
+            (Self::Unknown, _) | (_, Self::Unknown) => true,
+            (Self::Float, Self::Int) | (Self::Uri, Self::String) | (Self::Optional(_), Self::None) => true,
+            (Self::Optional(inner), Self::Optional(given)) => inner.accepts(given),
+            (Self::Optional(inner), given) => inner.accepts(given),
+            (Self::List(wanted), Self::List(given))
+            | (Self::Map(wanted), Self::Map(given))
+            | (Self::Range(wanted), Self::Range(given)) => wanted.accepts(given),
+            (Self::Record(wanted), Self::Record(given)) => {
+                wanted.len() == given.len()
+                    && wanted.iter().all(|(name, ty)| given.get(name).is_some_and(|given| ty.accepts(given)))
+            }
+            _ => self == given,
+        }
+    }
+
+    /// The smallest type that both fit, such as `Float` for an `Int` and a `Float`.
+    pub fn join(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Unknown, ty) | (ty, Self::Unknown) => Some(ty.clone()),
+            (Self::None, Self::None) => Some(Self::None),
+            (Self::None, ty) | (ty, Self::None) => Some(ty.clone().optional()),
+            (Self::List(a), Self::List(b)) => Some(Self::List(Box::new(a.join(b)?))),
+            (Self::Map(a), Self::Map(b)) => Some(Self::Map(Box::new(a.join(b)?))),
+            (Self::Optional(a), b) | (b, Self::Optional(a)) => {
+                let b = if let Self::Optional(inner) = b { inner } else { b };
+                Some(a.join(b)?.optional())
+            }
+            _ if self.accepts(other) => Some(self.clone()),
+            _ if other.accepts(self) => Some(other.clone()),
+            _ => None,
+        }
+    }
+
+    /// This type or `none`; an optional stays as it is.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        match self {
+            Self::Optional(_) | Self::None | Self::Unknown => self,
+            ty => Self::Optional(Box::new(ty)),
+        }
+    }
+
+    /// A list of this type.
+    #[must_use]
+    pub fn list(self) -> Self {
+        Self::List(Box::new(self))
+    }
+
+    /// A record type with these fields.
+    pub fn record<'a>(fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        Self::Record(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect())
+    }
+
+    /// Whether values of this type are numbers without a unit.
+    pub const fn is_number(&self) -> bool {
+        matches!(self, Self::Int | Self::Float | Self::Unknown)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let simple = match self {
+            Self::Bool => "Bool",
+            Self::Int => "Int",
+            Self::Float => "Float",
+            Self::String => "String",
+            Self::Duration => "Duration",
+            Self::Money => "Money",
+            Self::Size => "Size",
+            Self::Percent => "Percent",
+            Self::Uri => "Uri",
+            Self::Artifact => "Artifact",
+            Self::Dataset => "Dataset",
+            Self::Model => "Model",
+            Self::None => "none",
+            Self::Unknown => "?",
+            Self::Enum { name, .. } | Self::Std(name) => name,
+            Self::Range(inner) => return write!(f, "Range[{inner}]"),
+            Self::List(inner) => return write!(f, "List[{inner}]"),
+            Self::Map(inner) => return write!(f, "Map[String, {inner}]"),
+            Self::Optional(inner) => return write!(f, "{inner}?"),
+            Self::Record(fields) => {
+                f.write_str("{")?;
+                for (index, (name, ty)) in fields.iter().enumerate() {
+                    write!(f, "{} {name}: {ty}", if index > 0 { "," } else { "" })?;
+                }
+                return f.write_str(if fields.is_empty() { "}" } else { " }" });
+            }
+        };
+        f.write_str(simple)
+    }
+}

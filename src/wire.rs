@@ -1,0 +1,11 @@
+//! What crosses a process boundary: a [`Job`] in, [`Progress`] while it works, [`Done`] or [`Failure`] out, a JSON line each.
+//!
+//! A local worker process and a Lambda worker differ only in who delivers the job.
+
+mod failure;
+mod job;
+mod progress;
+
+pub use failure::{Failure, Kind};
+pub use job::{Command, Evaluate, Horizon, Inspect, Job, Op, Program, Rung, Train};
+pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};

@@ -1,0 +1,138 @@
+use crate::{
+    expr::Expr,
+    seed::Seed,
+    units::{Duration, Money, Size},
+    value::{Artifact, Call, Dataset, Fields, Model},
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One attempt at one step. It holds all that a worker needs: nothing is looked up elsewhere but the objects it names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The step's path, such as `main/best/trial[7]`, for logs.
+    pub path: String,
+    /// What to do.
+    pub op: Op,
+    /// The folder of the workflow file: relative paths start here.
+    pub project: PathBuf,
+    /// The object store's folder.
+    pub objects: PathBuf,
+    /// A folder of this step that survives its retries.
+    pub scratch: PathBuf,
+    /// The time until the scope's deadline, if it has one.
+    pub time_left: Option<Duration>,
+    /// The money left in the scope's budget, if it has one.
+    pub money_left: Option<Money>,
+    /// The threads the step may use; the result does not depend on them.
+    pub threads: usize,
+}
+
+/// What a worker can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Learn the facts of a dataset.
+    Inspect(Inspect),
+    /// Train a model.
+    Train(Box<Train>),
+    /// Judge a trained model.
+    Evaluate(Box<Evaluate>),
+    /// Run a command.
+    Command(Box<Command>),
+}
+
+/// Learn the facts of a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspect {
+    /// The data.
+    pub data: Dataset,
+}
+
+/// Train a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Train {
+    /// The architecture.
+    pub model: Model,
+    /// The data to learn from.
+    pub data: Dataset,
+    /// The data to choose the best epoch by; the data's own `valid` part when absent and not empty.
+    pub valid: Option<Dataset>,
+    /// The optimizer.
+    pub optimizer: Call,
+    /// The loss; chosen by the label's kind when absent.
+    pub loss: Option<Call>,
+    /// A learning-rate schedule.
+    pub schedule: Option<Call>,
+    /// The samples in a global batch.
+    pub batch: u64,
+    /// How long to train.
+    pub horizon: Horizon,
+    /// Stop after the first epoch where this holds, over `train.…`, `valid.…` and `epoch`.
+    pub until: Option<Expr>,
+    /// Metrics to report for each epoch, besides the loss and what `until` and `objective` read.
+    pub metrics: Vec<Call>,
+    /// What decides which epoch's weights are kept: a metric of the validation part, and whether larger is better.
+    pub objective: Option<(Expr, bool)>,
+    /// Weights to start from.
+    pub init: Option<Artifact>,
+    /// The seed of initial weights, order and dropout.
+    pub seed: Seed,
+    /// Where a search lets the training pause and go on.
+    pub rung: Option<Rung>,
+}
+
+/// How long to train at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Horizon {
+    /// Passes over the data.
+    Epochs(u64),
+    /// Optimizer steps.
+    Steps(u64),
+}
+
+/// A stretch of a training whose trial may be stopped early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// The epoch after which to pause; learning-rate schedules still aim at the horizon.
+    pub pause_at: u64,
+    /// The checkpoint of the rung before.
+    pub resume: Option<Artifact>,
+}
+
+/// Judge a trained model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// The architecture with its weights.
+    pub model: Model,
+    /// The data to judge by; the `test` part when the whole is given.
+    pub data: Dataset,
+    /// What to measure.
+    pub metrics: Vec<Call>,
+}
+
+/// Run a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// What to run.
+    pub program: Program,
+    /// The task's parameters.
+    pub inputs: Fields,
+    /// The declared result type.
+    pub output: crate::types::Type,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
+    /// The memory it declares.
+    pub memory: Option<Size>,
+}
+
+/// A command's program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// A program and its arguments; there is no shell, so nothing to inject into.
+    Args(Vec<String>),
+    /// A script for `sh -eu`; parameters reach it as environment variables only.
+    Shell(String),
+}
