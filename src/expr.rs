@@ -4,6 +4,7 @@
 
 mod eval;
 mod native;
+mod operators;
 
 pub use eval::{Context, Env, EvalError, Scope, eval};
 pub use native::Native;
@@ -16,6 +17,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Var(pub u32);
+
+impl Var {
+    /// In an expression over metrics: the record of the training part's metrics.
+    pub const TRAIN: Self = Self(0);
+    /// In an expression over metrics: the record of the validation part's metrics.
+    pub const VALID: Self = Self(1);
+    /// In an expression over metrics: the epoch, from 1.
+    pub const EPOCH: Self = Self(2);
+    /// The first variable that a program may use for its own.
+    pub const FIRST: Self = Self(3);
+}
 
 /// A checked expression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +100,43 @@ impl Expr {
         match self {
             Self::Const(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// Puts known values in the place of free variables, for an expression that is to be evaluated elsewhere.
+    ///
+    /// A bound variable is never free anywhere in a program, so no name can be captured.
+    #[must_use]
+    pub fn close(&self, known: &dyn Fn(Var) -> Option<Value>) -> Self {
+        let close = |expr: &Self| expr.close(known);
+        let boxed = |expr: &Self| Box::new(expr.close(known));
+        let all = |exprs: &[Self]| exprs.iter().map(close).collect::<Vec<_>>();
+        let named =
+            |exprs: &[(Name, Self)]| exprs.iter().map(|(name, expr)| (name.clone(), close(expr))).collect::<Vec<_>>();
+        match self {
+            Self::Const(_) | Self::Context(_) => self.clone(),
+            Self::Var(var) => known(*var).map_or(Self::Var(*var), Self::Const),
+            Self::Field(base, name) => Self::Field(boxed(base), name.clone()),
+            Self::Index(base, index) => Self::Index(boxed(base), boxed(index)),
+            Self::List(items) => Self::List(all(items)),
+            Self::Map(entries) => Self::Map(entries.iter().map(|(key, value)| (close(key), close(value))).collect()),
+            Self::Record(base, fields) => Self::Record(base.as_deref().map(boxed), named(fields)),
+            Self::Text(pieces) => Self::Text(all(pieces)),
+            Self::Std(name, args) => Self::Std(name.clone(), named(args)),
+            Self::Model { name, args, layers } => Self::Model {
+                name: name.clone(),
+                args: args.iter().map(|(name, var, value)| (name.clone(), *var, close(value))).collect(),
+                layers: boxed(layers),
+            },
+            Self::Pipe(a, b) => Self::Pipe(boxed(a), boxed(b)),
+            Self::Native(native, args) => Self::Native(*native, all(args)),
+            Self::Call(function, args) => Self::Call(function.clone(), all(args)),
+            Self::Let(var, value, body) => Self::Let(*var, boxed(value), boxed(body)),
+            Self::If(cond, then, otherwise) => Self::If(boxed(cond), boxed(then), boxed(otherwise)),
+            Self::Match(value, arms) => {
+                Self::Match(boxed(value), arms.iter().map(|(pattern, arm)| (pattern.clone(), close(arm))).collect())
+            }
+            Self::Lambda(params, body) => Self::Lambda(params.clone(), boxed(body)),
         }
     }
 

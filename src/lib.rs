@@ -2,6 +2,11 @@
 #![warn(missing_docs)]
 
 pub mod expr;
+#[cfg(feature = "compile")]
+pub mod graph;
+pub mod limits;
+#[cfg(feature = "compile")]
+pub mod schedule;
 pub mod seed;
 pub mod source;
 pub mod types;

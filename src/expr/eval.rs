@@ -1,6 +1,13 @@
-use super::{Expr, Var};
-use crate::{units::{Duration, Money}, value::Value};
+use super::{Expr, Native, Var, operators};
+use crate::{
+    source::Name,
+    value::{Call, Fields, Model, Value},
+};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The steps that one evaluation may take: far more than a sensible expression needs, few enough to end at once.
+const FUEL: u64 = 2_000_000;
 
 /// What only a run knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,4 +53,239 @@ pub enum EvalError {
     /// The expression was not checked, or the checker let a wrong type through.
     #[error("internal: {0}")]
     Unchecked(String),
+}
+
+/// A plain set of variables, with no run around it.
+#[derive(Clone, Debug, Default)]
+pub struct Scope(BTreeMap<Var, Value>);
+
+impl Scope {
+    /// Gives a variable its value.
+    pub fn set(&mut self, var: Var, value: Value) {
+        self.0.insert(var, value);
+    }
+}
+
+impl Env for Scope {
+    fn var(&self, var: Var) -> Option<&Value> {
+        self.0.get(&var)
+    }
+
+    fn context(&self, _: Context) -> Option<Value> {
+        None
+    }
+}
+
+/// The value of `expr`, whose free variables `env` knows.
+///
+/// # Errors
+/// When it reads a variable that `env` does not know yet, overflows, divides by zero, or takes too long.
+pub fn eval(expr: &Expr, env: &dyn Env) -> Result<Value, EvalError> {
+    Evaluator { env, bound: Vec::new(), fuel: FUEL }.eval(expr)
+}
+
+/// One evaluation: the variables bound on the way, innermost last, and the steps left.
+pub(super) struct Evaluator<'a> {
+    env: &'a dyn Env,
+    bound: Vec<(Var, Value)>,
+    fuel: u64,
+}
+
+impl Evaluator<'_> {
+    fn eval(&mut self, expr: &Expr) -> Result<Value, EvalError> {
+        self.burn(1)?;
+        Ok(match expr {
+            Expr::Const(value) => value.clone(),
+            Expr::Var(var) => self.var(*var)?,
+            Expr::Field(base, name) => field(&self.eval(base)?, name)?,
+            Expr::Index(base, index) => {
+                let (base, index) = (self.eval(base)?, self.eval(index)?);
+                operators::index(base, &index)?
+            }
+            Expr::List(items) => Value::List(self.eval_all(items)?),
+            Expr::Map(entries) => {
+                let mut map = Fields::new();
+                for (key, value) in entries {
+                    let Value::String(key) = self.eval(key)? else {
+                        return Err(unchecked("a map's key is not a text"));
+                    };
+                    map.insert(key, self.eval(value)?);
+                }
+                Value::Map(map)
+            }
+            Expr::Record(base, fields) => {
+                let mut record = match base {
+                    Some(base) => match self.eval(base)? {
+                        Value::Record(fields) => fields,
+                        _ => return Err(unchecked("`...` before what is not a record")),
+                    },
+                    None => Fields::new(),
+                };
+                record.extend(self.eval_named(fields)?);
+                Value::Record(record)
+            }
+            Expr::Text(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    operators::push_text(&mut text, &self.eval(piece)?);
+                    self.burn(text.len() as u64 / 64)?;
+                }
+                Value::String(text.into())
+            }
+            Expr::Std(name, args) => Value::Std(Call { name: name.clone(), args: self.eval_named(args)? }),
+            Expr::Model { name, args, layers } => self.model(name, args, layers)?,
+            Expr::Pipe(first, second) => {
+                let mut layers = self.layers(first)?;
+                layers.extend(self.layers(second)?);
+                Value::Model(Box::new(Model { name: "layers".into(), args: Fields::new(), layers, weights: None }))
+            }
+            Expr::Native(native, args) => self.native(*native, args)?,
+            Expr::Call(function, args) => {
+                let args = self.eval_all(args)?;
+                let bindings = function.params.iter().copied().zip(args);
+                self.with(bindings.collect(), &function.body)?
+            }
+            Expr::Let(var, value, body) => {
+                let value = self.eval(value)?;
+                self.with(vec![(*var, value)], body)?
+            }
+            Expr::If(cond, then, otherwise) => {
+                let branch = if self.truth(cond)? { then } else { otherwise };
+                self.eval(branch)?
+            }
+            Expr::Match(value, arms) => {
+                let value = self.eval(value)?;
+                let arm = arms.iter().find(|(pattern, _)| pattern.as_ref().is_none_or(|pattern| *pattern == value));
+                match arm {
+                    Some((_, arm)) => self.eval(arm)?,
+                    None => return Err(unchecked("no arm of a match fits")),
+                }
+            }
+            Expr::Lambda(..) => return Err(unchecked("a lambda is not an argument")),
+            Expr::Context(context) => self.env.context(*context).ok_or(EvalError::Unknown)?,
+        })
+    }
+
+    pub(super) fn burn(&mut self, steps: u64) -> Result<(), EvalError> {
+        self.fuel = self.fuel.checked_sub(steps).ok_or(EvalError::TooLong(FUEL))?;
+        Ok(())
+    }
+
+    fn var(&self, var: Var) -> Result<Value, EvalError> {
+        let bound = self.bound.iter().rev().find(|(bound, _)| *bound == var).map(|(_, value)| value);
+        bound.or_else(|| self.env.var(var)).cloned().ok_or(EvalError::Unknown)
+    }
+
+    fn with(&mut self, bindings: Vec<(Var, Value)>, body: &Expr) -> Result<Value, EvalError> {
+        let depth = self.bound.len();
+        self.bound.extend(bindings);
+        let value = self.eval(body);
+        self.bound.truncate(depth);
+        value
+    }
+
+    fn truth(&mut self, expr: &Expr) -> Result<bool, EvalError> {
+        match self.eval(expr)? {
+            Value::Bool(truth) => Ok(truth),
+            _ => Err(unchecked("a condition is not a Bool")),
+        }
+    }
+
+    fn eval_all(&mut self, exprs: &[Expr]) -> Result<Vec<Value>, EvalError> {
+        exprs.iter().map(|expr| self.eval(expr)).collect()
+    }
+
+    fn eval_named(&mut self, exprs: &[(Name, Expr)]) -> Result<Fields, EvalError> {
+        exprs.iter().map(|(name, expr)| Ok((name.clone(), self.eval(expr)?))).collect()
+    }
+
+    fn model(&mut self, name: &Name, args: &[(Name, Var, Expr)], layers: &Expr) -> Result<Value, EvalError> {
+        let mut fields = Fields::new();
+        let mut bindings = Vec::new();
+        for (name, var, value) in args {
+            let value = self.eval(value)?;
+            fields.insert(name.clone(), value.clone());
+            bindings.push((*var, value));
+        }
+        let Value::Model(inner) = self.with(bindings, &to_layers(layers))? else {
+            return Err(unchecked("a model's layers are not layers"));
+        };
+        Ok(Value::Model(Box::new(Model { name: name.clone(), args: fields, ..*inner })))
+    }
+
+    fn layers(&mut self, expr: &Expr) -> Result<Vec<Call>, EvalError> {
+        let layers = match self.eval(expr)? {
+            Value::Model(model) => model.layers,
+            Value::Std(layer) => vec![layer],
+            _ => return Err(unchecked("a pipeline holds what is not a layer")),
+        };
+        self.burn(layers.len() as u64)?;
+        Ok(layers)
+    }
+
+    fn native(&mut self, native: Native, args: &[Expr]) -> Result<Value, EvalError> {
+        match (native, args) {
+            (Native::And, [a, b]) => Ok(Value::Bool(self.truth(a)? && self.truth(b)?)),
+            (Native::Or, [a, b]) => Ok(Value::Bool(self.truth(a)? || self.truth(b)?)),
+            (Native::Coalesce, [a, b]) => match self.eval(a)? {
+                Value::None => self.eval(b),
+                value => Ok(value),
+            },
+            (Native::Map | Native::Filter | Native::SortBy, [list, Expr::Lambda(params, body)]) => {
+                let (Value::List(items), [param]) = (self.eval(list)?, params.as_slice()) else {
+                    return Err(unchecked("`map` over what is not a list"));
+                };
+                let mut keyed = Vec::with_capacity(items.len());
+                for item in items {
+                    keyed.push((self.with(vec![(*param, item.clone())], body)?, item));
+                }
+                Ok(Value::List(match native {
+                    Native::Map => keyed.into_iter().map(|(mapped, _)| mapped).collect(),
+                    Native::Filter => {
+                        keyed.into_iter().filter(|(keep, _)| *keep == Value::Bool(true)).map(|(_, item)| item).collect()
+                    }
+                    _ => {
+                        keyed.sort_by(|(a, _), (b, _)| operators::order(a, b));
+                        keyed.into_iter().map(|(_, item)| item).collect()
+                    }
+                }))
+            }
+            (Native::Fold, [list, start, Expr::Lambda(params, body)]) => {
+                let (Value::List(items), [total, item]) = (self.eval(list)?, params.as_slice()) else {
+                    return Err(unchecked("`fold` over what is not a list"));
+                };
+                let start = self.eval(start)?;
+                items.into_iter().try_fold(start, |sum, next| self.with(vec![(*total, sum), (*item, next)], body))
+            }
+            _ => {
+                let args = self.eval_all(args)?;
+                let value = operators::apply(native, args)?;
+                self.burn(operators::weight(&value))?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// A model of one layer is that layer.
+fn to_layers(layers: &Expr) -> Expr {
+    match layers {
+        Expr::Pipe(..) | Expr::Model { .. } => layers.clone(),
+        single => Expr::Pipe(Box::new(single.clone()), Box::new(Expr::Const(empty_model()))),
+    }
+}
+
+fn empty_model() -> Value {
+    Value::Model(Box::new(Model { name: "layers".into(), args: Fields::new(), layers: Vec::new(), weights: None }))
+}
+
+fn field(base: &Value, name: &Name) -> Result<Value, EvalError> {
+    match base {
+        Value::Record(fields) => fields.get(name).cloned().ok_or_else(|| unchecked("a record lacks a field")),
+        _ => Err(unchecked("a field of what is not a record")),
+    }
+}
+
+pub(super) fn unchecked(what: &str) -> EvalError {
+    EvalError::Unchecked(what.into())
 }

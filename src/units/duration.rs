@@ -87,7 +87,8 @@ impl FromStr for Duration {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let malformed = || UnitError::Malformed { text: text.into(), expected: "duration, such as `1h30min` or `250ms`" };
+        let malformed =
+            || UnitError::Malformed { text: text.into(), expected: "duration, such as `1h30min` or `250ms`" };
         let mut rest = text;
         let mut total = 0.0_f64;
         let mut previous = f64::INFINITY;

@@ -85,14 +85,19 @@ impl Value {
                 items
                     .iter()
                     .enumerate()
-                    .map(|(index, item)| Self::from_json(item, inner).map_err(|error| error.inside(&format!("[{index}]"))))
+                    .map(|(index, item)| {
+                        Self::from_json(item, inner).map_err(|error| error.inside(&format!("[{index}]")))
+                    })
                     .collect::<Result<_, _>>()?,
             ),
             (Type::Map(inner), Json::Object(entries)) => Self::Map(
                 entries
                     .iter()
                     .map(|(key, value)| {
-                        Ok((Name::from(key.as_str()), Self::from_json(value, inner).map_err(|error| error.inside(key))?))
+                        Ok((
+                            Name::from(key.as_str()),
+                            Self::from_json(value, inner).map_err(|error| error.inside(key))?,
+                        ))
                     })
                     .collect::<Result<_, JsonError>>()?,
             ),
@@ -138,7 +143,9 @@ fn describe(json: &Json) -> String {
         Json::Null => "nothing".into(),
         Json::Array(items) => format!("a list of {}", items.len()),
         Json::Object(_) => "an object".into(),
-        Json::String(text) if text.chars().count() > 40 => format!("the text \"{}…\"", text.chars().take(40).collect::<String>()),
+        Json::String(text) if text.chars().count() > 40 => {
+            format!("the text \"{}…\"", text.chars().take(40).collect::<String>())
+        }
         other => format!("`{other}`"),
     }
 }

@@ -93,7 +93,8 @@ pub struct Facts {
 
 impl From<Facts> for Value {
     fn from(facts: Facts) -> Self {
-        let strings = |texts: Vec<String>| Value::List(texts.into_iter().map(|text| Value::String(text.into())).collect());
+        let strings =
+            |texts: Vec<String>| Value::List(texts.into_iter().map(|text| Value::String(text.into())).collect());
         Value::Record(Fields::from([
             ("width".into(), Value::Int(facts.width as i64)),
             ("classes".into(), Value::Int(facts.classes as i64)),

@@ -1,0 +1,87 @@
+//! Deadlines, budgets, retries and timeouts, as annotations state them.
+
+use crate::{
+    units::{Duration, Money, Percent, Size},
+    wire::Kind,
+};
+use serde::{Deserialize, Serialize};
+
+/// The limits of one scope or step. What is absent is inherited or unlimited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `@deadline`: the time from the scope's start within which it must end.
+    pub deadline: Option<Deadline>,
+    /// `@budget`: the money that the scope may spend.
+    pub budget: Option<Budget>,
+    /// `@timeout`: the time that one attempt may take.
+    pub timeout: Option<Duration>,
+    /// `@retry`: what to do when an attempt fails.
+    pub retry: Option<Retry>,
+    /// `@max_parallel`: the children that may run at the same time.
+    pub max_parallel: Option<u32>,
+    /// The memory that an attempt needs.
+    pub memory: Option<Size>,
+    /// The processors that an attempt needs.
+    pub cpu: Option<f64>,
+    /// `@seed`: the seed of everything random in the scope.
+    pub seed: Option<u64>,
+}
+
+/// `@deadline(2h, on_miss: keep_best)`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// From the scope's start.
+    pub after: Duration,
+    /// What happens then.
+    pub on_miss: OnMiss,
+}
+
+/// `@budget($5, warn_at: [50%])`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How much.
+    pub amount: Amount,
+    /// What happens when it is spent.
+    pub on_miss: OnMiss,
+    /// The shares at which to warn.
+    pub warn_at: Vec<Percent>,
+}
+
+/// How much a budget is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// Money.
+    Money(Money),
+    /// A share of the budget of the scope around it.
+    Share(Percent),
+}
+
+/// What happens when a limit is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMiss {
+    /// The scope fails; a search and a training that have something to show keep it all the same when they are the
+    /// scope's own statement.
+    #[default]
+    Fail,
+    /// Searches and trainings keep the best they have; what has nothing to show fails.
+    KeepBest,
+    /// The scope's value is `none`.
+    Skip,
+}
+
+/// `@retry(max: 2, backoff: 5s, on: [WorkerLost])`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts after the first.
+    pub max: u32,
+    /// The wait before the first retry.
+    pub backoff: Duration,
+    /// What the wait is multiplied with each time.
+    pub factor: f64,
+    /// Whether the wait is drawn between half and the whole of it.
+    pub jitter: bool,
+    /// The kinds of failure that are retried; every kind when empty.
+    pub on: Vec<Kind>,
+}
