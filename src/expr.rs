@@ -2,6 +2,7 @@
 //!
 //! Expressions are pure and total. What they may read besides constants are variables, each bound once.
 
+mod dataset;
 mod eval;
 mod native;
 mod operators;
@@ -51,15 +52,10 @@ pub enum Expr {
     Text(Vec<Expr>),
     /// Something that `std` provides by name, with all its arguments.
     Std(Name, Vec<(Name, Expr)>),
-    /// An architecture: its name, its arguments, and the layers as an expression over them.
-    Model {
-        /// The declaration's name.
-        name: Name,
-        /// The declaration's parameters and what they are given.
-        args: Vec<(Name, Var, Expr)>,
-        /// Its pipeline of layers.
-        layers: Box<Expr>,
-    },
+    /// An architecture: the declaration, whose body is its pipeline of layers, and one named argument for each parameter.
+    Model(Arc<Function>, Vec<(Name, Expr)>),
+    /// A dataset's name and settings.
+    Dataset(Name, Vec<(Name, Expr)>),
     /// Layers one after another.
     Pipe(Box<Expr>, Box<Expr>),
     /// A built-in operation or function.
@@ -123,11 +119,8 @@ impl Expr {
             Self::Record(base, fields) => Self::Record(base.as_deref().map(boxed), named(fields)),
             Self::Text(pieces) => Self::Text(all(pieces)),
             Self::Std(name, args) => Self::Std(name.clone(), named(args)),
-            Self::Model { name, args, layers } => Self::Model {
-                name: name.clone(),
-                args: args.iter().map(|(name, var, value)| (name.clone(), *var, close(value))).collect(),
-                layers: boxed(layers),
-            },
+            Self::Model(model, args) => Self::Model(model.clone(), named(args)),
+            Self::Dataset(name, fields) => Self::Dataset(name.clone(), named(fields)),
             Self::Pipe(a, b) => Self::Pipe(boxed(a), boxed(b)),
             Self::Native(native, args) => Self::Native(*native, all(args)),
             Self::Call(function, args) => Self::Call(function.clone(), all(args)),
@@ -171,13 +164,8 @@ impl Expr {
                 base.iter().for_each(|base| base.walk(bound, visit));
                 fields.iter().for_each(|(_, value)| value.walk(bound, visit));
             }
-            Self::Std(_, args) => args.iter().for_each(|(_, value)| value.walk(bound, visit)),
-            Self::Model { args, layers, .. } => {
-                args.iter().for_each(|(_, _, value)| value.walk(bound, visit));
-                let depth = bound.len();
-                bound.extend(args.iter().map(|(_, var, _)| *var));
-                layers.walk(bound, visit);
-                bound.truncate(depth);
+            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => {
+                args.iter().for_each(|(_, value)| value.walk(bound, visit));
             }
             Self::Let(var, value, body) => {
                 value.walk(bound, visit);

@@ -51,6 +51,8 @@ pub enum Type {
         /// Its members, in order.
         members: Vec<Name>,
     },
+    /// What values of a type are drawn from.
+    Distribution(Box<Type>),
     /// A kind of thing that `std` provides: `Optimizer`, `Metric`, `Distribution` and so on.
     Std(Name),
     /// The type of what is already known to be wrong; it fits everything, so that one mistake gives one message.
@@ -68,7 +70,8 @@ impl Type {
             (Self::Optional(inner), given) => inner.accepts(given),
             (Self::List(wanted), Self::List(given))
             | (Self::Map(wanted), Self::Map(given))
-            | (Self::Range(wanted), Self::Range(given)) => wanted.accepts(given),
+            | (Self::Range(wanted), Self::Range(given))
+            | (Self::Distribution(wanted), Self::Distribution(given)) => wanted.accepts(given),
             (Self::Record(wanted), Self::Record(given)) => {
                 wanted.len() == given.len()
                     && wanted.iter().all(|(name, ty)| given.get(name).is_some_and(|given| ty.accepts(given)))
@@ -141,6 +144,7 @@ impl fmt::Display for Type {
             Self::Enum { name, .. } | Self::Std(name) => name,
             Self::Range(inner) => return write!(f, "Range[{inner}]"),
             Self::List(inner) => return write!(f, "List[{inner}]"),
+            Self::Distribution(inner) => return write!(f, "Distribution[{inner}]"),
             Self::Map(inner) => return write!(f, "Map[String, {inner}]"),
             Self::Optional(inner) => return write!(f, "{inner}?"),
             Self::Record(fields) => {

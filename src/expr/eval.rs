@@ -1,4 +1,4 @@
-use super::{Expr, Native, Var, operators};
+use super::{Expr, Native, Var, dataset, operators};
 use crate::{
     source::Name,
     value::{Call, Fields, Model, Value},
@@ -133,10 +133,19 @@ impl Evaluator<'_> {
                 Value::String(text.into())
             }
             Expr::Std(name, args) => Value::Std(Call { name: name.clone(), args: self.eval_named(args)? }),
-            Expr::Model { name, args, layers } => self.model(name, args, layers)?,
+            Expr::Model(model, args) => {
+                let values = args.iter().map(|(_, arg)| self.eval(arg)).collect::<Result<Vec<_>, _>>()?;
+                let bindings = model.params.iter().copied().zip(values.iter().cloned());
+                let layers = self.with(bindings.collect(), &model.body)?;
+                let layers = self.as_layers(layers)?;
+                let args = args.iter().map(|(name, _)| name.clone()).zip(values).collect();
+                Value::Model(Box::new(Model { name: model.name.clone(), args, layers, weights: None }))
+            }
+            Expr::Dataset(name, fields) => dataset::build(name, self.eval_named(fields)?)?,
             Expr::Pipe(first, second) => {
-                let mut layers = self.layers(first)?;
-                layers.extend(self.layers(second)?);
+                let (first, second) = (self.eval(first)?, self.eval(second)?);
+                let mut layers = self.as_layers(first)?;
+                layers.extend(self.as_layers(second)?);
                 Value::Model(Box::new(Model { name: "layers".into(), args: Fields::new(), layers, weights: None }))
             }
             Expr::Native(native, args) => self.native(*native, args)?,
@@ -199,22 +208,8 @@ impl Evaluator<'_> {
         exprs.iter().map(|(name, expr)| Ok((name.clone(), self.eval(expr)?))).collect()
     }
 
-    fn model(&mut self, name: &Name, args: &[(Name, Var, Expr)], layers: &Expr) -> Result<Value, EvalError> {
-        let mut fields = Fields::new();
-        let mut bindings = Vec::new();
-        for (name, var, value) in args {
-            let value = self.eval(value)?;
-            fields.insert(name.clone(), value.clone());
-            bindings.push((*var, value));
-        }
-        let Value::Model(inner) = self.with(bindings, &to_layers(layers))? else {
-            return Err(unchecked("a model's layers are not layers"));
-        };
-        Ok(Value::Model(Box::new(Model { name: name.clone(), args: fields, ..*inner })))
-    }
-
-    fn layers(&mut self, expr: &Expr) -> Result<Vec<Call>, EvalError> {
-        let layers = match self.eval(expr)? {
+    fn as_layers(&mut self, value: Value) -> Result<Vec<Call>, EvalError> {
+        let layers = match value {
             Value::Model(model) => model.layers,
             Value::Std(layer) => vec![layer],
             _ => return Err(unchecked("a pipeline holds what is not a layer")),
@@ -267,21 +262,15 @@ impl Evaluator<'_> {
     }
 }
 
-/// A model of one layer is that layer.
-fn to_layers(layers: &Expr) -> Expr {
-    match layers {
-        Expr::Pipe(..) | Expr::Model { .. } => layers.clone(),
-        single => Expr::Pipe(Box::new(single.clone()), Box::new(Expr::Const(empty_model()))),
-    }
-}
-
-fn empty_model() -> Value {
-    Value::Model(Box::new(Model { name: "layers".into(), args: Fields::new(), layers: Vec::new(), weights: None }))
-}
-
 fn field(base: &Value, name: &Name) -> Result<Value, EvalError> {
     match base {
-        Value::Record(fields) => fields.get(name).cloned().ok_or_else(|| unchecked("a record lacks a field")),
+        Value::Record(fields) => fields.get(name).cloned().ok_or_else(|| {
+            let known = fields.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            EvalError::OutOfRange(match known.is_empty() {
+                true => format!("there is no `{name}`: the record is empty"),
+                false => format!("there is no `{name}`: the record has {known}"),
+            })
+        }),
         _ => Err(unchecked("a field of what is not a record")),
     }
 }
