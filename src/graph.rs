@@ -3,12 +3,13 @@
 //! A graph is a tree of regions, each a petgraph DAG. A node is a step or a compound that owns child regions; its outcome
 //! is a variable that expressions in the same region and in regions below may read.
 
+pub use crate::check::program::{Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
+
 use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::{Name, Span},
     types::Type,
-    value::Value,
 };
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
@@ -30,25 +31,6 @@ pub struct Graph {
     pub output: Type,
     /// Its statements.
     pub root: Region,
-}
-
-/// A parameter of a workflow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Param {
-    /// Its name, also on the command line.
-    pub name: Name,
-    /// The variable that holds it.
-    pub var: Var,
-    /// Its type.
-    pub ty: Type,
-    /// Its value when none is given; `None` when one must be given.
-    pub default: Option<Value>,
-    /// `@range(a..b)`: the least and the greatest value.
-    pub range: Option<(Value, Value)>,
-    /// `@one_of([…])`: the values it may have; any when empty.
-    pub one_of: Vec<Value>,
-    /// Its `@secret` mark.
-    pub secret: bool,
 }
 
 /// Statements that run together once, or once for each item.
@@ -132,111 +114,4 @@ pub enum NodeKind {
     },
     /// A scope for limits.
     Group(Box<Region>),
-}
-
-/// A command task with its arguments.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
-    /// The task's name.
-    pub task: Name,
-    /// The task's parameters, their variables, and what they are given.
-    pub args: Vec<(Name, Var, Expr)>,
-    /// What to run, over the parameters' variables.
-    pub program: Program,
-    /// Further environment variables, over the parameters' variables.
-    pub env: Vec<(Name, Expr)>,
-    /// The result's type: a record.
-    pub output: Type,
-}
-
-/// A command's program before its parameters are known.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Program {
-    /// An expression of a list of texts.
-    Args(Expr),
-    /// An expression of the script's text.
-    Shell(Expr),
-}
-
-/// A training's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Train {
-    /// The architecture.
-    pub model: Expr,
-    /// The data.
-    pub data: Expr,
-    /// Other data to validate on.
-    pub valid: Option<Expr>,
-    /// The optimizer; `adam()` when absent.
-    pub optimizer: Option<Expr>,
-    /// The learning rate, in the place of the optimizer's own.
-    pub lr: Option<Expr>,
-    /// The loss; by the label's kind when absent.
-    pub loss: Option<Expr>,
-    /// The learning-rate schedule.
-    pub schedule: Option<Expr>,
-    /// The samples in a batch; 64 when absent.
-    pub batch: Option<Expr>,
-    /// How long: epochs, or steps.
-    pub horizon: Horizon,
-    /// When to stop early, over [`Var::TRAIN`], [`Var::VALID`] and [`Var::EPOCH`].
-    pub until: Option<Expr>,
-    /// What decides which epoch is kept, and whether larger is better; over the same variables.
-    pub objective: Option<(Expr, bool)>,
-    /// Metrics to report besides.
-    pub metrics: Option<Expr>,
-    /// Weights to start from.
-    pub init: Option<Expr>,
-    /// The seed; derived from the run's and the node's path when absent.
-    pub seed: Option<Expr>,
-}
-
-/// How long a training lasts at most.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Horizon {
-    /// Passes over the data; 10 when absent.
-    Epochs(Option<Expr>),
-    /// Optimizer steps.
-    Steps(Expr),
-}
-
-/// A judgement's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Evaluate {
-    /// The trained model.
-    pub model: Expr,
-    /// The data.
-    pub data: Expr,
-    /// What to measure.
-    pub metrics: Expr,
-}
-
-/// A search's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Search {
-    /// The dimensions.
-    pub space: Vec<Dimension>,
-    /// How to choose.
-    pub strategy: Expr,
-    /// The trials that may be under way at the same time; 4 when absent.
-    pub parallel: Option<Expr>,
-    /// The seed; derived from the run's and the node's path when absent.
-    pub seed: Option<Expr>,
-    /// What one trial trains; its objective is the search's, and it may read the dimensions' variables.
-    pub trial: Train,
-}
-
-/// A dimension of a search space.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Dimension {
-    /// Its name.
-    pub name: Name,
-    /// The variable that holds a trial's choice.
-    pub var: Var,
-    /// What it is drawn from.
-    pub distribution: Expr,
-    /// When it exists at all, over other dimensions.
-    pub cond: Option<Expr>,
 }

@@ -51,6 +51,8 @@ pub enum Type {
         /// Its members, in order.
         members: Vec<Name>,
     },
+    /// A function as an argument: its parameters, then its result. Only `std` declares such parameters.
+    Function(Vec<Type>),
     /// What values of a type are drawn from.
     Distribution(Box<Type>),
     /// A kind of thing that `std` provides: `Optimizer`, `Metric`, `Distribution` and so on.
@@ -144,6 +146,13 @@ impl fmt::Display for Type {
             Self::Enum { name, .. } | Self::Std(name) => name,
             Self::Range(inner) => return write!(f, "Range[{inner}]"),
             Self::List(inner) => return write!(f, "List[{inner}]"),
+            Self::Function(types) => {
+                f.write_str("Fn[")?;
+                for (index, ty) in types.iter().enumerate() {
+                    write!(f, "{}{ty}", if index > 0 { ", " } else { "" })?;
+                }
+                return f.write_str("]");
+            }
             Self::Distribution(inner) => return write!(f, "Distribution[{inner}]"),
             Self::Map(inner) => return write!(f, "Map[String, {inner}]"),
             Self::Optional(inner) => return write!(f, "{inner}?"),

@@ -70,6 +70,8 @@ codes! {
     E0205,
     /// A model's layers do not fit together.
     E0206,
+    /// A match does not cover every case.
+    E0207,
     /// Two units can't be combined.
     E0301,
     /// A constant can't be computed.

@@ -1,0 +1,232 @@
+//! A checked program: names resolved, types known, constants computed. Plain data for the task graph.
+
+use crate::{
+    expr::{Expr, Var},
+    limits::Limits,
+    source::{Name, Span},
+    types::Type,
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+
+/// The workflows of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// In the order of the file.
+    pub workflows: Vec<Workflow>,
+}
+
+/// A workflow.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// Its name.
+    pub name: Name,
+    /// Its `///` comment.
+    pub doc: Option<String>,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// Its own limits.
+    pub limits: Limits,
+    /// The type of its result.
+    pub output: Type,
+    /// Its statements.
+    pub body: Body,
+    /// Its declaration.
+    pub span: Span,
+}
+
+/// Statements with a value.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The statements; what one reads stands before it.
+    pub stmts: Vec<Stmt>,
+    /// The value; an empty record when absent.
+    pub result: Option<Expr>,
+}
+
+/// A statement.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    /// The name that a `let` gives it.
+    pub name: Option<Name>,
+    /// The variable that its outcome is.
+    pub var: Var,
+    /// What it does.
+    pub kind: StmtKind,
+    /// The outcomes that it waits for without reading them.
+    pub after: Vec<Var>,
+    /// Its own limits.
+    pub limits: Limits,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug)]
+pub enum StmtKind {
+    /// Names a value that only a run knows.
+    Value(Expr),
+    /// Checks a condition.
+    Assert {
+        /// What must hold.
+        cond: Expr,
+        /// What to say otherwise.
+        message: Option<Expr>,
+    },
+    /// Reads a dataset's facts.
+    Inspect(Expr),
+    /// Runs a command task.
+    Run(Box<Run>),
+    /// Trains a model.
+    Train(Box<Train>),
+    /// Judges a model.
+    Evaluate(Box<Evaluate>),
+    /// Searches for a model.
+    Search(Box<Search>),
+    /// Does something for each item of a list.
+    For {
+        /// The item's variable.
+        item: Var,
+        /// The list.
+        list: Expr,
+        /// What is done.
+        body: Body,
+    },
+    /// Does one thing or another.
+    If {
+        /// The condition.
+        cond: Expr,
+        /// What is done when it holds.
+        then: Body,
+        /// What is done otherwise.
+        otherwise: Option<Body>,
+    },
+    /// Opens a scope for limits.
+    Group(Body),
+}
+
+/// A parameter of a workflow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Param {
+    /// Its name, also on the command line.
+    pub name: Name,
+    /// The variable that holds it.
+    pub var: Var,
+    /// Its type.
+    pub ty: Type,
+    /// Its value when none is given; `None` when one must be given.
+    pub default: Option<Value>,
+    /// `@range(a..b)`: the least and the greatest value.
+    pub range: Option<(Value, Value)>,
+    /// `@one_of([…])`: the values it may have; any when empty.
+    pub one_of: Vec<Value>,
+    /// Its `@secret` mark.
+    pub secret: bool,
+}
+
+/// A command task with its arguments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The task's name.
+    pub task: Name,
+    /// The task's parameters, their variables, and what they are given.
+    pub args: Vec<(Name, Var, Expr)>,
+    /// What to run, over the parameters' variables.
+    pub script: Script,
+    /// Further environment variables, over the parameters' variables.
+    pub env: Vec<(Name, Expr)>,
+    /// The result's type: a record.
+    pub output: Type,
+}
+
+/// A command's program before its parameters are known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Script {
+    /// An expression of a list of texts.
+    Args(Expr),
+    /// An expression of the script's text.
+    Shell(Expr),
+}
+
+/// A training's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Train {
+    /// The architecture.
+    pub model: Expr,
+    /// The data.
+    pub data: Expr,
+    /// Other data to validate on.
+    pub valid: Option<Expr>,
+    /// The optimizer; `adam()` when absent.
+    pub optimizer: Option<Expr>,
+    /// The learning rate, in the place of the optimizer's own.
+    pub lr: Option<Expr>,
+    /// The loss; by the label's kind when absent.
+    pub loss: Option<Expr>,
+    /// The learning-rate schedule.
+    pub schedule: Option<Expr>,
+    /// The samples in a batch; 64 when absent.
+    pub batch: Option<Expr>,
+    /// How long: epochs, or steps.
+    pub horizon: Horizon,
+    /// When to stop early, over [`Var::TRAIN`], [`Var::VALID`] and [`Var::EPOCH`].
+    pub until: Option<Expr>,
+    /// What decides which epoch is kept, and whether larger is better; over the same variables.
+    pub objective: Option<(Expr, bool)>,
+    /// Metrics to report besides.
+    pub metrics: Option<Expr>,
+    /// Weights to start from.
+    pub init: Option<Expr>,
+    /// The seed; derived from the run's and the node's path when absent.
+    pub seed: Option<Expr>,
+}
+
+/// How long a training lasts at most.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Horizon {
+    /// Passes over the data; 10 when absent.
+    Epochs(Option<Expr>),
+    /// Optimizer steps.
+    Steps(Expr),
+}
+
+/// A judgement's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// The trained model.
+    pub model: Expr,
+    /// The data.
+    pub data: Expr,
+    /// What to measure.
+    pub metrics: Expr,
+}
+
+/// A search's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Search {
+    /// The dimensions.
+    pub space: Vec<Dimension>,
+    /// How to choose.
+    pub strategy: Expr,
+    /// The trials that may be under way at the same time; 4 when absent.
+    pub parallel: Option<Expr>,
+    /// The seed; derived from the run's and the node's path when absent.
+    pub seed: Option<Expr>,
+    /// What one trial trains; its objective is the search's, and it may read the dimensions' variables.
+    pub trial: Train,
+}
+
+/// A dimension of a search space.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Dimension {
+    /// Its name.
+    pub name: Name,
+    /// The variable that holds a trial's choice.
+    pub var: Var,
+    /// What it is drawn from.
+    pub distribution: Expr,
+    /// When it exists at all, over other dimensions.
+    pub cond: Option<Expr>,
+}
