@@ -133,6 +133,25 @@ impl Expr {
         }
     }
 
+    /// Whether the value depends on the run, apart from variables.
+    pub fn reads_context(&self) -> bool {
+        let any = |exprs: &[Self]| exprs.iter().any(Self::reads_context);
+        let any_named = |exprs: &[(Name, Self)]| exprs.iter().any(|(_, expr)| expr.reads_context());
+        match self {
+            Self::Context(_) => true,
+            Self::Const(_) | Self::Var(_) => false,
+            Self::Field(inner, _) | Self::Lambda(_, inner) => inner.reads_context(),
+            Self::Index(a, b) | Self::Pipe(a, b) | Self::Let(_, a, b) => a.reads_context() || b.reads_context(),
+            Self::List(exprs) | Self::Text(exprs) | Self::Native(_, exprs) => any(exprs),
+            Self::Call(function, args) => any(args) || function.body.reads_context(),
+            Self::Map(entries) => entries.iter().any(|(key, value)| key.reads_context() || value.reads_context()),
+            Self::Record(base, fields) => base.as_deref().is_some_and(Self::reads_context) || any_named(fields),
+            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => any_named(args),
+            Self::If(a, b, c) => a.reads_context() || b.reads_context() || c.reads_context(),
+            Self::Match(value, arms) => value.reads_context() || arms.iter().any(|(_, arm)| arm.reads_context()),
+        }
+    }
+
     /// Calls `visit` on every variable that is read and not bound inside, in the order of reading.
     pub fn free_vars(&self, visit: &mut dyn FnMut(Var)) {
         self.walk(&mut Vec::new(), visit);

@@ -1,0 +1,111 @@
+//! From syntax trees to a checked program: names, types, units, constants.
+//!
+//! Definitions are looked at when first needed, so their order in a file is free. What is wrong is reported once, and
+//! stands as [`Type::Unknown`] afterwards, which fits everything.
+
+mod annotations;
+mod arguments;
+mod calls;
+mod data;
+mod definitions;
+mod expressions;
+mod modules;
+mod operators;
+pub mod program;
+mod scope;
+mod settings;
+mod steps;
+mod types;
+mod workflows;
+
+use crate::{
+    diagnostic::{Code, Diagnostic, Outcome},
+    expr::{self, Expr, Scope, Var},
+    source::{Span, World},
+    types::Type,
+    value::Value,
+};
+use definitions::{Def, ItemId};
+use modules::Modules;
+use program::Program;
+use std::{collections::HashMap, rc::Rc};
+
+/// Checks the root file of `world` and all that it imports.
+pub fn check(world: &dyn World) -> Outcome<Program> {
+    let mut diagnostics = Vec::new();
+    let modules = Modules::load(world, &mut diagnostics);
+    let mut checker =
+        Checker { modules: Rc::new(modules), defs: HashMap::new(), diagnostics, next: Var::FIRST.0, muted: 0, depth: 0 };
+    let value = checker.program();
+    let mut diagnostics = checker.diagnostics;
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
+    diagnostics.dedup();
+    Outcome { value, diagnostics }
+}
+
+/// What is known so far.
+struct Checker {
+    modules: Rc<Modules>,
+    defs: HashMap<ItemId, Option<Def>>,
+    diagnostics: Vec<Diagnostic>,
+    next: u32,
+    /// While positive, nothing is reported: the same text is looked at again in another place.
+    muted: usize,
+    /// Definitions that are being looked at because another needs them.
+    depth: usize,
+}
+
+impl Checker {
+    fn fresh(&mut self) -> Var {
+        self.next += 1;
+        Var(self.next - 1)
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if self.muted == 0 {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Reports that `span` has a type other than the wanted one.
+    fn mismatch(&mut self, span: Span, wanted: &Type, given: &Type) {
+        let mut diagnostic = Diagnostic::new(Code::E0201, span, format!("expected `{wanted}`, found `{given}`"))
+            .label(format!("this is `{given}`"));
+        diagnostic.help = match (wanted, given) {
+            (_, Type::Optional(inner)) if wanted.accepts(inner) => {
+                Some("say what to use when it is `none`: `value ?? other`".into())
+            }
+            (Type::Int, Type::Float) => Some("round it: `round(x)`, `floor(x)` or `ceil(x)`".into()),
+            (Type::String, Type::Record(_) | Type::List(_)) => None,
+            (Type::String, _) => Some("put it into a text: `\"{value}\"`".into()),
+            (Type::Duration, Type::Int | Type::Float) => Some("add a unit: `30s`, `5min`, `2h`".into()),
+            (Type::Money, Type::Int | Type::Float) => Some("add the sign: `$5`".into()),
+            (Type::Size, Type::Int | Type::Float) => Some("add a unit: `512MiB`, `2GB`".into()),
+            (Type::Percent, Type::Int | Type::Float) => Some("add the sign: `80%`".into()),
+            _ => None,
+        };
+        self.report(diagnostic);
+    }
+
+    /// Computes what can be computed now, and reports what goes wrong.
+    fn fold(&mut self, expr: Expr, span: Span) -> Expr {
+        if matches!(expr, Expr::Const(_) | Expr::Var(_) | Expr::Lambda(..)) || !is_closed(&expr) {
+            return expr;
+        }
+        match expr::eval(&expr, &Scope::default()) {
+            Ok(value) => Expr::Const(value),
+            Err(expr::EvalError::Unknown | expr::EvalError::Unchecked(_)) => expr,
+            Err(error) => {
+                self.report(Diagnostic::new(Code::E0302, span, error.to_string()).label("computed here"));
+                Expr::Const(Value::None)
+            }
+        }
+    }
+}
+
+/// Whether an expression reads no variable and nothing of a run.
+fn is_closed(expr: &Expr) -> bool {
+    let mut closed = !expr.reads_context();
+    expr.free_vars(&mut |_| closed = false);
+    closed
+}

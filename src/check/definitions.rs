@@ -1,0 +1,256 @@
+//! Declarations, each looked at once, when first needed.
+
+use super::{
+    Checker,
+    arguments::ParamSig,
+    program::Run,
+    scope::Place,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    expr::{Context, Expr, Function, Native},
+    limits::Limits,
+    source::{FileId, Name},
+    stdlib,
+    syntax::ast::{self, ItemKind},
+    types::Type,
+};
+use std::{rc::Rc, sync::Arc};
+
+/// Definitions may need one another this deep before any of them is known.
+const MAX_CHAIN: usize = 100;
+
+/// A declaration: its file and its place among the declarations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId {
+    /// The file.
+    pub file: FileId,
+    /// Its place.
+    pub index: usize,
+}
+
+/// What a declaration defines.
+#[derive(Clone)]
+pub enum Def {
+    /// A constant.
+    Const(Expr, Type),
+    /// A type.
+    Type(Type),
+    /// A function, of the file or of `std`.
+    Fn(Rc<FnDef>),
+    /// A task.
+    Task(Rc<TaskDef>),
+    /// A workflow.
+    Workflow,
+    /// Something that is wrong and has been reported.
+    Broken,
+}
+
+/// A function, or what is called like one: a dataset or a model with parameters.
+pub struct FnDef {
+    /// Its name.
+    pub name: Name,
+    /// Its parameters.
+    pub params: Vec<ParamSig>,
+    /// What a call gives.
+    pub output: Type,
+    /// How a call is computed.
+    pub body: FnBody,
+}
+
+/// How a call is computed.
+pub enum FnBody {
+    /// By an expression of the file.
+    Expr(Arc<Function>),
+    /// As an architecture.
+    Model(Arc<Function>),
+    /// By a native function.
+    Native(Native),
+    /// By asking the run.
+    Context(Context),
+    /// It is the name of something that `std` provides.
+    Std,
+}
+
+/// A command task.
+pub struct TaskDef {
+    /// Its name.
+    pub name: Name,
+    /// Its parameters.
+    pub params: Vec<ParamSig>,
+    /// What it does, but for the arguments.
+    pub run: Run,
+    /// Its own limits.
+    pub limits: Limits,
+}
+
+impl Checker {
+    /// What the declaration `id` defines.
+    pub(super) fn def(&mut self, id: ItemId) -> Def {
+        match self.defs.get(&id) {
+            Some(Some(def)) => return def.clone(),
+            Some(None) => {
+                self.recursion(id, "needs itself to be defined");
+                return Def::Broken;
+            }
+            None => {}
+        }
+        if self.depth >= MAX_CHAIN {
+            self.recursion(id, &format!("ends a chain of more than {MAX_CHAIN} definitions that need one another"));
+            return Def::Broken;
+        }
+        self.defs.insert(id, None);
+        self.depth += 1;
+        let modules = self.modules.clone();
+        let def = self.define(id.file, modules.item(id));
+        self.depth -= 1;
+        self.defs.insert(id, Some(def.clone()));
+        def
+    }
+
+    fn recursion(&mut self, id: ItemId, what: &str) {
+        let modules = self.modules.clone();
+        let name = &modules.item(id).name;
+        self.report(
+            Diagnostic::new(Code::E0401, name.span, format!("`{}` {what}", name.node))
+                .label("defined here")
+                .help("functions, models and constants can't be recursive, so that evaluating them always ends"),
+        );
+    }
+
+    fn define(&mut self, file: FileId, item: &ast::Item) -> Def {
+        let name = &item.name.node;
+        let mut place = Place::new(file);
+        if !matches!(item.kind, ItemKind::Task { .. } | ItemKind::Workflow { .. }) {
+            self.no_annotations(&item.annotations, "this declaration");
+        }
+        match &item.kind {
+            ItemKind::Const { ty, value } => {
+                let wanted = ty.as_ref().map(|ty| self.ty(file, ty));
+                let (expr, given) = self.value(&mut place, value, wanted.as_ref());
+                Def::Const(expr, wanted.unwrap_or(given))
+            }
+            ItemKind::Type(ty) => Def::Type(self.ty(file, ty)),
+            ItemKind::Enum(members) => {
+                let members = members.iter().map(|member| member.node.clone()).collect();
+                Def::Type(Type::Enum { name: name.clone(), members })
+            }
+            ItemKind::Fn { params, output, body } => {
+                let params = self.params(&mut place, params);
+                let output = self.ty(file, output);
+                let (body, _) = self.value(&mut place, body, Some(&output));
+                self.function(name, params, output, body, FnBody::Expr)
+            }
+            ItemKind::Model { params, layers } => {
+                let params = self.params(&mut place, params);
+                let (layers, ty) = self.expr(&mut place, layers, Some(&Type::Model));
+                if !matches!(ty, Type::Model | Type::Unknown) && ty != super::types::std("Layer") {
+                    self.mismatch(item.span, &Type::Model, &ty);
+                }
+                self.function(name, params, Type::Model, layers, FnBody::Model)
+            }
+            ItemKind::Dataset { params, settings } => {
+                let params = self.params(&mut place, params);
+                let fields = self.dataset(&mut place, item, settings);
+                let body = Expr::Dataset(name.clone(), fields);
+                self.function(name, params, Type::Dataset, body, FnBody::Expr)
+            }
+            ItemKind::ExternFn { params, output } => {
+                let params = self.params(&mut place, params);
+                let output = self.ty(file, output);
+                let body = match (&**name, &output) {
+                    ("spent", Type::Money) => FnBody::Context(Context::Spent),
+                    ("elapsed", Type::Duration) => FnBody::Context(Context::Elapsed),
+                    ("remaining", Type::Duration) => FnBody::Context(Context::Remaining),
+                    ("run_id", Type::String) => FnBody::Context(Context::RunId),
+                    (_, Type::Std(kind)) if !super::types::is_var(kind) => FnBody::Std,
+                    (_, Type::Distribution(_)) => FnBody::Std,
+                    _ => match stdlib::native(name) {
+                        Some(native) => FnBody::Native(native),
+                        None => {
+                            self.report(
+                                Diagnostic::new(Code::E0007, item.span, "only `std` can declare `extern` items")
+                                    .help("write a `task` for what another program does, or a `fn` for a computation"),
+                            );
+                            return Def::Broken;
+                        }
+                    },
+                };
+                Def::Fn(Rc::new(FnDef { name: name.clone(), params, output, body }))
+            }
+            ItemKind::ExternTask { .. } => {
+                self.report(
+                    Diagnostic::new(Code::E0007, item.span, "only `std` can declare `extern` items")
+                        .help("write a `task` for what another program does"),
+                );
+                Def::Broken
+            }
+            ItemKind::Task { params, output, settings } => {
+                let params = self.params(&mut place, params);
+                let output = match output {
+                    Some(ty) => {
+                        let output = self.ty(file, ty);
+                        if !matches!(output, Type::Record(_) | Type::Unknown) {
+                            self.mismatch(ty.span, &Type::record([]), &output);
+                        }
+                        output
+                    }
+                    None => Type::record([]),
+                };
+                let mut limits = self.limits(&mut place, &item.annotations, super::annotations::Target::Task);
+                let (script, env) = self.task(&mut place, item, settings, &mut limits);
+                let run = Run { task: name.clone(), args: Vec::new(), script, env, output };
+                Def::Task(Rc::new(TaskDef { name: name.clone(), params, run, limits }))
+            }
+            ItemKind::Workflow { .. } => Def::Workflow,
+            ItemKind::Test(_) => Def::Broken,
+        }
+    }
+
+    fn function(
+        &mut self,
+        name: &Name,
+        params: Vec<ParamSig>,
+        output: Type,
+        body: Expr,
+        kind: impl FnOnce(Arc<Function>) -> FnBody,
+    ) -> Def {
+        let vars = params.iter().map(|param| param.var).collect();
+        let function = Arc::new(Function { name: name.clone(), params: vars, body });
+        Def::Fn(Rc::new(FnDef { name: name.clone(), params, output, body: kind(function) }))
+    }
+
+    /// The parameters of a declaration, bound in `place`; their defaults may read the parameters before them.
+    pub(super) fn params(&mut self, place: &mut Place, params: &[ast::Param]) -> Vec<ParamSig> {
+        let mut sigs: Vec<ParamSig> = Vec::new();
+        for param in params {
+            self.no_annotations(&param.annotations, "a parameter of this declaration");
+            let ty = self.ty(place.file, &param.ty);
+            if let Some(first) = sigs.iter().find(|sig| sig.name == param.name.node) {
+                self.report(
+                    Diagnostic::new(Code::E0102, param.name.span, format!("`{}` is defined twice", param.name.node))
+                        .label("defined again here")
+                        .related(first.span, "first defined here"),
+                );
+                continue;
+            }
+            if let Some(default) = &param.default {
+                self.value(place, default, Some(&ty));
+            }
+            let var = self.fresh();
+            place.shifting.push(var);
+            place.bind(&param.name.node, param.name.span, Expr::Var(var), ty.clone());
+            sigs.push(ParamSig {
+                name: param.name.node.clone(),
+                var,
+                ty,
+                default: param.default.clone(),
+                file: place.file,
+                span: param.name.span,
+            });
+        }
+        sigs
+    }
+}
+
+
