@@ -133,23 +133,62 @@ impl Expr {
         }
     }
 
+    /// Calls `visit` on the name of every field of `of` that is read.
+    pub fn fields_of(&self, of: Var, visit: &mut dyn FnMut(&Name)) {
+        self.each(&mut |expr| {
+            if let Self::Field(base, name) = expr
+                && **base == Self::Var(of)
+            {
+                visit(name);
+            }
+        });
+    }
+
+    /// Calls `visit` on this expression and on every expression inside it.
+    fn each(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        match self {
+            Self::Const(_) | Self::Var(_) | Self::Context(_) => {}
+            Self::Field(inner, _) | Self::Lambda(_, inner) => inner.each(visit),
+            Self::Index(a, b) | Self::Pipe(a, b) | Self::Let(_, a, b) => {
+                a.each(visit);
+                b.each(visit);
+            }
+            Self::List(exprs) | Self::Text(exprs) | Self::Native(_, exprs) => {
+                exprs.iter().for_each(|expr| expr.each(visit));
+            }
+            Self::Call(function, args) => {
+                args.iter().for_each(|expr| expr.each(visit));
+                function.body.each(visit);
+            }
+            Self::Map(entries) => entries.iter().for_each(|(key, value)| {
+                key.each(visit);
+                value.each(visit);
+            }),
+            Self::Record(base, fields) => {
+                base.iter().for_each(|base| base.each(visit));
+                fields.iter().for_each(|(_, expr)| expr.each(visit));
+            }
+            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => {
+                args.iter().for_each(|(_, expr)| expr.each(visit));
+            }
+            Self::If(a, b, c) => {
+                a.each(visit);
+                b.each(visit);
+                c.each(visit);
+            }
+            Self::Match(value, arms) => {
+                value.each(visit);
+                arms.iter().for_each(|(_, arm)| arm.each(visit));
+            }
+        }
+    }
+
     /// Whether the value depends on the run, apart from variables.
     pub fn reads_context(&self) -> bool {
-        let any = |exprs: &[Self]| exprs.iter().any(Self::reads_context);
-        let any_named = |exprs: &[(Name, Self)]| exprs.iter().any(|(_, expr)| expr.reads_context());
-        match self {
-            Self::Context(_) => true,
-            Self::Const(_) | Self::Var(_) => false,
-            Self::Field(inner, _) | Self::Lambda(_, inner) => inner.reads_context(),
-            Self::Index(a, b) | Self::Pipe(a, b) | Self::Let(_, a, b) => a.reads_context() || b.reads_context(),
-            Self::List(exprs) | Self::Text(exprs) | Self::Native(_, exprs) => any(exprs),
-            Self::Call(function, args) => any(args) || function.body.reads_context(),
-            Self::Map(entries) => entries.iter().any(|(key, value)| key.reads_context() || value.reads_context()),
-            Self::Record(base, fields) => base.as_deref().is_some_and(Self::reads_context) || any_named(fields),
-            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => any_named(args),
-            Self::If(a, b, c) => a.reads_context() || b.reads_context() || c.reads_context(),
-            Self::Match(value, arms) => value.reads_context() || arms.iter().any(|(_, arm)| arm.reads_context()),
-        }
+        let mut reads = false;
+        self.each(&mut |expr| reads |= matches!(expr, Self::Context(_)));
+        reads
     }
 
     /// Calls `visit` on every variable that is read and not bound inside, in the order of reading.

@@ -1,6 +1,10 @@
 //! A compiler and executor for `.smlt`, a small language for machine-learning workflows with a deadline and a budget.
 #![warn(missing_docs)]
 
+#[cfg(feature = "compile")]
+pub mod check;
+#[cfg(feature = "compile")]
+pub mod diagnostic;
 pub mod expr;
 #[cfg(feature = "compile")]
 pub mod graph;
@@ -9,6 +13,10 @@ pub mod limits;
 pub mod schedule;
 pub mod seed;
 pub mod source;
+#[cfg(feature = "compile")]
+pub mod stdlib;
+#[cfg(feature = "compile")]
+pub mod syntax;
 pub mod types;
 pub mod units;
 pub mod value;

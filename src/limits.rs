@@ -32,8 +32,8 @@ pub struct Limits {
 pub struct Deadline {
     /// From the scope's start.
     pub after: Duration,
-    /// What happens then.
-    pub on_miss: OnMiss,
+    /// What happens then; when nothing is said, what can keep its best does, and all else fails.
+    pub on_miss: Option<OnMiss>,
 }
 
 /// `@budget($5, warn_at: [50%])`
@@ -41,8 +41,8 @@ pub struct Deadline {
 pub struct Budget {
     /// How much.
     pub amount: Amount,
-    /// What happens when it is spent.
-    pub on_miss: OnMiss,
+    /// What happens when it is spent; when nothing is said, what can keep its best does, and all else fails.
+    pub on_miss: Option<OnMiss>,
     /// The shares at which to warn.
     pub warn_at: Vec<Percent>,
 }
@@ -58,12 +58,10 @@ pub enum Amount {
 }
 
 /// What happens when a limit is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnMiss {
-    /// The scope fails; a search and a training that have something to show keep it all the same when they are the
-    /// scope's own statement.
-    #[default]
+    /// The scope fails, whatever it has.
     Fail,
     /// Searches and trainings keep the best they have; what has nothing to show fails.
     KeepBest,

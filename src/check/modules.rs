@@ -67,6 +67,11 @@ impl Modules {
         &self.modules[&file]
     }
 
+    /// All files with their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (FileId, &Module)> {
+        self.modules.iter().map(|(file, module)| (*file, module))
+    }
+
     /// A declaration's tree.
     pub fn item(&self, id: ItemId) -> &ast::Item {
         &self.get(id.file).ast.items[id.index]

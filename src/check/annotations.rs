@@ -1,0 +1,328 @@
+//! Annotations: limits, and what a parameter may be.
+
+use super::{
+    Checker,
+    scope::Place,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic, similar},
+    limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
+    source::Span,
+    syntax::ast::{Annotation, Arg, ExprKind},
+    types::Type,
+    units::{Duration, Percent},
+    value::Value,
+    wire::Kind,
+};
+
+const KNOWN: [&str; 13] = [
+    "deadline", "budget", "goal", "retry", "timeout", "cache", "seed", "range", "one_of", "resources", "max_parallel",
+    "secret", "memory",
+];
+
+/// What an annotation stands above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A workflow.
+    Workflow,
+    /// A task.
+    Task,
+    /// One step.
+    Step,
+    /// A statement with statements inside, or a search.
+    Scope,
+}
+
+impl Target {
+    fn allows(self, name: &str) -> bool {
+        match name {
+            "deadline" | "budget" | "goal" | "seed" => self != Self::Task,
+            "retry" | "timeout" | "cache" | "resources" => true,
+            "max_parallel" => matches!(self, Self::Scope | Self::Workflow),
+            _ => false,
+        }
+    }
+}
+
+impl Checker {
+    /// Reports annotations where none can be.
+    pub(super) fn no_annotations(&mut self, annotations: &[Annotation], what: &str) {
+        for annotation in annotations {
+            self.misplaced(annotation, what);
+        }
+    }
+
+    pub(super) fn misplaced(&mut self, annotation: &Annotation, what: &str) {
+        let name = &annotation.name.node;
+        let diagnostic = if KNOWN.contains(&&**name) {
+            let home = match &**name {
+                "range" | "one_of" | "secret" => "a parameter of a workflow",
+                "max_parallel" => "a workflow, a `for`, a `group` or a `search`",
+                _ => "a workflow, a task or a step",
+            };
+            Diagnostic::new(Code::E0205, annotation.span, format!("`@{name}` does not belong above {what}"))
+                .help(format!("it belongs above {home}"))
+        } else {
+            let near = similar(name, KNOWN).map(|name| format!("did you mean `@{name}`?"));
+            Diagnostic::new(Code::E0205, annotation.span, format!("there is no annotation `@{name}`")).maybe_help(near)
+        };
+        self.report(diagnostic.label("does not apply"));
+    }
+
+    /// The limits that annotations state.
+    pub(super) fn limits(&mut self, place: &mut Place, annotations: &[Annotation], target: Target) -> Limits {
+        let mut limits = Limits::default();
+        for (index, annotation) in annotations.iter().enumerate() {
+            let name = &*annotation.name.node;
+            if let Some(first) = annotations[..index].iter().find(|first| first.name.node == annotation.name.node) {
+                self.report(
+                    Diagnostic::new(Code::E0205, annotation.span, format!("`@{name}` is given twice"))
+                        .label("given again here")
+                        .related(first.span, "first given here"),
+                );
+                continue;
+            }
+            if !target.allows(name) {
+                let what = match target {
+                    Target::Workflow => "a workflow",
+                    Target::Task => "a task",
+                    Target::Step => "a step",
+                    Target::Scope => "this statement",
+                };
+                self.misplaced(annotation, what);
+                continue;
+            }
+            let mut args = Args { annotation, position: 0, taken: Vec::new() };
+            match name {
+                "deadline" => {
+                    let after = args.required(self, place, "after", &Type::Duration);
+                    let on_miss = self.on_miss(&mut args);
+                    if let Some((Value::Duration(after), span)) = after {
+                        if after <= Duration::ZERO {
+                            self.out_of_range(span, "a deadline must be later than now");
+                        }
+                        limits.deadline = Some(Deadline { after, on_miss });
+                    }
+                }
+                "budget" => limits.budget = self.budget(place, &mut args),
+                "timeout" => {
+                    if let Some((Value::Duration(after), span)) = args.required(self, place, "after", &Type::Duration) {
+                        if after <= Duration::ZERO {
+                            self.out_of_range(span, "a timeout must be longer than nothing");
+                        }
+                        limits.timeout = Some(after);
+                    }
+                }
+                "retry" => limits.retry = self.retry(place, &mut args),
+                "seed" => {
+                    if let Some((Value::Int(seed), _)) = args.required(self, place, "seed", &Type::Int) {
+                        limits.seed = Some(seed as u64);
+                    }
+                }
+                "max_parallel" => {
+                    if let Some((Value::Int(count), span)) = args.required(self, place, "n", &Type::Int) {
+                        match u32::try_from(count).ok().filter(|count| *count > 0) {
+                            Some(count) => limits.max_parallel = Some(count),
+                            None => self.out_of_range(span, "at least one must be allowed to run"),
+                        }
+                    }
+                }
+                "resources" => {
+                    if let Some((Value::Size(memory), _)) = args.optional(self, place, "memory", &Type::Size) {
+                        limits.memory = Some(memory);
+                    }
+                    if let Some((Value::Float(cpu), span)) = args.optional(self, place, "cpu", &Type::Float) {
+                        if !(cpu > 0.0) {
+                            self.out_of_range(span, "a step needs some processor");
+                        }
+                        limits.cpu = Some(cpu);
+                    }
+                }
+                _ => {
+                    self.unsupported(annotation.span, &format!("`@{name}`"));
+                    continue;
+                }
+            }
+            args.finish(self);
+        }
+        limits
+    }
+
+    fn budget(&mut self, place: &mut Place, args: &mut Args) -> Option<Budget> {
+        let given = args.find("amount")?;
+        let (_, ty) = self.expr(place, &given.value, None);
+        let wanted = if ty == Type::Percent { Type::Percent } else { Type::Money };
+        let span = given.value.span;
+        let amount = match self.constant(place, &given.value, &wanted) {
+            Some(Value::Percent(share)) => {
+                if share > Percent::new(100.into()) {
+                    self.out_of_range(span, "a scope can't have more than the whole of the budget around it");
+                }
+                Some(Amount::Share(share))
+            }
+            Some(Value::Money(money)) => Some(Amount::Money(money)),
+            _ => None,
+        };
+        let on_miss = self.on_miss(args);
+        let warn_at = match args.optional(self, place, "warn_at", &Type::Percent.list()) {
+            Some((Value::List(shares), _)) => shares
+                .into_iter()
+                .filter_map(|share| match share {
+                    Value::Percent(share) => Some(share),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Some(Budget { amount: amount?, on_miss, warn_at })
+    }
+
+    fn retry(&mut self, place: &mut Place, args: &mut Args) -> Option<Retry> {
+        let max = args.required(self, place, "max", &Type::Int);
+        let mut number = |this: &mut Self, name| match args.optional(this, place, name, &Type::Float) {
+            Some((Value::Float(number), span)) => Some((number, span)),
+            _ => None,
+        };
+        let factor = number(self, "factor");
+        let backoff = match args.optional(self, place, "backoff", &Type::Duration) {
+            Some((Value::Duration(backoff), _)) => backoff,
+            _ => Duration::from_millis(1000),
+        };
+        let jitter = !matches!(args.optional(self, place, "jitter", &Type::Bool), Some((Value::Bool(false), _)));
+        let on = args.kinds(self, "on");
+        if let Some((factor, span)) = factor
+            && !(1.0..=100.0).contains(&factor)
+        {
+            self.out_of_range(span, "a wait grows by a factor from 1 to 100");
+        }
+        match max {
+            Some((Value::Int(max), span)) => match u32::try_from(max).ok().filter(|max| *max <= 1000) {
+                Some(max) => {
+                    Some(Retry { max, backoff, factor: factor.map_or(2.0, |(factor, _)| factor), jitter, on })
+                }
+                None => {
+                    self.out_of_range(span, "a step can be retried 0 to 1000 times");
+                    None
+                }
+            },
+            _ => None,
+        }
+    }
+
+    fn on_miss(&mut self, args: &mut Args) -> Option<OnMiss> {
+        let arg = args.named("on_miss")?;
+        let choices = [("fail", OnMiss::Fail), ("keep_best", OnMiss::KeepBest), ("skip", OnMiss::Skip)];
+        let name = match &arg.value.kind {
+            ExprKind::Name(name) => &**name,
+            _ => "",
+        };
+        let found = choices.into_iter().find(|(choice, _)| *choice == name);
+        if found.is_none() {
+            self.report(
+                Diagnostic::new(Code::E0202, arg.value.span, "`on_miss` is `fail`, `keep_best` or `skip`")
+                    .label("none of them"),
+            );
+        }
+        found.map(|(_, on_miss)| on_miss)
+    }
+
+    pub(super) fn out_of_range(&mut self, span: Span, message: &str) {
+        self.report(Diagnostic::new(Code::E0304, span, message).label("out of range"));
+    }
+}
+
+/// The arguments of one annotation, taken one by one.
+struct Args<'a> {
+    annotation: &'a Annotation,
+    position: usize,
+    taken: Vec<usize>,
+}
+
+impl<'a> Args<'a> {
+    fn named(&mut self, name: &str) -> Option<&'a Arg> {
+        let args = &self.annotation.args;
+        let index = args.iter().position(|arg| arg.name.as_ref().is_some_and(|given| &*given.node == name))?;
+        self.taken.push(index);
+        Some(&args[index])
+    }
+
+    /// By name, or else the next one without a name.
+    fn find(&mut self, name: &str) -> Option<&'a Arg> {
+        self.named(name).or_else(|| {
+            let index = self.position;
+            let arg = self.annotation.args.get(index).filter(|arg| arg.name.is_none() && !arg.spread)?;
+            self.position += 1;
+            self.taken.push(index);
+            Some(arg)
+        })
+    }
+
+    fn optional(&mut self, checker: &mut Checker, place: &mut Place, name: &str, ty: &Type) -> Option<(Value, Span)> {
+        let arg = self.named(name)?;
+        Some((checker.constant(place, &arg.value, ty)?, arg.value.span))
+    }
+
+    fn required(&mut self, checker: &mut Checker, place: &mut Place, name: &str, ty: &Type) -> Option<(Value, Span)> {
+        let Some(arg) = self.find(name) else {
+            let annotation = &self.annotation.name.node;
+            let example = match &**annotation {
+                "deadline" => "@deadline(2h)",
+                "timeout" => "@timeout(5min)",
+                "retry" => "@retry(max: 2)",
+                "seed" => "@seed(7)",
+                "max_parallel" => "@max_parallel(4)",
+                _ => "@budget($5)",
+            };
+            checker.report(
+                Diagnostic::new(Code::E0202, self.annotation.span, format!("`@{annotation}` needs a {ty}"))
+                    .help(format!("write it like `{example}`")),
+            );
+            return None;
+        };
+        Some((checker.constant(place, &arg.value, ty)?, arg.value.span))
+    }
+
+    fn kinds(&mut self, checker: &mut Checker, name: &str) -> Vec<Kind> {
+        let Some(arg) = self.named(name) else { return Vec::new() };
+        let ExprKind::List(items) = &arg.value.kind else {
+            checker.report(
+                Diagnostic::new(Code::E0201, arg.value.span, "expected a list of kinds of failure")
+                    .help("write it like `on: [WorkerLost, Timeout]`"),
+            );
+            return Vec::new();
+        };
+        let mut kinds = Vec::new();
+        for item in items {
+            let name = match &item.kind {
+                ExprKind::Name(name) => &**name,
+                _ => "",
+            };
+            match name.parse() {
+                Ok(kind) => kinds.push(kind),
+                Err(()) => {
+                    let known = Kind::ALL.iter().map(|kind| kind.name());
+                    let near = similar(name, known).map(|name| format!("did you mean `{name}`?"));
+                    let all = || Kind::ALL.map(|kind| format!("`{kind}`")).join(", ");
+                    checker.report(
+                        Diagnostic::new(Code::E0101, item.span, "this is not a kind of failure")
+                            .label("unknown kind")
+                            .help(near.unwrap_or_else(|| format!("there are {}", all()))),
+                    );
+                }
+            }
+        }
+        kinds
+    }
+
+    fn finish(self, checker: &mut Checker) {
+        for (index, arg) in self.annotation.args.iter().enumerate() {
+            if !self.taken.contains(&index) {
+                let span = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
+                let name = &self.annotation.name.node;
+                checker.report(
+                    Diagnostic::new(Code::E0202, span, format!("`@{name}` has no such parameter")).label("unknown"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Datasets and tasks: declarations made of settings.
+
+use super::{
+    Checker,
+    program::Script,
+    scope::Place,
+    settings::Settings,
+    types::std,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    limits::Limits,
+    source::Name,
+    syntax::ast::{self, ExprKind, Setting, SettingValue},
+    types::Type,
+    value::Value,
+};
+
+impl Checker {
+    /// The fields of a dataset's value.
+    pub(super) fn dataset(&mut self, place: &mut Place, item: &ast::Item, settings: &[Setting]) -> Vec<(Name, Expr)> {
+        let mut settings = Settings::new("a dataset", settings, item.name.span);
+        let mut fields: Vec<(Name, Expr)> = Vec::new();
+        for name in ["source", "test"] {
+            let given = settings.ast(self, name);
+            if name == "source" && given.is_none() {
+                self.report(
+                    Diagnostic::new(Code::E0204, item.name.span, "a dataset needs the setting `source`")
+                        .label("missing here")
+                        .help("say where the data lies: `source: \"data/*.csv\"`"),
+                );
+            }
+            if let Some(ast) = given {
+                fields.push((name.into(), self.paths(place, ast)));
+            }
+        }
+        let optional = [
+            ("format", std("Format")),
+            ("label", Type::String),
+            ("columns", Type::String.list()),
+            ("shape", Type::Int.list()),
+            ("standardize", Type::Bool),
+            ("scale", Type::Float),
+        ];
+        for (name, ty) in optional {
+            if let Some(value) = settings.value(self, place, name, &ty) {
+                fields.push((name.into(), value));
+            }
+        }
+        if let Some(split) = settings.block(self, "split") {
+            let mut split = Settings::new("a split", split, item.name.span);
+            for (name, field) in [("train", "split.train"), ("valid", "split.valid"), ("test", "split.test")] {
+                let value = split.value(self, place, name, &Type::Percent);
+                // A split that is written out says all: what it leaves out is nothing.
+                let none = || Expr::Const(Value::Percent(crate::units::Percent::default()));
+                fields.push((field.into(), value.unwrap_or_else(none)));
+            }
+            if let Some(seed) = split.value(self, place, "seed", &Type::Int) {
+                fields.push(("split.seed".into(), seed));
+            }
+            split.finish(self);
+        }
+        settings.finish(self);
+        fields
+    }
+
+    /// One path or a list of them.
+    fn paths(&mut self, place: &mut Place, ast: &ast::Expr) -> Expr {
+        let (expr, ty) = self.expr(place, ast, None);
+        let fits = |ty: &Type| matches!(ty, Type::String | Type::Uri | Type::Unknown);
+        match &ty {
+            Type::List(inner) if fits(inner) => {}
+            ty if fits(ty) => {}
+            ty => self.mismatch(ast.span, &Type::Uri, ty),
+        }
+        if let Expr::Const(Value::String(path)) = &expr
+            && let Some((scheme, _)) = path.split_once("://")
+        {
+            self.unsupported(ast.span, &format!("reading data from `{scheme}://`"));
+        }
+        expr
+    }
+
+    /// What a task runs, and its environment; its memory and processors go into `limits`.
+    pub(super) fn task(
+        &mut self,
+        place: &mut Place,
+        item: &ast::Item,
+        settings: &[Setting],
+        limits: &mut Limits,
+    ) -> (Script, Vec<(Name, Expr)>) {
+        let mut settings = Settings::new("a task", settings, item.name.span);
+        let command = settings.value(self, place, "command", &Type::String.list());
+        let shell = settings.ast(self, "shell").map(|ast| self.shell(place, ast));
+        let script = match (command, shell) {
+            (Some(command), None) => Script::Args(command),
+            (None, Some(shell)) => Script::Shell(shell),
+            (Some(command), Some(_)) => {
+                self.report(
+                    Diagnostic::new(Code::E0204, item.name.span, "a task has either a `command` or a `shell` script, not both"),
+                );
+                Script::Args(command)
+            }
+            (None, None) => {
+                self.report(
+                    Diagnostic::new(Code::E0204, item.name.span, "a task needs the setting `command` or `shell`")
+                        .label("missing here")
+                        .help("say what to run: `command: [\"python3\", \"clean.py\"]`"),
+                );
+                Script::Shell(super::expressions::broken().0)
+            }
+        };
+        if let Some(memory) = settings.ast(self, "memory")
+            && let Some(Value::Size(memory)) = self.constant(&mut Place::new(place.file), memory, &Type::Size)
+        {
+            limits.memory = Some(memory);
+        }
+        if let Some(cpu) = settings.ast(self, "cpu")
+            && let Some(Value::Float(cpu)) = self.constant(&mut Place::new(place.file), cpu, &Type::Float)
+        {
+            limits.cpu = Some(cpu);
+        }
+        let mut env = Vec::new();
+        if let Some(variables) = settings.block(self, "env") {
+            for variable in variables {
+                if let SettingValue::Expr { value, cond: None } = &variable.value {
+                    env.push((variable.name.node.clone(), self.value(place, value, Some(&Type::String)).0));
+                } else {
+                    self.report(Diagnostic::new(Code::E0204, variable.span, "an environment variable holds a text"));
+                }
+            }
+        }
+        settings.unsupported(self, &["secrets", "image"]);
+        settings.finish(self);
+        (script, env)
+    }
+
+    /// A script takes its parameters from the environment: nothing is pasted into it, so nothing can be injected.
+    fn shell(&mut self, place: &mut Place, ast: &ast::Expr) -> Expr {
+        let (expr, ty) = self.value(place, ast, Some(&Type::String));
+        if !matches!(expr, Expr::Const(_)) && ty != Type::Unknown {
+            let example = match &ast.kind {
+                ExprKind::String(pieces) => pieces.iter().find_map(|piece| match piece {
+                    ast::Piece::Expr(ast::Expr { kind: ExprKind::Name(name), .. }) => Some(name.clone()),
+                    _ => None,
+                }),
+                _ => None,
+            };
+            let name = example.as_deref().unwrap_or("name");
+            self.report(
+                Diagnostic::new(Code::E0303, ast.span, "a script can't have values pasted into it")
+                    .label("depends on a parameter")
+                    .help(format!("parameters are environment variables: write `\"${name}\"` in the script")),
+            );
+        }
+        expr
+    }
+}

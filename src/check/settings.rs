@@ -1,0 +1,147 @@
+//! `name: value` settings of steps, tasks and datasets.
+
+use super::{Checker, scope::Place};
+use crate::{
+    diagnostic::{Code, Diagnostic, similar},
+    expr::Expr,
+    source::Span,
+    syntax::ast::{self, Setting, SettingValue},
+    types::Type,
+};
+
+/// The settings of one step or declaration. Each is taken once; what is left over at the end is unknown.
+pub struct Settings<'a> {
+    owner: &'static str,
+    span: Span,
+    left: Vec<&'a Setting>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Settings<'a> {
+    /// The settings of `owner`, such as "a training".
+    pub fn new(owner: &'static str, settings: &'a [Setting], span: Span) -> Self {
+        Self { owner, span, left: settings.iter().collect(), known: Vec::new() }
+    }
+
+    /// Where the owner stands.
+    pub const fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Takes a setting; a second one of the same name is reported.
+    pub fn take(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a Setting> {
+        self.known.push(name);
+        let (mut found, left): (Vec<_>, Vec<_>) = self.left.iter().partition(|setting| &*setting.name.node == name);
+        self.left = left;
+        for again in found.iter().skip(1) {
+            checker.report(
+                Diagnostic::new(Code::E0204, again.name.span, format!("`{name}` is set twice"))
+                    .label("set again here")
+                    .related(found[0].name.span, "first set here"),
+            );
+        }
+        found.truncate(1);
+        let setting = found.pop()?;
+        checker.no_annotations(&setting.annotations, "a setting");
+        Some(setting)
+    }
+
+    /// Takes a setting that holds a value, as written.
+    pub fn ast(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a ast::Expr> {
+        let setting = self.take(checker, name)?;
+        match &setting.value {
+            SettingValue::Expr { value, cond: None } => Some(value),
+            SettingValue::Expr { cond: Some(cond), .. } => {
+                checker.report(
+                    Diagnostic::new(Code::E0204, cond.span, "only a dimension of a search space can have a condition")
+                        .help("write `name: if cond then a else b`"),
+                );
+                None
+            }
+            _ => {
+                checker.report(
+                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds a value, not a block"))
+                        .help(format!("write `{name}: value`")),
+                );
+                None
+            }
+        }
+    }
+
+    /// Takes a setting that holds a value of type `wanted`.
+    pub fn value(&mut self, checker: &mut Checker, place: &mut Place, name: &'static str, wanted: &Type) -> Option<Expr> {
+        let ast = self.ast(checker, name)?;
+        Some(checker.value(place, ast, Some(wanted)).0)
+    }
+
+    /// Takes a setting that must be there.
+    pub fn required(&mut self, checker: &mut Checker, place: &mut Place, name: &'static str, wanted: &Type) -> Expr {
+        let missing = !self.left.iter().any(|setting| &*setting.name.node == name);
+        if missing {
+            checker.report(
+                Diagnostic::new(Code::E0204, self.span, format!("{} needs the setting `{name}`", self.owner))
+                    .label("missing here")
+                    .help(format!("add `{name}: …`")),
+            );
+        }
+        self.value(checker, place, name, wanted).unwrap_or_else(|| super::expressions::broken().0)
+    }
+
+    /// Takes a setting that holds further settings in braces.
+    pub fn block(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a [Setting]> {
+        let setting = self.take(checker, name)?;
+        match &setting.value {
+            SettingValue::Settings(settings) => Some(settings),
+            _ => {
+                checker.report(
+                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds settings in braces"))
+                        .help(format!("write `{name} {{ … }}`")),
+                );
+                None
+            }
+        }
+    }
+
+    /// Reports settings that the language has, but that can't be compiled yet.
+    pub fn unsupported(&mut self, checker: &mut Checker, names: &[&'static str]) {
+        for name in names {
+            if let Some(setting) = self.take(checker, name) {
+                checker.unsupported(setting.span, &format!("the setting `{name}`"));
+            }
+        }
+    }
+
+    /// Reports what was not taken.
+    pub fn finish(self, checker: &mut Checker) {
+        for setting in &self.left {
+            let near = similar(&setting.name.node, self.known.iter().copied());
+            let help = match near {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => {
+                    let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+                    format!("there are {}", known.join(", "))
+                }
+            };
+            checker.report(
+                Diagnostic::new(
+                    Code::E0204,
+                    setting.name.span,
+                    format!("{} has no setting `{}`", self.owner, setting.name.node),
+                )
+                .label("unknown setting")
+                .help(help),
+            );
+        }
+    }
+}
+
+impl Checker {
+    /// Reports a part of the language that can't be compiled yet.
+    pub(super) fn unsupported(&mut self, span: Span, what: &str) {
+        self.report(
+            Diagnostic::new(Code::E0007, span, format!("{what} can't be compiled yet"))
+                .label("not supported yet")
+                .help("`smltc` will not silently ignore it; leave it out for now"),
+        );
+    }
+}

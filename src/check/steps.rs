@@ -1,0 +1,529 @@
+//! Steps: `run`, `train`, `search` and `evaluate`.
+
+use super::{
+    Checker,
+    arguments::Given,
+    definitions::{Def, FnBody, FnDef},
+    expressions::broken,
+    modules::Binding,
+    program::{Dimension, Evaluate, Horizon, Run, Search, StmtKind, Train},
+    scope::{Local, Meaning, Place},
+    settings::Settings,
+    types::std as std_type,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic, similar},
+    expr::{Expr, Var},
+    limits::Limits,
+    source::Name,
+    syntax::ast::{self, ExprKind, Setting, SettingValue, Step, StepKind},
+    types::Type,
+    value::Value,
+};
+use std::rc::Rc;
+
+/// Training settings that a dimension of a search sets by its name.
+const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
+
+/// Training settings of the language that only the elastic trainer understands.
+const ELASTIC: [&str; 5] = ["workers", "sync", "checkpoint", "replan", "steps"];
+
+impl Checker {
+    /// What a step does, and the type of its outcome.
+    pub(super) fn step(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {
+        match step.kind.node {
+            StepKind::Run => self.run(place, step, limits),
+            StepKind::Train => self.train_step(place, step, limits),
+            StepKind::Evaluate => self.evaluate(place, step),
+            StepKind::Search => self.search(place, step, limits),
+        }
+    }
+
+    fn nothing(&self) -> (StmtKind, Type) {
+        (StmtKind::Value(broken().0), Type::Unknown)
+    }
+
+    fn run(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {
+        for setting in &step.settings {
+            self.report(
+                Diagnostic::new(Code::E0204, setting.name.span, "a `run` step has no settings")
+                    .label("unknown setting")
+                    .help("what a task needs is set in its declaration; what it works on is given in parentheses"),
+            );
+        }
+        let Some(target) = &step.target else { return self.nothing() };
+        let id = match &target.kind {
+            ExprKind::Name(name) => match self.modules.lookup(place.file, name) {
+                Some(Binding::Item(id)) => Some(id),
+                Some(Binding::Broken) => return self.nothing(),
+                _ => None,
+            },
+            ExprKind::Field(base, name) => match &base.kind {
+                ExprKind::Name(module) => match self.modules.lookup(place.file, module) {
+                    Some(Binding::Module(file)) => match self.modules.get(file).names.get(&name.node) {
+                        Some((Binding::Item(id), _)) => Some(*id),
+                        _ => None,
+                    },
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(id) = id else {
+            let name = match &target.kind {
+                ExprKind::Name(name) => name.clone(),
+                _ => "this".into(),
+            };
+            if place.find(&name).is_some() {
+                self.report(
+                    Diagnostic::new(Code::E0201, target.span, format!("`{name}` is a value, not a task")).label("can't be run"),
+                );
+            } else {
+                self.unknown_name(place, &name, target.span);
+            }
+            return self.nothing();
+        };
+        match self.def(id) {
+            Def::Task(task) => {
+                let given = self.arrange(&task.name, &task.params, None, &step.args, step.span);
+                let mut args: Vec<(Name, Expr, Type)> = Vec::new();
+                for (param, given) in task.params.iter().zip(given) {
+                    let (expr, ty) = match given {
+                        Some(Given::Written(ast)) => self.value(place, ast, Some(&param.ty)),
+                        Some(Given::Known(expr, ty, span)) => self.coerce(expr, ty, &param.ty, span),
+                        None => self.default(&task.name, param, &args, step.span),
+                    };
+                    args.push((param.name.clone(), expr, ty));
+                }
+                let args = args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr));
+                let own = &task.limits;
+                limits.retry = limits.retry.take().or_else(|| own.retry.clone());
+                limits.timeout = limits.timeout.or(own.timeout);
+                limits.memory = limits.memory.or(own.memory);
+                limits.cpu = limits.cpu.or(own.cpu);
+                let run = Run { args: args.collect(), ..task.run.clone() };
+                let output = run.output.clone();
+                (StmtKind::Run(Box::new(run)), output)
+            }
+            Def::Workflow => {
+                self.unsupported(target.span, "running a workflow inside a workflow");
+                self.nothing()
+            }
+            Def::Broken => self.nothing(),
+            _ => {
+                self.report(
+                    Diagnostic::new(Code::E0201, target.span, "only a task can be run")
+                        .label("not a task")
+                        .help("`train`, `search` and `evaluate` take models; a function is called in an expression"),
+                );
+                self.nothing()
+            }
+        }
+    }
+
+    /// The model that a step works on. `seed` among the arguments is the training's, not the model's.
+    fn model(&mut self, place: &mut Place, step: &Step, dims: &[(Name, Var, Type)], used: &mut Vec<Name>) -> (Expr, Option<Expr>) {
+        let Some(target) = &step.target else {
+            self.report(
+                Diagnostic::new(Code::E0202, step.kind.span, "a model is missing").help("name one: `train mlp(inputs: 64) { … }`"),
+            );
+            return (broken().0, None);
+        };
+        let (seeds, args): (Vec<_>, Vec<_>) =
+            step.args.iter().cloned().partition(|arg| arg.name.as_ref().is_some_and(|name| &*name.node == "seed"));
+        let seed = seeds.first().map(|arg| self.value(place, &arg.value, Some(&Type::Int)).0);
+        if let Some(function) = self.model_def(place, target) {
+            let mut given = self.arrange(&function.name, &function.params, None, &args, step.span);
+            for (slot, param) in given.iter_mut().zip(&function.params) {
+                let Some((name, var, ty)) = dims.iter().find(|(name, ..)| *name == param.name) else { continue };
+                used.push(name.clone());
+                match slot {
+                    Some(Given::Written(ast)) => {
+                        let span = ast.span;
+                        self.report(
+                            Diagnostic::new(Code::E0204, span, format!("`{name}` is given here and searched for as well"))
+                                .label("would be overruled")
+                                .help("leave it out here, or out of the space"),
+                        );
+                    }
+                    _ => *slot = Some(Given::Known(Expr::Var(*var), ty.clone(), step.span)),
+                }
+            }
+            return (self.call_function(place, &function, &function.name, given, step.span).0, seed);
+        }
+        let (expr, ty) = self.expr(place, target, Some(&Type::Model));
+        if !matches!(ty, Type::Model | Type::Unknown) {
+            self.report(
+                Diagnostic::new(Code::E0201, target.span, format!("expected a model, found `{ty}`"))
+                    .label(format!("this is `{ty}`")),
+            );
+        } else if let Some(arg) = args.first() {
+            self.report(
+                Diagnostic::new(Code::E0202, arg.value.span, "a finished model takes no argument but `seed`")
+                    .label("already decided")
+                    .help("to change its parameters, name the declaration: `train mlp(…)`"),
+            );
+        }
+        (expr, seed)
+    }
+
+    fn model_def(&mut self, place: &mut Place, target: &ast::Expr) -> Option<Rc<FnDef>> {
+        let id = match &target.kind {
+            ExprKind::Name(name) if place.find(name).is_none() => match self.modules.lookup(place.file, name)? {
+                Binding::Item(id) => id,
+                _ => return None,
+            },
+            ExprKind::Field(base, name) => match &base.kind {
+                ExprKind::Name(module) if place.find(module).is_none() => {
+                    let Binding::Module(file) = self.modules.lookup(place.file, module)? else { return None };
+                    match self.modules.get(file).names.get(&name.node)? {
+                        (Binding::Item(id), _) => *id,
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match self.def(id) {
+            Def::Fn(function) if matches!(function.body, FnBody::Model(_)) => Some(function),
+            _ => None,
+        }
+    }
+
+    fn train_step(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {
+        let mut settings = Settings::new("a training", &step.settings, step.kind.span);
+        let (model, seed) = self.model(place, step, &[], &mut Vec::new());
+        let mut train = self.train(place, &mut settings, model, &[], &mut Vec::new(), limits);
+        train.seed = train.seed.or(seed);
+        if let Some((direction, setting)) = self.objective(place, &mut settings) {
+            train.objective = Some((setting, direction));
+        }
+        settings.finish(self);
+        let metrics = self.metrics_type(&train);
+        let outcome = Type::record([
+            ("model", Type::Model),
+            ("weights", Type::Artifact),
+            ("card", Type::Artifact),
+            ("metrics", metrics.clone()),
+            ("history", history_type(&metrics).list()),
+            ("epochs", Type::Int),
+            ("best_epoch", Type::Int),
+            ("cost", Type::Money),
+            ("elapsed", Type::Duration),
+        ]);
+        (StmtKind::Train(Box::new(train)), outcome)
+    }
+
+    /// The settings that trainings and searches share.
+    fn train(
+        &mut self,
+        place: &mut Place,
+        settings: &mut Settings,
+        model: Expr,
+        dims: &[(Name, Var, Type)],
+        used: &mut Vec<Name>,
+        limits: &mut Limits,
+    ) -> Train {
+        let data = settings.required(self, place, "data", &Type::Dataset);
+        let mut tunable = |this: &mut Self, place: &mut Place, settings: &mut Settings, name: &'static str, ty: &Type| {
+            let written = settings.ast(this, name);
+            let dim = dims.iter().find(|(dim, ..)| &**dim == name).filter(|_| TUNABLE.contains(&name));
+            match (written, dim) {
+                (Some(ast), Some((name, ..))) => {
+                    used.push(name.clone());
+                    this.report(
+                        Diagnostic::new(Code::E0204, ast.span, format!("`{name}` is set here and searched for as well"))
+                            .label("would be overruled")
+                            .help("leave it out here, or out of the space"),
+                    );
+                    None
+                }
+                (Some(ast), None) => Some(this.value(place, ast, Some(ty)).0),
+                (None, Some((name, var, given))) => {
+                    used.push(name.clone());
+                    let span = settings.span();
+                    Some(this.coerce(Expr::Var(*var), given.clone(), ty, span).0)
+                }
+                (None, None) => None,
+            }
+        };
+        let batch = tunable(self, place, settings, "batch", &Type::Int);
+        let epochs = tunable(self, place, settings, "epochs", &Type::Int);
+        let lr = tunable(self, place, settings, "lr", &Type::Float);
+        let valid = settings.value(self, place, "valid", &Type::Dataset);
+        let optimizer = settings.value(self, place, "optimizer", &std_type("Optimizer"));
+        let loss = settings.value(self, place, "loss", &std_type("Loss"));
+        let schedule = settings.value(self, place, "schedule", &std_type("Schedule"));
+        let metrics = settings.value(self, place, "metrics", &std_type("Metric").list());
+        let init = settings.value(self, place, "init", &Type::Artifact);
+        let seed = settings.value(self, place, "seed", &Type::Int);
+        let until = settings.ast(self, "until").map(|ast| self.over_metrics(place, ast, &Type::Bool));
+        if let Some(memory) = settings.ast(self, "memory")
+            && let Some(Value::Size(memory)) = self.constant(place, memory, &Type::Size)
+        {
+            limits.memory = Some(memory);
+        }
+        settings.unsupported(self, &ELASTIC);
+        let horizon = Horizon::Epochs(epochs);
+        Train { model, data, valid, optimizer, lr, loss, schedule, batch, horizon, until, objective: None, metrics, init, seed }
+    }
+
+    /// An expression over the metrics of an epoch.
+    fn over_metrics(&mut self, place: &mut Place, ast: &ast::Expr, wanted: &Type) -> Expr {
+        let depth = place.locals.len();
+        for (name, var) in [("train", Var::TRAIN), ("valid", Var::VALID)] {
+            place.locals.push(Local { name: name.into(), meaning: Meaning::Metrics(var), span: ast.span, used: true });
+        }
+        place.bind(&"epoch".into(), ast.span, Expr::Var(Var::EPOCH), Type::Int);
+        let expr = self.value(place, ast, Some(wanted)).0;
+        place.leave(depth);
+        expr
+    }
+
+    /// `maximize` or `minimize`: whether larger is better, and of what.
+    fn objective(&mut self, place: &mut Place, settings: &mut Settings) -> Option<(bool, Expr)> {
+        let maximize = settings.ast(self, "maximize");
+        let minimize = settings.ast(self, "minimize");
+        if let (Some(_), Some(second)) = (maximize, minimize) {
+            self.report(
+                Diagnostic::new(Code::E0204, second.span, "a search has one objective: `maximize` or `minimize`, not both")
+                    .label("a second objective"),
+            );
+        }
+        let (larger, ast) = maximize.map(|ast| (true, ast)).or_else(|| minimize.map(|ast| (false, ast)))?;
+        Some((larger, self.over_metrics(place, ast, &Type::Float)))
+    }
+
+    fn evaluate(&mut self, place: &mut Place, step: &Step) -> (StmtKind, Type) {
+        let mut settings = Settings::new("an evaluation", &step.settings, step.kind.span);
+        let (model, seed) = self.model(place, step, &[], &mut Vec::new());
+        if seed.is_some() {
+            self.report(Diagnostic::new(Code::E0202, step.span, "an evaluation draws nothing, so it takes no `seed`"));
+        }
+        let data = settings.required(self, place, "data", &Type::Dataset);
+        let metrics = settings.required(self, place, "metrics", &std_type("Metric").list());
+        settings.finish(self);
+        let fields = metric_fields(Some(&metrics)).into_iter().map(|name| (name, Type::Float)).collect();
+        if !matches!(metrics, Expr::Const(Value::List(_))) {
+            self.report(
+                Diagnostic::new(Code::E0303, step.span, "the metrics must be known before the run, for their names are the fields of the result"),
+            );
+        }
+        (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), Type::Record(fields))
+    }
+
+    fn search(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {
+        let mut settings = Settings::new("a search", &step.settings, step.kind.span);
+        if step.target.is_none() {
+            self.unsupported(step.kind.span, "a search without a model");
+            return self.nothing();
+        }
+        let space = settings.block(self, "space");
+        if space.is_none_or(<[Setting]>::is_empty) {
+            self.report(
+                Diagnostic::new(Code::E0204, step.kind.span, "a search needs a `space` with at least one dimension")
+                    .label("nothing to search")
+                    .help("add one: `space { lr: log_uniform(1e-4, 1e-1) }`"),
+            );
+        }
+        let (space, dims) = self.space(place, space.unwrap_or_default());
+        let strategy = match settings.value(self, place, "strategy", &std_type("Strategy")) {
+            Some(strategy) => strategy,
+            None => {
+                let args = [("trials".into(), Expr::Const(Value::Int(20)))];
+                Expr::Std("random".into(), args.into())
+            }
+        };
+        let parallel = settings.value(self, place, "parallel", &Type::Int);
+
+        // Inside a trial the dimensions have values; outside they are known as `space` alone.
+        let depth = place.locals.len();
+        let shifting = place.shifting.len();
+        place.shifting.extend(dims.iter().map(|(_, var, _)| *var));
+        place.locals.push(Local { name: "space".into(), meaning: Meaning::Space(dims.clone()), span: step.span, used: true });
+        let mut used = Vec::new();
+        let (model, seed) = self.model(place, step, &dims, &mut used);
+        let mut trial = self.train(place, &mut settings, model, &dims, &mut used, limits);
+        let seed = trial.seed.take().or(seed);
+        match self.objective(place, &mut settings) {
+            Some((larger, expr)) => trial.objective = Some((expr, larger)),
+            None => self.report(
+                Diagnostic::new(Code::E0204, step.kind.span, "a search needs an objective")
+                    .label("no objective")
+                    .help("say what is best: `maximize: valid.accuracy` or `minimize: valid.loss`"),
+            ),
+        }
+        place.leave(depth);
+        place.shifting.truncate(shifting);
+        settings.finish(self);
+        self.unused_dimensions(&space, &trial, &used, step);
+
+        let params = dims.iter().zip(&space).map(|((name, _, ty), dimension)| {
+            let ty = if dimension.0.cond.is_some() { ty.clone().optional() } else { ty.clone() };
+            (name.clone(), ty)
+        });
+        let params = Type::Record(params.collect());
+        let trials = Type::record([
+            ("trial", Type::Int),
+            ("params", params.clone()),
+            ("value", Type::Float.optional()),
+            ("epochs", Type::Int),
+        ]);
+        let outcome = Type::record([
+            ("model", Type::Model),
+            ("params", params),
+            ("value", Type::Float),
+            ("trials", trials.list()),
+            ("weights", Type::Artifact),
+            ("metrics", self.metrics_type(&trial)),
+            ("epochs", Type::Int),
+            ("cost", Type::Money),
+            ("elapsed", Type::Duration),
+        ]);
+        let space = space.into_iter().map(|(dimension, _)| dimension).collect();
+        (StmtKind::Search(Box::new(Search { space, strategy, parallel, seed, trial })), outcome)
+    }
+
+    /// The dimensions, with the place of each name.
+    #[expect(clippy::type_complexity, reason = "the two lists are taken apart at once")]
+    fn space(
+        &mut self,
+        place: &mut Place,
+        settings: &[Setting],
+    ) -> (Vec<(Dimension, crate::source::Span)>, Vec<(Name, Var, Type)>) {
+        let (mut space, mut dims): (Vec<(Dimension, crate::source::Span)>, Vec<(Name, Var, Type)>) = Default::default();
+        for setting in settings {
+            self.no_annotations(&setting.annotations, "a dimension");
+            let name = &setting.name.node;
+            if let Some((_, first)) = space.iter().find(|(dimension, _)| dimension.name == *name) {
+                self.report(
+                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` is a dimension twice"))
+                        .label("again here")
+                        .related(*first, "first here"),
+                );
+                continue;
+            }
+            let SettingValue::Expr { value, cond } = &setting.value else {
+                self.report(
+                    Diagnostic::new(Code::E0204, setting.name.span, "a dimension holds a distribution")
+                        .help(format!("write `{name}: uniform(0, 1)`")),
+                );
+                continue;
+            };
+            let (distribution, ty) = self.expr(place, value, None);
+            let ty = match ty {
+                Type::Distribution(inner) => *inner,
+                Type::Unknown => Type::Unknown,
+                other => {
+                    self.report(
+                        Diagnostic::new(Code::E0201, value.span, format!("expected a distribution, found `{other}`"))
+                            .label(format!("this is `{other}`"))
+                            .help("draw from one of `std/space`: `choice([32, 64])`, `uniform(0, 1)`"),
+                    );
+                    Type::Unknown
+                }
+            };
+            let depth = place.locals.len();
+            for (dim, var, ty) in &dims {
+                place.bind(dim, setting.name.span, Expr::Var(*var), ty.clone());
+            }
+            let cond = cond.as_ref().map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
+            place.leave(depth);
+            let var = self.fresh();
+            dims.push((name.clone(), var, if cond.is_some() { ty.optional() } else { ty }));
+            space.push((Dimension { name: name.clone(), var, distribution, cond }, setting.name.span));
+        }
+        (space, dims)
+    }
+
+    fn unused_dimensions(
+        &mut self,
+        space: &[(Dimension, crate::source::Span)],
+        trial: &Train,
+        used: &[Name],
+        step: &Step,
+    ) {
+        let mut read = Vec::new();
+        trial.each_expr(&mut |expr| expr.free_vars(&mut |var| read.push(var)));
+        space.iter().filter_map(|(dimension, _)| dimension.cond.as_ref()).for_each(|cond| {
+            cond.free_vars(&mut |var| read.push(var));
+        });
+        for (dimension, span) in space {
+            let name = &dimension.name;
+            if used.contains(name) || read.contains(&dimension.var) {
+                continue;
+            }
+            let params: Vec<Name> = match step.target.as_ref().map(|target| &target.kind) {
+                Some(ExprKind::Name(target)) => match self.modules.lookup(span.file, target) {
+                    Some(Binding::Item(id)) => match self.def(id) {
+                        Def::Fn(function) => function.params.iter().map(|param| param.name.clone()).collect(),
+                        _ => Vec::new(),
+                    },
+                    _ => Vec::new(),
+                },
+                _ => Vec::new(),
+            };
+            let near = similar(name, params.iter().map(|param| &**param).chain(TUNABLE));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("name it like a parameter of the model or like `batch`, `epochs` or `lr`, or read `space.{name}` in a setting"),
+            };
+            self.report(
+                Diagnostic::new(Code::E0204, *span, format!("the dimension `{name}` sets nothing")).label("no effect").help(help),
+            );
+        }
+    }
+
+    /// The type of the metrics that a training reports.
+    fn metrics_type(&self, train: &Train) -> Type {
+        let mut fields = metric_fields(train.metrics.as_ref());
+        fields.push("loss".into());
+        let mut valid = fields.clone();
+        let mut own = fields;
+        for expr in train.until.iter().chain(train.objective.as_ref().map(|(expr, _)| expr)) {
+            expr.fields_of(Var::TRAIN, &mut |name| own.push(name.clone()));
+            expr.fields_of(Var::VALID, &mut |name| valid.push(name.clone()));
+        }
+        let record = |names: Vec<Name>| Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect());
+        Type::record([("train", record(own)), ("valid", record(valid))])
+    }
+}
+
+fn metric_fields(metrics: Option<&Expr>) -> Vec<Name> {
+    let names = match metrics {
+        Some(Expr::Const(Value::List(metrics))) => metrics.as_slice(),
+        _ => &[],
+    };
+    let name = |metric: &Value| match metric {
+        Value::Std(call) => Some(call.name.clone()),
+        _ => None,
+    };
+    names.iter().filter_map(name).collect()
+}
+
+fn history_type(metrics: &Type) -> Type {
+    let mut fields = match metrics {
+        Type::Record(fields) => fields.clone(),
+        _ => Default::default(),
+    };
+    fields.insert("epoch".into(), Type::Int);
+    Type::Record(fields)
+}
+
+impl Train {
+    /// Calls `visit` on every expression of the settings.
+    pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
+        let Self { model, data, valid, optimizer, lr, loss, schedule, batch, horizon, until, objective, metrics, init, seed } = self;
+        visit(model);
+        visit(data);
+        match horizon {
+            Horizon::Epochs(epochs) => epochs.iter().for_each(&mut *visit),
+            Horizon::Steps(steps) => visit(steps),
+        }
+        let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
+        rest.into_iter().flatten().for_each(&mut *visit);
+        objective.iter().for_each(|(expr, _)| visit(expr));
+    }
+}

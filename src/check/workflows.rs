@@ -1,0 +1,451 @@
+//! Workflows: parameters, statements, and the values of blocks.
+
+use super::{
+    Checker,
+    annotations::Target,
+    definitions::{Def, ItemId},
+    operators,
+    program::{Body, Param, Program, Stmt, StmtKind, Workflow},
+    scope::Place,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    expr::{Expr, Var},
+    limits::{Limits, OnMiss},
+    source::{Name, Span},
+    syntax::ast::{self, Block, Else, ExprKind, Flow, ItemKind, Rhs},
+    types::Type,
+    value::Value,
+};
+
+impl Checker {
+    /// The whole program: every declaration of every file of the user's, and the workflows of the root file.
+    pub(super) fn program(&mut self) -> Program {
+        let modules = self.modules.clone();
+        let mut program = Program::default();
+        for (file, module) in modules.all() {
+            for (index, item) in module.ast.items.iter().enumerate() {
+                match &item.kind {
+                    ItemKind::Workflow { params, output, body } => {
+                        let workflow = self.workflow(Place::new(file), item, params, output.as_ref(), body);
+                        if file == modules.root {
+                            program.workflows.push(workflow);
+                        }
+                    }
+                    ItemKind::Test(_) => self.unsupported(item.name.span, "a `test` block"),
+                    _ => {
+                        self.def(ItemId { file, index });
+                    }
+                }
+            }
+        }
+        for (span, name) in modules.unused() {
+            self.report(
+                Diagnostic::new(Code::W1002, span, format!("`{name}` is imported and never used"))
+                    .label("unused")
+                    .help("leave it out of the import"),
+            );
+        }
+        program
+    }
+
+    fn workflow(
+        &mut self,
+        mut place: Place,
+        item: &ast::Item,
+        params: &[ast::Param],
+        output: Option<&ast::Type>,
+        body: &Block,
+    ) -> Workflow {
+        let mut own: Vec<Param> = Vec::new();
+        for param in params {
+            if let Some(first) = place.locals.iter().find(|local| local.name == param.name.node) {
+                self.report(
+                    Diagnostic::new(Code::E0102, param.name.span, format!("`{}` is defined twice", param.name.node))
+                        .label("defined again here")
+                        .related(first.span, "first defined here"),
+                );
+                continue;
+            }
+            let param = self.param(place.file, param);
+            place.bind(&param.0.name, param.1, Expr::Var(param.0.var), param.0.ty.clone());
+            own.push(param.0);
+        }
+        let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
+        let wanted = output.map(|ty| self.ty(place.file, ty));
+        let (body, output) = self.block(&mut place, body, wanted.as_ref());
+        self.nested_limits(&limits, &body);
+        Workflow {
+            name: item.name.node.clone(),
+            doc: item.doc.clone(),
+            params: own,
+            limits,
+            output,
+            body,
+            span: item.name.span,
+        }
+    }
+
+    fn param(&mut self, file: crate::source::FileId, param: &ast::Param) -> (Param, Span) {
+        let mut place = Place::new(file);
+        let ty = self.ty(file, &param.ty);
+        if matches!(ty, Type::Dataset | Type::Model | Type::Std(_) | Type::Function(_) | Type::Distribution(_)) {
+            self.report(
+                Diagnostic::new(Code::E0201, param.ty.span, format!("a parameter of a workflow can't be a `{ty}`"))
+                    .label("can't come from a command line")
+                    .help("take what it is made of, such as a path, and build it in the workflow"),
+            );
+        }
+        let default = param.default.as_ref().and_then(|default| self.constant(&mut place, default, &ty));
+        let (mut range, mut one_of) = (None, Vec::new());
+        for annotation in &param.annotations {
+            match (&*annotation.name.node, annotation.args.as_slice()) {
+                ("range", [arg]) => {
+                    let wanted = Type::Range(Box::new(ty.clone()));
+                    if let Some(Value::Range(ends)) = self.constant(&mut place, &arg.value, &wanted) {
+                        let to_ty = |value: Value| match (&ty, value) {
+                            (Type::Float, Value::Int(int)) => Value::Float(int as f64),
+                            (_, value) => value,
+                        };
+                        range = Some((to_ty(ends.0), to_ty(ends.1)));
+                    }
+                }
+                ("one_of", [arg]) => {
+                    if let Some(Value::List(values)) = self.constant(&mut place, &arg.value, &ty.clone().list()) {
+                        one_of = values;
+                    }
+                }
+                ("range" | "one_of", _) => self.report(
+                    Diagnostic::new(Code::E0202, annotation.span, format!("`@{}` takes one argument", annotation.name.node))
+                        .help("write `@range(1..256)` or `@one_of([\"a\", \"b\"])`"),
+                ),
+                ("secret", _) => self.unsupported(annotation.span, "`@secret`"),
+                _ => self.misplaced(annotation, "a parameter"),
+            }
+        }
+        let var = self.fresh();
+        let name = param.name.node.clone();
+        let own = Param { name, var, ty, default, range, one_of, secret: false };
+        if let (Some(default), Some(written)) = (&own.default, &param.default)
+            && let Err(reason) = own.admits(default)
+        {
+            self.out_of_range(written.span, &format!("the default of `{}` {reason}", own.name));
+        }
+        (own, param.name.span)
+    }
+
+    /// Warns of a limit that is wider than the one around it: it can't widen anything.
+    fn nested_limits(&mut self, outer: &Limits, body: &Body) {
+        for stmt in &body.stmts {
+            let mut inner = outer.clone();
+            if let Some(deadline) = stmt.limits.deadline {
+                if let Some(around) = outer.deadline
+                    && deadline.after > around.after
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::W1001,
+                            stmt.span,
+                            format!("the deadline of {} is wider than the {} around it", deadline.after, around.after),
+                        )
+                        .label("can't last that long")
+                        .help("a nested deadline can only tighten the one around it"),
+                    );
+                }
+                inner.deadline = Some(deadline);
+            }
+            if let Some(budget) = &stmt.limits.budget {
+                use crate::limits::Amount::Money;
+                if let (Money(own), Some(Money(around))) = (budget.amount, outer.budget.as_ref().map(|around| around.amount))
+                    && own > around
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::W1001,
+                            stmt.span,
+                            format!("the budget of {own} is wider than the {around} around it"),
+                        )
+                        .label("can't spend that much")
+                        .help("a nested budget can only tighten the one around it"),
+                    );
+                }
+                inner.budget = Some(budget.clone());
+            }
+            match &stmt.kind {
+                StmtKind::For { body, .. } | StmtKind::Group(body) => self.nested_limits(&inner, body),
+                StmtKind::If { then, otherwise, .. } => {
+                    self.nested_limits(&inner, then);
+                    otherwise.iter().for_each(|body| self.nested_limits(&inner, body));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A block: its statements, and its value and that value's type.
+    pub(super) fn block(&mut self, place: &mut Place, block: &Block, wanted: Option<&Type>) -> (Body, Type) {
+        let depth = place.locals.len();
+        place.bodies.push(Vec::new());
+        let mut last = None;
+        let count = block.stmts.len();
+        for (index, stmt) in block.stmts.iter().enumerate() {
+            let value = self.stmt(place, stmt, depth);
+            if index + 1 == count && block.result.is_none() {
+                last = value;
+            }
+        }
+        let (result, ty) = match (&block.result, last) {
+            (Some(result), _) => {
+                let (expr, ty) = self.value(place, result, wanted);
+                (Some(expr), ty)
+            }
+            (None, Some((var, ty))) => match wanted {
+                Some(wanted) => {
+                    let span = block.stmts.last().map_or(block.span, |stmt| stmt.span);
+                    let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, span);
+                    (Some(expr), ty)
+                }
+                None => (Some(Expr::Var(var)), ty),
+            },
+            (None, None) => {
+                let empty = Type::record([]);
+                match wanted {
+                    Some(wanted) if !wanted.accepts(&empty) => {
+                        self.report(
+                            Diagnostic::new(Code::E0201, block.span, format!("this block has no value, but must be `{wanted}`"))
+                                .help("end it with an expression"),
+                        );
+                        (None, Type::Unknown)
+                    }
+                    _ => (None, empty),
+                }
+            }
+        };
+        for local in place.leave(depth) {
+            if !local.used && !local.name.starts_with('_') && local.is_pure() {
+                self.report(
+                    Diagnostic::new(Code::W1002, local.span, format!("`{}` is never used", local.name))
+                        .label("unused")
+                        .help(format!("leave it out, or call it `_{}`", local.name)),
+                );
+            }
+        }
+        let stmts = place.bodies.pop().unwrap_or_default();
+        (Body { stmts, result }, ty)
+    }
+
+    /// A statement; its outcome, when it has one that could be the block's value.
+    fn stmt(&mut self, place: &mut Place, stmt: &ast::Stmt, depth: usize) -> Option<(Var, Type)> {
+        match &stmt.kind {
+            ast::StmtKind::Let { name, ty, value } => {
+                if let Some(first) = place.locals[depth..].iter().find(|local| local.name == name.node) {
+                    let first = first.span;
+                    self.report(
+                        Diagnostic::new(Code::E0102, name.span, format!("`{}` is defined twice", name.node))
+                            .label("defined again here")
+                            .related(first, "first defined here"),
+                    );
+                }
+                let wanted = ty.as_ref().map(|ty| self.ty(place.file, ty));
+                match value {
+                    Rhs::Expr(value) => {
+                        self.no_annotations(&stmt.annotations, "a plain value");
+                        let (expr, ty) = self.value(place, value, wanted.as_ref());
+                        let expr = match expr {
+                            // What is known now needs no node, and neither does another name for an outcome.
+                            Expr::Const(_) | Expr::Var(_) => expr,
+                            expr => {
+                                let var = self.fresh();
+                                place.push(Stmt {
+                                    name: Some(name.node.clone()),
+                                    var,
+                                    kind: StmtKind::Value(expr),
+                                    after: Vec::new(),
+                                    limits: Limits::default(),
+                                    span: stmt.span,
+                                });
+                                Expr::Var(var)
+                            }
+                        };
+                        place.bind(&name.node, name.span, expr, ty);
+                    }
+                    Rhs::Flow(flow) => {
+                        let (var, ty) =
+                            self.flow(place, Some(&name.node), flow, &stmt.annotations, stmt.span, wanted.as_ref());
+                        place.bind(&name.node, name.span, Expr::Var(var), ty);
+                        if let Some(local) = place.locals.last_mut() {
+                            // A step has effects: its outcome need not be read.
+                            local.used = true;
+                        }
+                    }
+                }
+                None
+            }
+            ast::StmtKind::Assert { cond, message } => {
+                self.no_annotations(&stmt.annotations, "an `assert`");
+                let cond = self.value(place, cond, Some(&Type::Bool)).0;
+                let message = message.as_ref().map(|message| self.value(place, message, Some(&Type::String)).0);
+                if cond == Expr::Const(Value::Bool(false)) {
+                    self.report(
+                        Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"),
+                    );
+                }
+                let var = self.fresh();
+                let kind = StmtKind::Assert { cond, message };
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span: stmt.span });
+                None
+            }
+            ast::StmtKind::Flow(flow) => Some(self.flow(place, None, flow, &stmt.annotations, stmt.span, None)),
+        }
+    }
+
+    fn flow(
+        &mut self,
+        place: &mut Place,
+        name: Option<&Name>,
+        flow: &Flow,
+        annotations: &[ast::Annotation],
+        span: Span,
+        wanted: Option<&Type>,
+    ) -> (Var, Type) {
+        let target = match flow {
+            Flow::Step(step) if step.kind.node != ast::StepKind::Search => Target::Step,
+            _ => Target::Scope,
+        };
+        let mut limits = self.limits(place, annotations, target);
+        let mut after = Vec::new();
+        let (kind, ty) = match flow {
+            Flow::Step(step) => {
+                after = self.after(place, &step.after);
+                self.step(place, step, &mut limits)
+            }
+            Flow::For { name, list, body } => self.for_flow(place, name, list, body),
+            Flow::If { cond, then, otherwise } => self.if_flow(place, cond, then, otherwise.as_deref(), wanted),
+            Flow::Group(body) => {
+                let (body, ty) = self.block(place, body, wanted);
+                (StmtKind::Group(body), ty)
+            }
+            Flow::Try { .. } => {
+                self.unsupported(span, "`try`");
+                return (self.fresh(), Type::Unknown);
+            }
+            Flow::Repeat { .. } => {
+                self.unsupported(span, "`repeat`");
+                return (self.fresh(), Type::Unknown);
+            }
+        };
+        let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
+        let optional = limits.deadline.is_some_and(|deadline| skips(deadline.on_miss))
+            || limits.budget.as_ref().is_some_and(|budget| skips(budget.on_miss));
+        let ty = if optional { ty.optional() } else { ty };
+        let ty = match wanted {
+            Some(wanted) if !wanted.accepts(&ty) => {
+                self.mismatch(span, wanted, &ty);
+                Type::Unknown
+            }
+            Some(wanted) => wanted.clone(),
+            None => ty,
+        };
+        let var = self.fresh();
+        place.push(Stmt { name: name.cloned(), var, kind, after, limits, span });
+        (var, ty)
+    }
+
+    fn after(&mut self, place: &mut Place, names: &[ast::Ident]) -> Vec<Var> {
+        let mut vars = Vec::new();
+        for name in names {
+            let ident = ast::Expr { kind: ExprKind::Name(name.node.clone()), span: name.span };
+            let (expr, ty) = self.expr(place, &ident, None);
+            match expr {
+                Expr::Var(var) => vars.push(var),
+                _ if ty == Type::Unknown => {}
+                _ => self.report(
+                    Diagnostic::new(Code::E0201, name.span, format!("`{}` is not a step", name.node))
+                        .label("nothing to wait for")
+                        .help("`after` takes the names of steps: `let a = run …`"),
+                ),
+            }
+        }
+        vars
+    }
+
+    fn for_flow(&mut self, place: &mut Place, name: &ast::Ident, list: &ast::Expr, body: &Block) -> (StmtKind, Type) {
+        let (list_expr, ty) = self.expr(place, list, None);
+        let item_type = match ty {
+            Type::List(inner) => *inner,
+            Type::Unknown => Type::Unknown,
+            other => {
+                let help = matches!(other, Type::Range(_) | Type::Int).then(|| "count with `range(10)`".to_owned());
+                self.report(
+                    Diagnostic::new(Code::E0201, list.span, format!("expected a list, found `{other}`"))
+                        .label(format!("this is `{other}`"))
+                        .maybe_help(help),
+                );
+                Type::Unknown
+            }
+        };
+        let item = self.fresh();
+        let depth = place.locals.len();
+        place.bind(&name.node, name.span, Expr::Var(item), item_type);
+        let (body, ty) = self.block(place, body, None);
+        place.leave(depth);
+        (StmtKind::For { item, list: list_expr, body }, ty.list())
+    }
+
+    fn if_flow(
+        &mut self,
+        place: &mut Place,
+        cond: &ast::Expr,
+        then: &Block,
+        otherwise: Option<&Else>,
+        wanted: Option<&Type>,
+    ) -> (StmtKind, Type) {
+        let cond = self.value(place, cond, Some(&Type::Bool)).0;
+        let (then_body, first) = self.block(place, then, wanted);
+        let (otherwise, ty) = match otherwise {
+            None => (None, if first == Type::record([]) { first } else { first.optional() }),
+            Some(Else::Block(block)) => {
+                let (body, second) = self.block(place, block, wanted);
+                let span = block.result.as_ref().map_or(block.span, |result| result.span);
+                (Some(body), self.joined(&first, &second, span))
+            }
+            Some(Else::If(flow, span)) => {
+                // `else if` is an `else` with nothing but an `if` in it.
+                place.bodies.push(Vec::new());
+                let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
+                let stmts = place.bodies.pop().unwrap_or_default();
+                (Some(Body { stmts, result: Some(Expr::Var(var)) }), self.joined(&first, &second, *span))
+            }
+        };
+        (StmtKind::If { cond, then: then_body, otherwise }, ty)
+    }
+}
+
+impl super::scope::Local {
+    /// Whether leaving the name out would change nothing.
+    fn is_pure(&self) -> bool {
+        matches!(&self.meaning, super::scope::Meaning::Value(..))
+    }
+}
+
+impl Param {
+    /// Whether a value is in the range and among the choices of the parameter.
+    ///
+    /// # Errors
+    /// Says why not, to follow the parameter's name.
+    pub fn admits(&self, value: &Value) -> Result<(), String> {
+        if let Some((low, high)) = &self.range {
+            let within = |low: &Value, high: &Value| {
+                operators::at_most(low, value) && operators::at_most(value, high)
+            };
+            if *value != Value::None && !within(low, high) {
+                return Err(format!("must be from {low} to {high}, not {value}"));
+            }
+        }
+        if !self.one_of.is_empty() && !self.one_of.contains(value) && *value != Value::None {
+            let choices: Vec<String> = self.one_of.iter().map(ToString::to_string).collect();
+            return Err(format!("must be one of {}, not {value}", choices.join(", ")));
+        }
+        Ok(())
+    }
+}
