@@ -34,8 +34,14 @@ use std::{collections::HashMap, rc::Rc};
 pub fn check(world: &dyn World) -> Outcome<Program> {
     let mut diagnostics = Vec::new();
     let modules = Modules::load(world, &mut diagnostics);
-    let mut checker =
-        Checker { modules: Rc::new(modules), defs: HashMap::new(), diagnostics, next: Var::FIRST.0, muted: 0, depth: 0 };
+    let mut checker = Checker {
+        modules: Rc::new(modules),
+        defs: HashMap::new(),
+        diagnostics,
+        next: Var::FIRST.0,
+        muted: 0,
+        depth: 0,
+    };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);

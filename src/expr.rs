@@ -83,6 +83,16 @@ pub struct Function {
     pub params: Vec<Var>,
     /// Its value.
     pub body: Expr,
+    /// Whether the body depends on the run, apart from its parameters.
+    pub reads_context: bool,
+}
+
+impl Function {
+    /// A function, or a model as a function of its parameters.
+    pub fn new(name: Name, params: Vec<Var>, body: Expr) -> Self {
+        let reads_context = body.reads_context();
+        Self { name, params, body, reads_context }
+    }
 }
 
 impl Expr {
@@ -144,7 +154,7 @@ impl Expr {
         });
     }
 
-    /// Calls `visit` on this expression and on every expression inside it.
+    /// Calls `visit` on this expression and on every expression inside it, but for the bodies of functions it calls.
     fn each(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         match self {
@@ -154,12 +164,8 @@ impl Expr {
                 a.each(visit);
                 b.each(visit);
             }
-            Self::List(exprs) | Self::Text(exprs) | Self::Native(_, exprs) => {
+            Self::List(exprs) | Self::Text(exprs) | Self::Native(_, exprs) | Self::Call(_, exprs) => {
                 exprs.iter().for_each(|expr| expr.each(visit));
-            }
-            Self::Call(function, args) => {
-                args.iter().for_each(|expr| expr.each(visit));
-                function.body.each(visit);
             }
             Self::Map(entries) => entries.iter().for_each(|(key, value)| {
                 key.each(visit);
@@ -187,7 +193,13 @@ impl Expr {
     /// Whether the value depends on the run, apart from variables.
     pub fn reads_context(&self) -> bool {
         let mut reads = false;
-        self.each(&mut |expr| reads |= matches!(expr, Self::Context(_)));
+        self.each(&mut |expr| {
+            reads |= match expr {
+                Self::Context(_) => true,
+                Self::Call(function, _) | Self::Model(function, _) => function.reads_context,
+                _ => false,
+            };
+        });
         reads
     }
 

@@ -3,7 +3,11 @@
 //! A graph is a tree of regions, each a petgraph DAG. A node is a step or a compound that owns child regions; its outcome
 //! is a variable that expressions in the same region and in regions below may read.
 
+mod build;
+pub mod draw;
+
 pub use crate::check::program::{Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
+pub use build::build;
 
 use crate::{
     expr::{Expr, Var},

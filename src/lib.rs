@@ -4,6 +4,8 @@
 #[cfg(feature = "compile")]
 pub mod check;
 #[cfg(feature = "compile")]
+pub mod cli;
+#[cfg(feature = "compile")]
 pub mod diagnostic;
 pub mod expr;
 #[cfg(feature = "compile")]

@@ -1,3 +1,54 @@
-//! From text to a syntax tree: the grammar, a lossless tree with comments, recovery, and the typed tree on top.
+//! From text to a syntax tree: the grammar, recovery, and the typed tree on top.
+//!
+//! Reading goes in three passes: [`brackets`] finds what is not closed or nested too deeply, so that nothing after it has
+//! to fear either; pest reads the rest by `grammar/smlt.pest`, setting aside as junk what it can't read; [`build`] makes
+//! the tree, and [`junk`] says what is wrong with the junk.
 
 pub mod ast;
+mod brackets;
+mod build;
+mod cst;
+mod grammar;
+mod junk;
+
+pub use cst::{Cst, Token};
+use grammar::{Grammar, Rule};
+
+use crate::{
+    diagnostic::{Code, Diagnostic, Outcome},
+    source::{FileId, Span},
+};
+use pest::Parser;
+
+/// Texts beyond this are refused, so that every place in a file fits 32 bits with room to spare.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Reads a file. The tree holds all that could be read.
+pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
+    let refuse = |diagnostic| Outcome { value: ast::File::default(), diagnostics: vec![diagnostic] };
+    if text.len() > MAX_BYTES {
+        return refuse(
+            Diagnostic::new(
+                Code::E0003,
+                Span::new(file, 0, 0),
+                format!("the file is larger than {} MiB", MAX_BYTES >> 20),
+            )
+            .help("split it into modules: `import ./part`"),
+        );
+    }
+    let balanced = match brackets::check(file, text) {
+        Ok(balanced) => balanced,
+        Err(too_deep) => return refuse(too_deep),
+    };
+    let mut builder = build::Builder::new(file, text, balanced.diagnostics);
+    match Grammar::parse(Rule::file, &balanced.text) {
+        Ok(pairs) => {
+            let mut value = builder.file(pairs);
+            value.broken.extend(balanced.broken);
+            let mut diagnostics = builder.diagnostics;
+            diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
+            Outcome { value, diagnostics }
+        }
+        Err(error) => refuse(junk::explain(&error, file, 0)),
+    }
+}

@@ -1,9 +1,6 @@
 //! Annotations: limits, and what a parameter may be.
 
-use super::{
-    Checker,
-    scope::Place,
-};
+use super::{Checker, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
     limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
@@ -16,8 +13,19 @@ use crate::{
 };
 
 const KNOWN: [&str; 13] = [
-    "deadline", "budget", "goal", "retry", "timeout", "cache", "seed", "range", "one_of", "resources", "max_parallel",
-    "secret", "memory",
+    "deadline",
+    "budget",
+    "goal",
+    "retry",
+    "timeout",
+    "cache",
+    "seed",
+    "range",
+    "one_of",
+    "resources",
+    "max_parallel",
+    "secret",
+    "memory",
 ];
 
 /// What an annotation stands above.
@@ -197,9 +205,7 @@ impl Checker {
         }
         match max {
             Some((Value::Int(max), span)) => match u32::try_from(max).ok().filter(|max| *max <= 1000) {
-                Some(max) => {
-                    Some(Retry { max, backoff, factor: factor.map_or(2.0, |(factor, _)| factor), jitter, on })
-                }
+                Some(max) => Some(Retry { max, backoff, factor: factor.map_or(2.0, |(factor, _)| factor), jitter, on }),
                 None => {
                     self.out_of_range(span, "a step can be retried 0 to 1000 times");
                     None

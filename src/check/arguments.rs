@@ -49,9 +49,11 @@ impl Checker {
         if let Some(first) = first {
             match given.first_mut() {
                 Some(slot) => *slot = Some(first),
-                None => self.report(
-                    Diagnostic::new(Code::E0202, span, format!("`{callee}` takes no argument, so nothing can be piped into it")),
-                ),
+                None => self.report(Diagnostic::new(
+                    Code::E0202,
+                    span,
+                    format!("`{callee}` takes no argument, so nothing can be piped into it"),
+                )),
             }
             position = 1;
         }
@@ -86,7 +88,11 @@ impl Checker {
                         None => Diagnostic::new(
                             Code::E0202,
                             at,
-                            format!("`{callee}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" }),
+                            format!(
+                                "`{callee}` takes {} argument{}",
+                                params.len(),
+                                if params.len() == 1 { "" } else { "s" }
+                            ),
                         )
                         .label("one too many")
                         .help(self.signature(callee, params)),
@@ -99,11 +105,21 @@ impl Checker {
     }
 
     /// The value of a parameter for which nothing is given: its default, over the parameters before it.
-    pub(super) fn default(&mut self, callee: &str, param: &ParamSig, before: &[(Name, Expr, Type)], span: Span) -> (Expr, Type) {
+    pub(super) fn default(
+        &mut self,
+        callee: &str,
+        param: &ParamSig,
+        before: &[(Name, Expr, Type)],
+        span: Span,
+    ) -> (Expr, Type) {
         let Some(default) = &param.default else {
             self.report(
-                Diagnostic::new(Code::E0202, span, format!("`{callee}` needs the argument `{}: {}`", param.name, param.ty))
-                    .label("missing here"),
+                Diagnostic::new(
+                    Code::E0202,
+                    span,
+                    format!("`{callee}` needs the argument `{}: {}`", param.name, param.ty),
+                )
+                .label("missing here"),
             );
             return (Expr::Const(crate::value::Value::None), Type::Unknown);
         };

@@ -106,9 +106,13 @@ impl Checker {
             Def::Const(_, ty) => self.not_callable(name, &ty, callee),
             Def::Task(_) | Def::Workflow => {
                 self.report(
-                    Diagnostic::new(Code::E0201, callee, format!("`{name}` has effects, so it can't be called in an expression"))
-                        .label("called here")
-                        .help(format!("run it as a step of its own: `let result = run {name}(…)`")),
+                    Diagnostic::new(
+                        Code::E0201,
+                        callee,
+                        format!("`{name}` has effects, so it can't be called in an expression"),
+                    )
+                    .label("called here")
+                    .help(format!("run it as a step of its own: `let result = run {name}(…)`")),
                 );
                 broken()
             }
@@ -146,7 +150,9 @@ impl Checker {
         let expr = match &function.body {
             FnBody::Std => Expr::Std(function.name.clone(), named(values)),
             FnBody::Model(model) => Expr::Model(model.clone(), named(values)),
-            FnBody::Expr(function) => Expr::Call(function.clone(), values.into_iter().map(|(_, expr, _)| expr).collect()),
+            FnBody::Expr(function) => {
+                Expr::Call(function.clone(), values.into_iter().map(|(_, expr, _)| expr).collect())
+            }
             FnBody::Native(native) => Expr::Native(*native, values.into_iter().map(|(_, expr, _)| expr).collect()),
             FnBody::Context(context) => {
                 if place.bodies.is_empty() {
@@ -199,9 +205,11 @@ impl Checker {
             return broken();
         };
         if names.len() != params.len() {
-            self.report(
-                Diagnostic::new(Code::E0202, ast.span, format!("this lambda needs {} parameter{}", params.len(), if params.len() == 1 { "" } else { "s" })),
-            );
+            self.report(Diagnostic::new(
+                Code::E0202,
+                ast.span,
+                format!("this lambda needs {} parameter{}", params.len(), if params.len() == 1 { "" } else { "s" }),
+            ));
             return broken();
         }
         let (locals, shifting) = (place.locals.len(), place.shifting.len());

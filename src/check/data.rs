@@ -1,12 +1,6 @@
 //! Datasets and tasks: declarations made of settings.
 
-use super::{
-    Checker,
-    program::Script,
-    scope::Place,
-    settings::Settings,
-    types::std,
-};
+use super::{Checker, program::Script, scope::Place, settings::Settings, types::std};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
@@ -97,9 +91,11 @@ impl Checker {
             (Some(command), None) => Script::Args(command),
             (None, Some(shell)) => Script::Shell(shell),
             (Some(command), Some(_)) => {
-                self.report(
-                    Diagnostic::new(Code::E0204, item.name.span, "a task has either a `command` or a `shell` script, not both"),
-                );
+                self.report(Diagnostic::new(
+                    Code::E0204,
+                    item.name.span,
+                    "a task has either a `command` or a `shell` script, not both",
+                ));
                 Script::Args(command)
             }
             (None, None) => {

@@ -1,11 +1,6 @@
 //! Declarations, each looked at once, when first needed.
 
-use super::{
-    Checker,
-    arguments::ParamSig,
-    program::Run,
-    scope::Place,
-};
+use super::{Checker, arguments::ParamSig, program::Run, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::{Context, Expr, Function, Native},
@@ -216,7 +211,7 @@ impl Checker {
         kind: impl FnOnce(Arc<Function>) -> FnBody,
     ) -> Def {
         let vars = params.iter().map(|param| param.var).collect();
-        let function = Arc::new(Function { name: name.clone(), params: vars, body });
+        let function = Arc::new(Function::new(name.clone(), vars, body));
         Def::Fn(Rc::new(FnDef { name: name.clone(), params, output, body: kind(function) }))
     }
 
@@ -252,5 +247,3 @@ impl Checker {
         sigs
     }
 }
-
-

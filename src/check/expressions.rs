@@ -307,7 +307,13 @@ impl Checker {
         self.field_of(place, expr, ty, field, base.span)
     }
 
-    fn module_item(&mut self, place: &mut Place, file: crate::source::FileId, module: &str, field: &ast::Ident) -> (Expr, Type) {
+    fn module_item(
+        &mut self,
+        place: &mut Place,
+        file: crate::source::FileId,
+        module: &str,
+        field: &ast::Ident,
+    ) -> (Expr, Type) {
         let binding = self.modules.get(file).names.get(&field.node).map(|(binding, _)| *binding);
         match binding {
             Some(Binding::Item(id)) => self.item_value(place, id, &field.node, field.span),
@@ -349,14 +355,23 @@ impl Checker {
         names
     }
 
-    fn no_field<'a>(&mut self, of: &str, field: &ast::Ident, known: impl Iterator<Item = &'a str> + Clone) -> (Expr, Type) {
+    fn no_field<'a>(
+        &mut self,
+        of: &str,
+        field: &ast::Ident,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) -> (Expr, Type) {
         let near = similar(&field.node, known.clone()).map(|name| format!("did you mean `{name}`?"));
         let list = known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let list = if list.is_empty() { "there are none".into() } else { format!("there are {list}") };
         self.report(
-            Diagnostic::new(Code::E0203, field.span, format!("{of} has no field `{}`", field.node).replace("the metrics has", "the metrics have"))
-                .label("unknown field")
-                .maybe_help(Some(near.unwrap_or(list))),
+            Diagnostic::new(
+                Code::E0203,
+                field.span,
+                format!("{of} has no field `{}`", field.node).replace("the metrics has", "the metrics have"),
+            )
+            .label("unknown field")
+            .maybe_help(Some(near.unwrap_or(list))),
         );
         broken()
     }
@@ -382,9 +397,13 @@ impl Checker {
             },
             Type::Optional(inner) => {
                 self.report(
-                    Diagnostic::new(Code::E0203, field.span, format!("this may be `none`, so it has no field `{name}`"))
-                        .related(base, format!("this is `{inner}?`"))
-                        .help("say what to use when it is `none`: `(value ?? other)`"),
+                    Diagnostic::new(
+                        Code::E0203,
+                        field.span,
+                        format!("this may be `none`, so it has no field `{name}`"),
+                    )
+                    .related(base, format!("this is `{inner}?`"))
+                    .help("say what to use when it is `none`: `(value ?? other)`"),
                 );
                 broken()
             }
@@ -402,9 +421,13 @@ impl Checker {
             Some(var) => (Expr::Field(Box::new(Expr::Var(var)), field.node.clone()), ty),
             None => {
                 self.report(
-                    Diagnostic::new(Code::E0303, field.span, format!("`{}` is known only once the data was read", field.node))
-                        .label("not known here")
-                        .help("read it in the workflow, outside of lambdas, and pass it on as an argument"),
+                    Diagnostic::new(
+                        Code::E0303,
+                        field.span,
+                        format!("`{}` is known only once the data was read", field.node),
+                    )
+                    .label("not known here")
+                    .help("read it in the workflow, outside of lambdas, and pass it on as an argument"),
                 );
                 broken()
             }
@@ -460,7 +483,8 @@ impl Checker {
     }
 
     fn exhaustive(&mut self, of: &Type, cases: &[(Option<Value>, Expr)], span: Span) {
-        let covered = |value: &Value| cases.iter().any(|(pattern, _)| pattern.as_ref().is_none_or(|pattern| pattern == value));
+        let covered =
+            |value: &Value| cases.iter().any(|(pattern, _)| pattern.as_ref().is_none_or(|pattern| pattern == value));
         let all: Vec<Value> = match of {
             Type::Bool => vec![Value::Bool(true), Value::Bool(false)],
             Type::Enum { members, .. } => members.iter().cloned().map(Value::Member).collect(),
@@ -474,7 +498,8 @@ impl Checker {
                 return;
             }
         };
-        let missing: Vec<String> = all.iter().filter(|value| !covered(value)).map(|value| format!("`{value}`")).collect();
+        let missing: Vec<String> =
+            all.iter().filter(|value| !covered(value)).map(|value| format!("`{value}`")).collect();
         if !missing.is_empty() {
             self.report(
                 Diagnostic::new(Code::E0207, span, format!("this match does not cover {}", missing.join(", ")))
@@ -484,10 +509,21 @@ impl Checker {
     }
 
     /// A record built by its type's name.
-    pub(super) fn record(&mut self, place: &mut Place, name: &str, ty: &Type, args: &[ast::Arg], span: Span) -> (Expr, Type) {
+    pub(super) fn record(
+        &mut self,
+        place: &mut Place,
+        name: &str,
+        ty: &Type,
+        args: &[ast::Arg],
+        span: Span,
+    ) -> (Expr, Type) {
         let Type::Record(fields) = ty else {
             if *ty != Type::Unknown {
-                self.report(Diagnostic::new(Code::E0201, span, format!("`{name}` is `{ty}`, which is not built by its name")));
+                self.report(Diagnostic::new(
+                    Code::E0201,
+                    span,
+                    format!("`{name}` is `{ty}`, which is not built by its name"),
+                ));
             }
             return broken();
         };
@@ -503,7 +539,8 @@ impl Checker {
                 ),
                 Some(field) => match fields.get(&field.node) {
                     Some(_) if given.iter().any(|(name, _)| *name == field.node) => self.report(
-                        Diagnostic::new(Code::E0202, field.span, format!("`{}` is given twice", field.node)).label("given again here"),
+                        Diagnostic::new(Code::E0202, field.span, format!("`{}` is given twice", field.node))
+                            .label("given again here"),
                     ),
                     Some(ty) => {
                         let value = self.value(place, &arg.value, Some(ty)).0;
@@ -515,9 +552,7 @@ impl Checker {
                 },
             }
         }
-        let missing = |field: &&crate::source::Name| {
-            base.is_none() && !given.iter().any(|(name, _)| name == *field)
-        };
+        let missing = |field: &&crate::source::Name| base.is_none() && !given.iter().any(|(name, _)| name == *field);
         let mut absent = Fields::new();
         let mut names = Vec::new();
         for field in fields.keys().filter(missing) {
@@ -530,7 +565,8 @@ impl Checker {
         }
         if !names.is_empty() {
             self.report(
-                Diagnostic::new(Code::E0202, span, format!("`{name}` needs {}", names.join(", "))).label("missing here"),
+                Diagnostic::new(Code::E0202, span, format!("`{name}` needs {}", names.join(", ")))
+                    .label("missing here"),
             );
             return broken();
         }

@@ -50,7 +50,8 @@ impl Modules {
     /// Reads the root file, the prelude, and whatever they import.
     pub fn load(world: &dyn World, diagnostics: &mut Vec<Diagnostic>) -> Self {
         let root = world.root();
-        let prelude = stdlib::PRELUDE.iter().filter_map(|name| world.import(root, &format!("std/{name}")).ok()).collect();
+        let prelude =
+            stdlib::PRELUDE.iter().filter_map(|name| world.import(root, &format!("std/{name}")).ok()).collect();
         let mut this = Self { modules: BTreeMap::new(), prelude, root };
         for file in this.prelude.clone() {
             this.add(world, file, &mut Vec::new(), diagnostics);
@@ -105,7 +106,9 @@ impl Modules {
     /// The `std` module that has an item called `name`, for suggestions.
     pub fn std_home(name: &str) -> Option<&'static str> {
         let declares = |text: &str| {
-            ["fn", "model"].iter().any(|keyword| text.contains(&format!("\n{}{keyword} {name}(", if *keyword == "fn" { "extern " } else { "" })))
+            ["fn", "model"].iter().any(|keyword| {
+                text.contains(&format!("\n{}{keyword} {name}(", if *keyword == "fn" { "extern " } else { "" }))
+            })
         };
         stdlib::MODULES.into_iter().find(|(_, text)| declares(text)).map(|(module, _)| module)
     }
@@ -133,6 +136,9 @@ impl Modules {
                     names.add(&member.node, member.span, Binding::Member(id, place));
                 }
             }
+        }
+        for name in &parsed.value.broken {
+            names.add(&name.node, name.span, Binding::Broken);
         }
         chain.push(file);
         let mut unused = BTreeMap::new();

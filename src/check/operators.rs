@@ -115,14 +115,17 @@ impl Checker {
         match (op.node, &ty) {
             (_, Type::Unknown) => broken(),
             (UnaryOp::Not, Type::Bool) => (Expr::native(Native::Not, [expr]), ty),
-            (UnaryOp::Neg, Type::Int | Type::Float | Type::Duration | Type::Money) => (Expr::native(Native::Neg, [expr]), ty),
+            (UnaryOp::Neg, Type::Int | Type::Float | Type::Duration | Type::Money) => {
+                (Expr::native(Native::Neg, [expr]), ty)
+            }
             (UnaryOp::Not, _) => {
                 self.mismatch(span, &Type::Bool, &ty);
                 broken()
             }
             (UnaryOp::Neg, _) => {
                 self.report(
-                    Diagnostic::new(Code::E0201, span, format!("`{ty}` has no negative")).label(format!("this is `{ty}`")),
+                    Diagnostic::new(Code::E0201, span, format!("`{ty}` has no negative"))
+                        .label(format!("this is `{ty}`")),
                 );
                 broken()
             }
@@ -153,7 +156,9 @@ impl Checker {
                 Some("put values into a text with braces: `\"{value}\"`".into())
             }
             (BinaryOp::And | BinaryOp::Or, ..) => Some(format!("`{symbol}` joins two conditions")),
-            _ if code == Code::E0301 => Some("a unit combines with itself, and can be multiplied or divided by a number".into()),
+            _ if code == Code::E0301 => {
+                Some("a unit combines with itself, and can be multiplied or divided by a number".into())
+            }
             _ => None,
         };
         self.report(

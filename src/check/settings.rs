@@ -69,7 +69,13 @@ impl<'a> Settings<'a> {
     }
 
     /// Takes a setting that holds a value of type `wanted`.
-    pub fn value(&mut self, checker: &mut Checker, place: &mut Place, name: &'static str, wanted: &Type) -> Option<Expr> {
+    pub fn value(
+        &mut self,
+        checker: &mut Checker,
+        place: &mut Place,
+        name: &'static str,
+        wanted: &Type,
+    ) -> Option<Expr> {
         let ast = self.ast(checker, name)?;
         Some(checker.value(place, ast, Some(wanted)).0)
     }

@@ -77,7 +77,8 @@ impl Checker {
             };
             if place.find(&name).is_some() {
                 self.report(
-                    Diagnostic::new(Code::E0201, target.span, format!("`{name}` is a value, not a task")).label("can't be run"),
+                    Diagnostic::new(Code::E0201, target.span, format!("`{name}` is a value, not a task"))
+                        .label("can't be run"),
                 );
             } else {
                 self.unknown_name(place, &name, target.span);
@@ -123,10 +124,17 @@ impl Checker {
     }
 
     /// The model that a step works on. `seed` among the arguments is the training's, not the model's.
-    fn model(&mut self, place: &mut Place, step: &Step, dims: &[(Name, Var, Type)], used: &mut Vec<Name>) -> (Expr, Option<Expr>) {
+    fn model(
+        &mut self,
+        place: &mut Place,
+        step: &Step,
+        dims: &[(Name, Var, Type)],
+        used: &mut Vec<Name>,
+    ) -> (Expr, Option<Expr>) {
         let Some(target) = &step.target else {
             self.report(
-                Diagnostic::new(Code::E0202, step.kind.span, "a model is missing").help("name one: `train mlp(inputs: 64) { … }`"),
+                Diagnostic::new(Code::E0202, step.kind.span, "a model is missing")
+                    .help("name one: `train mlp(inputs: 64) { … }`"),
             );
             return (broken().0, None);
         };
@@ -142,9 +150,13 @@ impl Checker {
                     Some(Given::Written(ast)) => {
                         let span = ast.span;
                         self.report(
-                            Diagnostic::new(Code::E0204, span, format!("`{name}` is given here and searched for as well"))
-                                .label("would be overruled")
-                                .help("leave it out here, or out of the space"),
+                            Diagnostic::new(
+                                Code::E0204,
+                                span,
+                                format!("`{name}` is given here and searched for as well"),
+                            )
+                            .label("would be overruled")
+                            .help("leave it out here, or out of the space"),
                         );
                     }
                     _ => *slot = Some(Given::Known(Expr::Var(*var), ty.clone(), step.span)),
@@ -227,28 +239,33 @@ impl Checker {
         limits: &mut Limits,
     ) -> Train {
         let data = settings.required(self, place, "data", &Type::Dataset);
-        let mut tunable = |this: &mut Self, place: &mut Place, settings: &mut Settings, name: &'static str, ty: &Type| {
-            let written = settings.ast(this, name);
-            let dim = dims.iter().find(|(dim, ..)| &**dim == name).filter(|_| TUNABLE.contains(&name));
-            match (written, dim) {
-                (Some(ast), Some((name, ..))) => {
-                    used.push(name.clone());
-                    this.report(
-                        Diagnostic::new(Code::E0204, ast.span, format!("`{name}` is set here and searched for as well"))
+        let mut tunable =
+            |this: &mut Self, place: &mut Place, settings: &mut Settings, name: &'static str, ty: &Type| {
+                let written = settings.ast(this, name);
+                let dim = dims.iter().find(|(dim, ..)| &**dim == name).filter(|_| TUNABLE.contains(&name));
+                match (written, dim) {
+                    (Some(ast), Some((name, ..))) => {
+                        used.push(name.clone());
+                        this.report(
+                            Diagnostic::new(
+                                Code::E0204,
+                                ast.span,
+                                format!("`{name}` is set here and searched for as well"),
+                            )
                             .label("would be overruled")
                             .help("leave it out here, or out of the space"),
-                    );
-                    None
+                        );
+                        None
+                    }
+                    (Some(ast), None) => Some(this.value(place, ast, Some(ty)).0),
+                    (None, Some((name, var, given))) => {
+                        used.push(name.clone());
+                        let span = settings.span();
+                        Some(this.coerce(Expr::Var(*var), given.clone(), ty, span).0)
+                    }
+                    (None, None) => None,
                 }
-                (Some(ast), None) => Some(this.value(place, ast, Some(ty)).0),
-                (None, Some((name, var, given))) => {
-                    used.push(name.clone());
-                    let span = settings.span();
-                    Some(this.coerce(Expr::Var(*var), given.clone(), ty, span).0)
-                }
-                (None, None) => None,
-            }
-        };
+            };
         let batch = tunable(self, place, settings, "batch", &Type::Int);
         let epochs = tunable(self, place, settings, "epochs", &Type::Int);
         let lr = tunable(self, place, settings, "lr", &Type::Float);
@@ -267,7 +284,22 @@ impl Checker {
         }
         settings.unsupported(self, &ELASTIC);
         let horizon = Horizon::Epochs(epochs);
-        Train { model, data, valid, optimizer, lr, loss, schedule, batch, horizon, until, objective: None, metrics, init, seed }
+        Train {
+            model,
+            data,
+            valid,
+            optimizer,
+            lr,
+            loss,
+            schedule,
+            batch,
+            horizon,
+            until,
+            objective: None,
+            metrics,
+            init,
+            seed,
+        }
     }
 
     /// An expression over the metrics of an epoch.
@@ -288,8 +320,12 @@ impl Checker {
         let minimize = settings.ast(self, "minimize");
         if let (Some(_), Some(second)) = (maximize, minimize) {
             self.report(
-                Diagnostic::new(Code::E0204, second.span, "a search has one objective: `maximize` or `minimize`, not both")
-                    .label("a second objective"),
+                Diagnostic::new(
+                    Code::E0204,
+                    second.span,
+                    "a search has one objective: `maximize` or `minimize`, not both",
+                )
+                .label("a second objective"),
             );
         }
         let (larger, ast) = maximize.map(|ast| (true, ast)).or_else(|| minimize.map(|ast| (false, ast)))?;
@@ -307,9 +343,11 @@ impl Checker {
         settings.finish(self);
         let fields = metric_fields(Some(&metrics)).into_iter().map(|name| (name, Type::Float)).collect();
         if !matches!(metrics, Expr::Const(Value::List(_))) {
-            self.report(
-                Diagnostic::new(Code::E0303, step.span, "the metrics must be known before the run, for their names are the fields of the result"),
-            );
+            self.report(Diagnostic::new(
+                Code::E0303,
+                step.span,
+                "the metrics must be known before the run, for their names are the fields of the result",
+            ));
         }
         (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), Type::Record(fields))
     }
@@ -342,7 +380,12 @@ impl Checker {
         let depth = place.locals.len();
         let shifting = place.shifting.len();
         place.shifting.extend(dims.iter().map(|(_, var, _)| *var));
-        place.locals.push(Local { name: "space".into(), meaning: Meaning::Space(dims.clone()), span: step.span, used: true });
+        place.locals.push(Local {
+            name: "space".into(),
+            meaning: Meaning::Space(dims.clone()),
+            span: step.span,
+            used: true,
+        });
         let mut used = Vec::new();
         let (model, seed) = self.model(place, step, &dims, &mut used);
         let mut trial = self.train(place, &mut settings, model, &dims, &mut used, limits);
@@ -468,10 +511,14 @@ impl Checker {
             let near = similar(name, params.iter().map(|param| &**param).chain(TUNABLE));
             let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("name it like a parameter of the model or like `batch`, `epochs` or `lr`, or read `space.{name}` in a setting"),
+                None => format!(
+                    "name it like a parameter of the model or like `batch`, `epochs` or `lr`, or read `space.{name}` in a setting"
+                ),
             };
             self.report(
-                Diagnostic::new(Code::E0204, *span, format!("the dimension `{name}` sets nothing")).label("no effect").help(help),
+                Diagnostic::new(Code::E0204, *span, format!("the dimension `{name}` sets nothing"))
+                    .label("no effect")
+                    .help(help),
             );
         }
     }
@@ -515,7 +562,22 @@ fn history_type(metrics: &Type) -> Type {
 impl Train {
     /// Calls `visit` on every expression of the settings.
     pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
-        let Self { model, data, valid, optimizer, lr, loss, schedule, batch, horizon, until, objective, metrics, init, seed } = self;
+        let Self {
+            model,
+            data,
+            valid,
+            optimizer,
+            lr,
+            loss,
+            schedule,
+            batch,
+            horizon,
+            until,
+            objective,
+            metrics,
+            init,
+            seed,
+        } = self;
         visit(model);
         visit(data);
         match horizon {

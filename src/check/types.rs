@@ -1,10 +1,6 @@
 //! Types as written, turned into types.
 
-use super::{
-    Checker,
-    definitions::Def,
-    modules::Binding,
-};
+use super::{Checker, definitions::Def, modules::Binding};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
     source::FileId,
@@ -50,8 +46,12 @@ impl Checker {
                     let ty = self.ty(file, ty);
                     if record.insert(name.node.clone(), ty).is_some() {
                         self.report(
-                            Diagnostic::new(Code::E0102, name.span, format!("the field `{}` is defined twice", name.node))
-                                .label("defined again here"),
+                            Diagnostic::new(
+                                Code::E0102,
+                                name.span,
+                                format!("the field `{}` is defined twice", name.node),
+                            )
+                            .label("defined again here"),
                         );
                     }
                 }
@@ -76,8 +76,12 @@ impl Checker {
                 _ => "without brackets",
             };
             self.report(
-                Diagnostic::new(Code::E0201, ty.span, format!("`{name}` takes {wanted} types in brackets, not {}", args.len()))
-                    .help(format!("write it like {example}")),
+                Diagnostic::new(
+                    Code::E0201,
+                    ty.span,
+                    format!("`{name}` takes {wanted} types in brackets, not {}", args.len()),
+                )
+                .help(format!("write it like {example}")),
             );
             return Type::Unknown;
         }
@@ -108,7 +112,8 @@ impl Checker {
                 Def::Broken => Type::Unknown,
                 _ => {
                     self.report(
-                        Diagnostic::new(Code::E0201, ty.span, format!("`{name}` is not a type")).label("used as a type"),
+                        Diagnostic::new(Code::E0201, ty.span, format!("`{name}` is not a type"))
+                            .label("used as a type"),
                     );
                     Type::Unknown
                 }

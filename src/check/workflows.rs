@@ -3,7 +3,7 @@
 use super::{
     Checker,
     annotations::Target,
-    definitions::{Def, ItemId},
+    definitions::ItemId,
     operators,
     program::{Body, Param, Program, Stmt, StmtKind, Workflow},
     scope::Place,
@@ -116,8 +116,12 @@ impl Checker {
                     }
                 }
                 ("range" | "one_of", _) => self.report(
-                    Diagnostic::new(Code::E0202, annotation.span, format!("`@{}` takes one argument", annotation.name.node))
-                        .help("write `@range(1..256)` or `@one_of([\"a\", \"b\"])`"),
+                    Diagnostic::new(
+                        Code::E0202,
+                        annotation.span,
+                        format!("`@{}` takes one argument", annotation.name.node),
+                    )
+                    .help("write `@range(1..256)` or `@one_of([\"a\", \"b\"])`"),
                 ),
                 ("secret", _) => self.unsupported(annotation.span, "`@secret`"),
                 _ => self.misplaced(annotation, "a parameter"),
@@ -156,7 +160,8 @@ impl Checker {
             }
             if let Some(budget) = &stmt.limits.budget {
                 use crate::limits::Amount::Money;
-                if let (Money(own), Some(Money(around))) = (budget.amount, outer.budget.as_ref().map(|around| around.amount))
+                if let (Money(own), Some(Money(around))) =
+                    (budget.amount, outer.budget.as_ref().map(|around| around.amount))
                     && own > around
                 {
                     self.report(
@@ -212,8 +217,12 @@ impl Checker {
                 match wanted {
                     Some(wanted) if !wanted.accepts(&empty) => {
                         self.report(
-                            Diagnostic::new(Code::E0201, block.span, format!("this block has no value, but must be `{wanted}`"))
-                                .help("end it with an expression"),
+                            Diagnostic::new(
+                                Code::E0201,
+                                block.span,
+                                format!("this block has no value, but must be `{wanted}`"),
+                            )
+                            .help("end it with an expression"),
                         );
                         (None, Type::Unknown)
                     }
@@ -286,13 +295,18 @@ impl Checker {
                 let cond = self.value(place, cond, Some(&Type::Bool)).0;
                 let message = message.as_ref().map(|message| self.value(place, message, Some(&Type::String)).0);
                 if cond == Expr::Const(Value::Bool(false)) {
-                    self.report(
-                        Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"),
-                    );
+                    self.report(Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"));
                 }
                 let var = self.fresh();
                 let kind = StmtKind::Assert { cond, message };
-                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span: stmt.span });
+                place.push(Stmt {
+                    name: None,
+                    var,
+                    kind,
+                    after: Vec::new(),
+                    limits: Limits::default(),
+                    span: stmt.span,
+                });
                 None
             }
             ast::StmtKind::Flow(flow) => Some(self.flow(place, None, flow, &stmt.annotations, stmt.span, None)),
@@ -435,9 +449,7 @@ impl Param {
     /// Says why not, to follow the parameter's name.
     pub fn admits(&self, value: &Value) -> Result<(), String> {
         if let Some((low, high)) = &self.range {
-            let within = |low: &Value, high: &Value| {
-                operators::at_most(low, value) && operators::at_most(value, high)
-            };
+            let within = |low: &Value, high: &Value| operators::at_most(low, value) && operators::at_most(value, high);
             if *value != Value::None && !within(low, high) {
                 return Err(format!("must be from {low} to {high}, not {value}"));
             }

@@ -9,12 +9,14 @@ use crate::{
 pub type Ident = Spanned<Name>;
 
 /// A file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct File {
     /// Its imports, in order.
     pub imports: Vec<Import>,
     /// Its declarations, in order; what could not be parsed is left out, and has been reported.
     pub items: Vec<Item>,
+    /// The names of declarations that could not be read; what uses them is not wrong once more.
+    pub broken: Vec<Ident>,
 }
 
 /// `import std/nn.{dense, relu as r}` or `import ./features as f`.
@@ -53,6 +55,7 @@ pub struct Item {
 }
 
 /// What is declared.
+#[expect(missing_docs, reason = "the line above each variant shows what its fields are")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum ItemKind {
     /// `const name: T = expr`
@@ -146,6 +149,7 @@ pub struct Stmt {
 }
 
 /// What a statement does.
+#[expect(missing_docs, reason = "the line above each variant shows what its fields are")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum StmtKind {
     /// `let name: T = …`
@@ -166,6 +170,7 @@ pub enum Rhs {
 }
 
 /// Something with effects: a step or a compound of steps.
+#[expect(missing_docs, reason = "the line above each variant shows what its fields are")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Flow {
     /// `run`, `train`, `search` or `evaluate`.
@@ -246,6 +251,7 @@ pub struct Setting {
 }
 
 /// What a setting holds.
+#[expect(missing_docs, reason = "the line above each variant shows what its fields are")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettingValue {
     /// `name: expr`, and `name: expr if cond` in a search space

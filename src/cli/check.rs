@@ -1,0 +1,105 @@
+use super::{Exit, world::Files};
+use crate::{
+    check::{self, program::Program},
+    diagnostic::{Diagnostic, Severity, Style, render, to_json},
+    source::World,
+};
+use serde_json::json;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+/// Look for mistakes without running anything.
+///
+/// Reads each file and all that it imports, and reports every mistake it can find. Ends with 0 when there is none,
+/// with 1 when there is one; warnings alone don't count.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Workflow files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+pub fn main(args: &Args) -> Exit {
+    let mut exit = Exit::Ok;
+    for path in &args.files {
+        match open(path) {
+            Err(()) => exit = Exit::Failed,
+            Ok(files) => {
+                let outcome = check::check(&files);
+                if !outcome.is_ok() {
+                    exit = Exit::Failed;
+                }
+                match args.format {
+                    Format::Human => report(&outcome.diagnostics, &files),
+                    Format::Json => {
+                        for diagnostic in &outcome.diagnostics {
+                            println!("{}", to_json(diagnostic, &|file| files.source(file)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    exit
+}
+
+/// Opens a workflow file, or says why not.
+pub fn open(path: &Path) -> Result<Files, ()> {
+    Files::open(path).map_err(|error| {
+        eprintln!("error: {error}");
+        if path.extension().is_none() && path.with_extension("smlt").exists() {
+            eprintln!("help: did you mean `{}`?", path.with_extension("smlt").display());
+        }
+    })
+}
+
+/// Checks a file that is about to be used; nothing comes back when it has errors, which are reported.
+pub fn program(path: &Path, json: bool) -> Result<(Files, Program), Exit> {
+    let files = open(path).map_err(|()| Exit::Failed)?;
+    let outcome = check::check(&files);
+    let ok = outcome.is_ok();
+    if json {
+        for diagnostic in outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error) {
+            println!(
+                "{}",
+                json!({ "event": "diagnostic", "diagnostic": to_json(diagnostic, &|file| files.source(file)) })
+            );
+        }
+    } else {
+        report(&outcome.diagnostics, &files);
+    }
+    if ok { Ok((files, outcome.value)) } else { Err(Exit::Failed) }
+}
+
+/// Writes messages for people to the error stream.
+fn report(diagnostics: &[Diagnostic], files: &Files) {
+    let style = match io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => Style::Colored,
+        false => Style::Plain,
+    };
+    let mut text = render(diagnostics, &|file| files.source(file), style);
+    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity() == severity).count();
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (count(Severity::Error), count(Severity::Warning)) {
+        (0, 0) => {}
+        (0, warnings) => text.push_str(&format!("{}\n", plural(warnings, "warning"))),
+        (errors, 0) => text.push_str(&format!("{}\n", plural(errors, "error"))),
+        (errors, warnings) => text.push_str(&format!("{}, {}\n", plural(errors, "error"), plural(warnings, "warning"))),
+    }
+    // Nothing can be done about an error stream that is closed.
+    let _ = io::stderr().write_all(text.as_bytes());
+}

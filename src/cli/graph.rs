@@ -1,0 +1,74 @@
+use super::{Exit, check};
+use crate::{
+    check::program::{Program, Workflow},
+    diagnostic::similar,
+    graph::{self, draw},
+    source::World,
+};
+use std::path::PathBuf;
+
+/// Draw the task graph of a workflow.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The workflow file
+    file: PathBuf,
+    /// The workflow in it; may be left out when there is one only
+    workflow: Option<String>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    /// For Graphviz: `smltc graph FILE | dot -Tsvg`
+    #[default]
+    Dot,
+    /// For Mermaid, as Markdown on many sites shows it
+    Mermaid,
+    /// For other programs
+    Json,
+}
+
+pub fn main(args: &Args) -> Exit {
+    let (files, program) = match check::program(&args.file, false) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let workflow = match pick(&program, args.workflow.as_deref()) {
+        Ok(workflow) => workflow,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return Exit::Usage;
+        }
+    };
+    let graph = graph::build(workflow, &files.source(workflow.span.file));
+    match args.format {
+        Format::Dot => print!("{}", draw::dot(&graph)),
+        Format::Mermaid => print!("{}", draw::mermaid(&graph)),
+        Format::Json => println!("{:#}", draw::to_json(&graph)),
+    }
+    Exit::Ok
+}
+
+/// The workflow that is meant: by name, the only one, or `main`.
+pub fn pick<'a>(program: &'a Program, name: Option<&str>) -> Result<&'a Workflow, String> {
+    let workflows = &program.workflows;
+    let names = || workflows.iter().map(|workflow| &*workflow.name);
+    let list = || names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match (name, workflows.as_slice()) {
+        (_, []) => Err("the file has no workflow\nhelp: add one: `workflow main() { … }`".into()),
+        (None, [only]) => Ok(only),
+        (None, _) => workflows
+            .iter()
+            .find(|workflow| &*workflow.name == "main")
+            .ok_or_else(|| format!("the file has several workflows\nhelp: name one of {}", list())),
+        (Some(name), _) => workflows.iter().find(|workflow| &*workflow.name == name).ok_or_else(|| {
+            let help = match similar(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", list()),
+            };
+            format!("the file has no workflow `{name}`\nhelp: {help}")
+        }),
+    }
+}

@@ -1,0 +1,313 @@
+//! The first pass: are all brackets and strings closed, and is nothing nested too deeply?
+//!
+//! A declaration whose brackets do not match is reported once and read as if it were blank, so that the rest of the file
+//! is checked all the same, and so that the grammar's recovery always meets whole groups.
+
+use super::ast::Ident;
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::{FileId, Span, Spanned},
+};
+use std::borrow::Cow;
+
+/// Nesting beyond this is refused: each level costs stack in every later pass.
+pub const MAX_DEPTH: usize = 64;
+
+const ITEMS: [&str; 10] = ["import", "const", "type", "enum", "extern", "fn", "dataset", "model", "task", "workflow"];
+
+/// A text in which all brackets match.
+pub struct Balanced<'a> {
+    /// The text; declarations that did not balance are blanked, byte for byte.
+    pub text: Cow<'a, str>,
+    /// What did not balance.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The names that the blanked declarations declare.
+    pub broken: Vec<Ident>,
+}
+
+/// Finds what is not closed.
+///
+/// # Errors
+/// When something is nested more than [`MAX_DEPTH`] deep.
+pub fn check(file: FileId, text: &str) -> Result<Balanced<'_>, Diagnostic> {
+    let mut scan =
+        Scan { file, text, at: 0, open: vec![], chain: 0, item: 0, spoiled: false, diagnostics: vec![], blank: vec![] };
+    while scan.at < text.len() {
+        scan.step()?;
+    }
+    scan.end_item();
+    let mut blanked = Cow::Borrowed(text);
+    let mut broken = Vec::new();
+    for (start, end) in scan.blank {
+        broken.extend(declared(file, text, start, end));
+        let bytes: String = text[start..end].chars().map(blank).collect();
+        blanked.to_mut().replace_range(start..end, &bytes);
+    }
+    Ok(Balanced { text: blanked, diagnostics: scan.diagnostics, broken })
+}
+
+/// As many bytes of space as the character has; lines stay lines.
+fn blank(char: char) -> &'static str {
+    match (char, char.len_utf8()) {
+        ('\n', _) => "\n",
+        (_, 1) => " ",
+        (_, 2) => "  ",
+        (_, 3) => "   ",
+        _ => "    ",
+    }
+}
+
+/// The name that a blanked declaration would have declared.
+pub fn declared(file: FileId, text: &str, start: usize, end: usize) -> Option<Ident> {
+    let mut at = start;
+    loop {
+        let rest = &text[at..end];
+        let line_end = rest.find('\n').map_or(end, |length| at + length);
+        let line = &text[at..line_end];
+        let keyword = line.split_whitespace().next().unwrap_or("");
+        if ITEMS[1..].contains(&keyword) {
+            let after = at + line.find(keyword)? + keyword.len();
+            let name_start = after + text[after..line_end].find(|c: char| !c.is_whitespace())?;
+            let name = &text[name_start..line_end];
+            let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())];
+            let span = Span::new(file, name_start as u32, (name_start + name.len()) as u32);
+            return (!name.is_empty()).then(|| Spanned::new(name.into(), span));
+        }
+        if line_end >= end {
+            return None;
+        }
+        at = line_end + 1;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Round,
+    Square,
+    Curly,
+    /// A string; what stands between its quotes is text.
+    Quote,
+    /// An expression inside a string.
+    Interpolation,
+}
+
+struct Open {
+    kind: Kind,
+    at: usize,
+    /// `if`, `match` and lambdas under way inside, each of which nests without a bracket.
+    chain: usize,
+}
+
+struct Scan<'a> {
+    file: FileId,
+    text: &'a str,
+    at: usize,
+    open: Vec<Open>,
+    /// What nests without a bracket, outside of all brackets.
+    chain: usize,
+    item: usize,
+    spoiled: bool,
+    diagnostics: Vec<Diagnostic>,
+    blank: Vec<(usize, usize)>,
+}
+
+impl Scan<'_> {
+    fn step(&mut self) -> Result<(), Diagnostic> {
+        let rest = &self.text[self.at..];
+        let byte = rest.as_bytes()[0];
+        if self.open.last().is_some_and(|open| open.kind == Kind::Quote) {
+            self.in_string(byte);
+            return Ok(());
+        }
+        match byte {
+            b'/' if rest.starts_with("//") => {
+                self.at += rest.find('\n').unwrap_or(rest.len());
+                return Ok(());
+            }
+            b'\n' => {
+                self.at += 1;
+                self.line();
+                return Ok(());
+            }
+            b'"' => self.push(Kind::Quote)?,
+            b'(' => self.push(Kind::Round)?,
+            b'[' => self.push(Kind::Square)?,
+            b'{' => self.push(Kind::Curly)?,
+            b')' => self.close(Kind::Round),
+            b']' => self.close(Kind::Square),
+            b'}' => self.close(Kind::Curly),
+            b',' | b':' => self.unchain(),
+            b'|' if !rest.starts_with("|>") => self.chain(1)?,
+            byte if byte.is_ascii_alphanumeric() || byte == b'_' => {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+                match &rest[..end] {
+                    "if" | "match" | "not" => self.chain(2)?,
+                    "let" | "assert" | "for" => self.unchain(),
+                    _ => {}
+                }
+                self.at += end;
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.at += rest.chars().next().map_or(1, char::len_utf8);
+        Ok(())
+    }
+
+    fn in_string(&mut self, byte: u8) {
+        match byte {
+            b'"' => {
+                self.open.pop();
+                self.at += 1;
+            }
+            b'\\' => {
+                let escaped = self.text[self.at + 1..].chars().next();
+                self.at += 1 + escaped.filter(|c| *c != '\n').map_or(0, char::len_utf8);
+            }
+            b'{' => {
+                self.open.push(Open { kind: Kind::Interpolation, at: self.at, chain: 0 });
+                self.at += 1;
+            }
+            b'\n' => {
+                let open = self.open.pop();
+                self.unclosed(open.as_ref());
+            }
+            _ => self.at += self.text[self.at..].chars().next().map_or(1, char::len_utf8),
+        }
+    }
+
+    fn push(&mut self, kind: Kind) -> Result<(), Diagnostic> {
+        self.open.push(Open { kind, at: self.at, chain: 0 });
+        self.depth_limit()
+    }
+
+    /// Things that nest without brackets: half a level for a bar of a lambda, a whole one for a keyword.
+    fn chain(&mut self, halves: usize) -> Result<(), Diagnostic> {
+        *self.innermost() += halves;
+        self.depth_limit()
+    }
+
+    fn unchain(&mut self) {
+        *self.innermost() = 0;
+    }
+
+    fn innermost(&mut self) -> &mut usize {
+        self.open.last_mut().map_or(&mut self.chain, |open| &mut open.chain)
+    }
+
+    fn depth_limit(&self) -> Result<(), Diagnostic> {
+        let halves: usize = self.chain + self.open.iter().map(|open| 2 + open.chain).sum::<usize>();
+        if halves <= 2 * MAX_DEPTH {
+            return Ok(());
+        }
+        let start = self.at as u32;
+        Err(Diagnostic::new(
+            Code::E0002,
+            Span::new(self.file, start, start + 1),
+            format!("this is nested more than {MAX_DEPTH} levels deep"),
+        )
+        .label("too deep")
+        .help("name the inner parts with `let`, or move them into functions"))
+    }
+
+    fn close(&mut self, kind: Kind) {
+        let fits = |open: &Open| open.kind == kind || (open.kind, kind) == (Kind::Interpolation, Kind::Curly);
+        match self.open.last() {
+            Some(open) if fits(open) => {
+                self.open.pop();
+                // `} else if … {` goes on nesting; anything else after a block starts afresh.
+                if kind == Kind::Curly && !self.text[self.at + 1..].trim_start().starts_with("else") {
+                    self.unchain();
+                }
+            }
+            _ if self.spoiled => {}
+            Some(open) => {
+                let span = Span::new(self.file, open.at as u32, open.at as u32 + 1);
+                let found = self.text[self.at..].chars().next().unwrap_or(' ');
+                self.report(
+                    Diagnostic::new(Code::E0004, span, format!("this `{}` is not closed", open.kind.symbol()))
+                        .label(format!("needs a `{}`", open.kind.closer()))
+                        .related(
+                            Span::new(self.file, self.at as u32, self.at as u32 + 1),
+                            format!("found `{found}` instead"),
+                        ),
+                );
+            }
+            None => {
+                let span = Span::new(self.file, self.at as u32, self.at as u32 + 1);
+                self.report(
+                    Diagnostic::new(Code::E0004, span, format!("this `{}` closes nothing", kind.closer()))
+                        .label("nothing is open here")
+                        .help("leave it out, or open what it should close"),
+                );
+            }
+        }
+    }
+
+    /// At the start of a line: a declaration in the first column ends whatever is still open.
+    fn line(&mut self) {
+        let rest = &self.text[self.at..];
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
+        let named = rest[word.len()..].trim_start_matches([' ', '\t']);
+        let starts = ITEMS.contains(&word)
+            && named.len() < rest.len() - word.len()
+            && named.starts_with(|c: char| c.is_ascii_alphabetic() || "_./".contains(c));
+        if starts {
+            self.end_item();
+            self.item = self.at;
+        }
+    }
+
+    fn end_item(&mut self) {
+        if let Some(open) = self.open.pop() {
+            self.unclosed(Some(&open));
+        }
+        self.open.clear();
+        if self.spoiled {
+            self.blank.push((self.item, self.at));
+        }
+        self.spoiled = false;
+        self.chain = 0;
+        self.item = self.at;
+    }
+
+    fn unclosed(&mut self, open: Option<&Open>) {
+        let Some(open) = open else { return };
+        let span = Span::new(self.file, open.at as u32, open.at as u32 + 1);
+        let diagnostic = match open.kind {
+            Kind::Quote => Diagnostic::new(Code::E0004, span, "this text is not closed")
+                .label("needs a `\"` on the same line")
+                .help("write a line break as `\\n`"),
+            kind => Diagnostic::new(Code::E0004, span, format!("this `{}` is not closed", kind.symbol()))
+                .label(format!("needs a `{}`", kind.closer())),
+        };
+        self.report(diagnostic);
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if !self.spoiled {
+            self.diagnostics.push(diagnostic);
+        }
+        self.spoiled = true;
+    }
+}
+
+impl Kind {
+    const fn symbol(self) -> char {
+        match self {
+            Self::Round => '(',
+            Self::Square => '[',
+            Self::Curly | Self::Interpolation => '{',
+            Self::Quote => '"',
+        }
+    }
+
+    const fn closer(self) -> char {
+        match self {
+            Self::Round => ')',
+            Self::Square => ']',
+            Self::Curly | Self::Interpolation => '}',
+            Self::Quote => '"',
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! From the grammar's pairs to the syntax tree.
+
+mod expression;
+mod item;
+mod literal;
+mod statement;
+
+use super::{Rule, ast::Ident, junk};
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::{FileId, Span, Spanned},
+};
+use pest::iterators::{Pair, Pairs};
+
+/// Makes the tree of one file, collecting what is wrong.
+pub struct Builder<'a> {
+    file: FileId,
+    text: &'a str,
+    /// What was wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder for `text`, with what is known to be wrong already.
+    pub const fn new(file: FileId, text: &'a str, diagnostics: Vec<Diagnostic>) -> Self {
+        Self { file, text, diagnostics }
+    }
+
+    /// Where a pair stands, without the white space and comments that pest leaves at its end.
+    fn span(&self, pair: &Pair<Rule>) -> Span {
+        let last = pair.clone().into_inner().filter(|inner| inner.as_rule() != Rule::COMMENT).last();
+        let span = pair.as_span();
+        let tail = last.map_or(span.start(), |last| self.span(&last).end as usize);
+        // After the last part stand only punctuation, space and comments; the end is after the last punctuation.
+        let mut end = tail;
+        let mut at = tail;
+        while at < span.end() {
+            let rest = &self.text[at..span.end()];
+            let char = rest.chars().next().unwrap_or(' ');
+            if rest.starts_with("//") {
+                at += rest.find('\n').unwrap_or(rest.len());
+            } else {
+                at += char.len_utf8();
+                if !char.is_whitespace() && char != '\u{feff}' {
+                    end = at;
+                }
+            }
+        }
+        Span::new(self.file, span.start() as u32, end as u32)
+    }
+
+    fn ident(&self, pair: &Pair<Rule>) -> Ident {
+        Spanned::new(pair.as_str().into(), self.span(pair))
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports what could not be read as `rule`, unless the text just before it could not be read either.
+    fn junk(&mut self, pair: &Pair<Rule>, rule: Rule) {
+        let diagnostic = junk::describe(self.file, self.text, pair.as_span().start(), pair.as_str(), rule);
+        self.report(diagnostic);
+    }
+
+    fn too_large(&mut self, span: Span, what: &str, limit: usize) {
+        self.report(
+            Diagnostic::new(Code::E0003, span, format!("this expression has more than {limit} {what}"))
+                .label("too large")
+                .help("name parts of it with `let`"),
+        );
+    }
+}
+
+/// The parts of a pair that are not comments.
+fn parts(pair: Pair<Rule>) -> impl Iterator<Item = Pair<Rule>> {
+    meaningful(pair.into_inner())
+}
+
+fn meaningful(pairs: Pairs<Rule>) -> impl Iterator<Item = Pair<Rule>> {
+    pairs.filter(|pair| pair.as_rule() != Rule::COMMENT)
+}
+
+/// Whether a pair is a keyword, which the tree does not keep.
+fn is_keyword(rule: Rule) -> bool {
+    use Rule::{
+        KW_as, KW_assert, KW_catch, KW_const, KW_dataset, KW_else, KW_enum, KW_extern, KW_fn, KW_for, KW_group, KW_if,
+        KW_import, KW_in, KW_let, KW_match, KW_model, KW_objective, KW_repeat, KW_task, KW_test, KW_then, KW_try,
+        KW_type, KW_while, KW_with, KW_workflow,
+    };
+    matches!(
+        rule,
+        KW_as
+            | KW_assert
+            | KW_catch
+            | KW_const
+            | KW_dataset
+            | KW_else
+            | KW_enum
+            | KW_extern
+            | KW_fn
+            | KW_for
+            | KW_group
+            | KW_if
+            | KW_import
+            | KW_in
+            | KW_let
+            | KW_match
+            | KW_model
+            | KW_objective
+            | KW_repeat
+            | KW_task
+            | KW_test
+            | KW_then
+            | KW_try
+            | KW_type
+            | KW_while
+            | KW_with
+            | KW_workflow
+            | Rule::KW_after
+    )
+}

@@ -1,0 +1,179 @@
+use super::{Builder, is_keyword, parts};
+use crate::{
+    source::Spanned,
+    syntax::{
+        Rule,
+        ast::{Annotation, Arg, File, Ident, Import, Imported, Item, ItemKind, Param, Type, TypeKind},
+        brackets,
+    },
+};
+use pest::iterators::{Pair, Pairs};
+
+impl Builder<'_> {
+    /// The whole file.
+    pub fn file(&mut self, mut pairs: Pairs<Rule>) -> File {
+        let mut file = File::default();
+        let Some(root) = pairs.next() else { return file };
+        let mut doc: Vec<String> = Vec::new();
+        let mut after_junk = false;
+        for pair in root.into_inner() {
+            match pair.as_rule() {
+                Rule::COMMENT => {
+                    match pair.as_str().strip_prefix("///").filter(|line| !line.starts_with('/')) {
+                        Some(line) => doc.push(line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()),
+                        None => doc.clear(),
+                    }
+                    continue;
+                }
+                Rule::import => file.imports.extend(self.import(pair)),
+                Rule::decl => {
+                    let doc = (!doc.is_empty()).then(|| doc.join("\n"));
+                    file.items.extend(self.decl(pair, doc));
+                }
+                Rule::junk_item => {
+                    if !after_junk {
+                        self.junk(&pair, Rule::decl);
+                    }
+                    let span = pair.as_span();
+                    file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
+                    after_junk = true;
+                    doc.clear();
+                    continue;
+                }
+                _ => {}
+            }
+            after_junk = false;
+            doc.clear();
+        }
+        file
+    }
+
+    fn import(&self, pair: Pair<Rule>) -> Option<Import> {
+        let span = self.span(&pair);
+        let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
+        let path = self.ident(&inner.next()?);
+        let what = match inner.next() {
+            Some(names) if names.as_rule() == Rule::import_names => Imported::Items(
+                parts(names)
+                    .filter_map(|name| {
+                        let mut idents = parts(name).filter(|part| part.as_rule() == Rule::ident);
+                        let item = self.ident(&idents.next()?);
+                        let own = idents.next().map_or_else(|| item.clone(), |own| self.ident(&own));
+                        Some((item, own))
+                    })
+                    .collect(),
+            ),
+            Some(name) => Imported::Module(self.ident(&name)),
+            None => {
+                let last = path.node.rsplit('/').next().unwrap_or(&path.node);
+                Imported::Module(Spanned::new(last.into(), path.span))
+            }
+        };
+        Some(Import { path, what, span })
+    }
+
+    fn decl(&mut self, pair: Pair<Rule>, doc: Option<String>) -> Option<Item> {
+        let mut annotations = Vec::new();
+        let mut body = None;
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::annotation => annotations.push(self.annotation(part)?),
+                _ => body = Some(part),
+            }
+        }
+        let body = body?;
+        let (rule, span) = (body.as_rule(), self.span(&body));
+        let is_task = parts(body.clone()).any(|part| part.as_rule() == Rule::KW_task);
+        let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule())).peekable();
+        let first = inner.next()?;
+        let name = match rule {
+            Rule::test_decl => Spanned::new(first.as_str().trim_matches('"').into(), self.span(&first)),
+            _ => self.ident(&first),
+        };
+        let params = match inner.next_if(|part| part.as_rule() == Rule::params) {
+            Some(params) => self.params(params),
+            None => Vec::new(),
+        };
+        let kind = match rule {
+            Rule::const_decl => {
+                let ty = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
+                ItemKind::Const { ty, value: self.expr(inner.next()?) }
+            }
+            Rule::type_decl => ItemKind::Type(self.ty(inner.next()?)?),
+            Rule::enum_decl => ItemKind::Enum(inner.map(|member| self.ident(&member)).collect()),
+            Rule::extern_decl if is_task => ItemKind::ExternTask { params, output: self.ty(inner.next()?)? },
+            Rule::extern_decl => ItemKind::ExternFn { params, output: self.ty(inner.next()?)? },
+            Rule::fn_decl => {
+                let output = self.ty(inner.next()?)?;
+                ItemKind::Fn { params, output, body: self.expr(inner.next()?) }
+            }
+            Rule::dataset_decl => ItemKind::Dataset { params, settings: self.settings(inner.next()?) },
+            Rule::model_decl => ItemKind::Model { params, layers: self.expr(inner.next()?) },
+            Rule::task_decl => {
+                let output = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
+                ItemKind::Task { params, output, settings: self.settings(inner.next()?) }
+            }
+            Rule::workflow_decl => {
+                let output = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
+                ItemKind::Workflow { params, output, body: self.block(inner.next()?) }
+            }
+            Rule::test_decl => ItemKind::Test(self.block(inner.next()?)),
+            _ => return None,
+        };
+        Some(Item { doc, annotations, name, kind, span })
+    }
+
+    fn params(&mut self, pair: Pair<Rule>) -> Vec<Param> {
+        parts(pair).filter_map(|param| self.param(param)).collect()
+    }
+
+    fn param(&mut self, pair: Pair<Rule>) -> Option<Param> {
+        let mut annotations = Vec::new();
+        let mut inner = parts(pair).peekable();
+        while let Some(annotation) = inner.next_if(|part| part.as_rule() == Rule::annotation) {
+            annotations.push(self.annotation(annotation)?);
+        }
+        let name = self.ident(&inner.next()?);
+        let ty = self.ty(inner.next()?)?;
+        let default = inner.next().map(|default| self.expr(default));
+        Some(Param { annotations, name, ty, default })
+    }
+
+    /// `@name(args)`
+    pub(super) fn annotation(&mut self, pair: Pair<Rule>) -> Option<Annotation> {
+        let span = self.span(&pair);
+        let mut inner = parts(pair);
+        let name = self.ident(&inner.next()?);
+        let args: Vec<Arg> = inner.next().map(|args| self.args(args)).unwrap_or_default();
+        Some(Annotation { name, args, span })
+    }
+
+    /// A type.
+    pub(super) fn ty(&mut self, pair: Pair<Rule>) -> Option<Type> {
+        let span = self.span(&pair);
+        let mut inner = parts(pair);
+        let form = inner.next()?;
+        let form_span = self.span(&form);
+        let kind = match form.as_rule() {
+            Rule::record_ty => TypeKind::Record(
+                parts(form)
+                    .filter_map(|field| {
+                        let mut inner = parts(field);
+                        let name: Ident = self.ident(&inner.next()?);
+                        Some((name, self.ty(inner.next()?)?))
+                    })
+                    .collect(),
+            ),
+            _ => {
+                let mut inner = parts(form);
+                let name = inner.next()?.as_str().into();
+                TypeKind::Named(name, inner.filter_map(|arg| self.ty(arg)).collect())
+            }
+        };
+        let ty = Type { kind, span: form_span };
+        Some(match inner.next() {
+            Some(_) => Type { kind: TypeKind::Optional(Box::new(ty)), span },
+            None => ty,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! The parser that pest makes of `grammar/smlt.pest`.
+#![expect(missing_docs, reason = "the rules are documented in the grammar")]
+
+/// The parser.
+#[derive(pest_derive::Parser)]
+#[grammar = "../grammar/smlt.pest"]
+pub struct Grammar;
