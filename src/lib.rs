@@ -5,6 +5,8 @@
 pub mod check;
 #[cfg(feature = "compile")]
 pub mod cli;
+#[cfg(feature = "work")]
+pub mod data;
 #[cfg(feature = "compile")]
 pub mod diagnostic;
 pub mod expr;
@@ -17,6 +19,8 @@ pub mod seed;
 pub mod source;
 #[cfg(feature = "compile")]
 pub mod stdlib;
+#[cfg(feature = "work")]
+pub mod store;
 #[cfg(feature = "compile")]
 pub mod syntax;
 pub mod types;

@@ -1,0 +1,197 @@
+use crate::{
+    value::Part,
+    wire::{Failure, Kind},
+};
+
+/// Why data can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// No file of that name, or none that fits a pattern.
+    #[error("there is no file `{path}`")]
+    NotFound {
+        /// As written.
+        path: String,
+        /// A file beside it with a similar name.
+        similar: Option<String>,
+    },
+    /// The data set names no file.
+    #[error("the data set `{0}` has no files")]
+    NoFiles(String),
+    /// Only local files can be read.
+    #[error("`{0}` is not a local file, and other places can't be read yet")]
+    Remote(String),
+    /// A file can't be read.
+    #[error("`{path}` can't be read: {reason}")]
+    Unreadable {
+        /// As written.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A file has no row.
+    #[error("`{0}` has no rows")]
+    Empty(String),
+    /// A row has more or fewer cells than the others.
+    #[error("`{path}`, line {line}: {found} cells, but {expected} columns")]
+    Ragged {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// The columns there are.
+        expected: usize,
+        /// The cells in the row.
+        found: usize,
+    },
+    /// A cell is empty.
+    #[error("`{path}`, line {line}, column `{column}`: the value is missing")]
+    Missing {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+    },
+    /// A cell holds text where a number must be.
+    #[error("`{path}`, line {line}, column `{column}`: `{value}` is not a number")]
+    NotANumber {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// What it holds.
+        value: String,
+    },
+    /// A column that is asked for is not there.
+    #[error("`{path}` has no column `{column}`")]
+    NoColumn {
+        /// The file.
+        path: String,
+        /// What was asked for.
+        column: String,
+        /// The column that was probably meant.
+        similar: Option<String>,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// The data set does not say what to predict.
+    #[error("the data set `{0}` does not say which column is the label")]
+    NoLabel(String),
+    /// The files of a data set have different columns.
+    #[error("`{path}` has other columns than the file before it")]
+    Columns {
+        /// The file.
+        path: String,
+    },
+    /// A label of the test files never occurs in the others.
+    #[error("`{path}`: the label `{label}` occurs only here")]
+    UnknownLabel {
+        /// The file.
+        path: String,
+        /// The label.
+        label: String,
+    },
+    /// A file is not in the idx format.
+    #[error("`{path}` is not an idx file: {reason}")]
+    NotIdx {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Images and labels differ in number.
+    #[error("`{images}` holds {rows} samples, but `{labels}` {found} labels")]
+    Unpaired {
+        /// The images' file.
+        images: String,
+        /// The labels' file.
+        labels: String,
+        /// Samples.
+        rows: usize,
+        /// Labels.
+        found: usize,
+    },
+    /// The declared shape of a sample does not hold its numbers.
+    #[error("the shape {shape:?} does not hold the {width} numbers of a sample")]
+    Shape {
+        /// As declared.
+        shape: Vec<usize>,
+        /// The numbers there are.
+        width: usize,
+    },
+    /// The shares of a split exceed the whole.
+    #[error("the shares of the split add up to {0}%")]
+    Split(String),
+    /// No row is left for training.
+    #[error("the training part of `{name}` is empty: there are {rows} rows in all")]
+    NothingToTrainOn {
+        /// The data set.
+        name: String,
+        /// All rows.
+        rows: u64,
+    },
+    /// A part that is needed is empty.
+    #[error("the {} part of `{name}` is empty", part_name(*part))]
+    EmptyPart {
+        /// The data set.
+        name: String,
+        /// The part.
+        part: Part,
+    },
+}
+
+const fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Whole => "whole",
+        Part::Train => "training",
+        Part::Valid => "validation",
+        Part::Test => "test",
+    }
+}
+
+impl DataError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NotFound { similar: Some(similar), .. } => format!("did you mean `{similar}`?"),
+            Self::NotFound { .. } => "paths are relative to the folder of the workflow file".into(),
+            Self::NoFiles(_) => "say where the data lies: `source: \"data/*.csv\"`".into(),
+            Self::Remote(_) => "copy it beside the workflow file".into(),
+            Self::Missing { .. } => "fill or drop missing values in a task that runs before".into(),
+            Self::NotANumber { .. } => {
+                "leave the column out with `columns: [...]`, or turn it into numbers in a task that runs before".into()
+            }
+            Self::NoColumn { similar: Some(similar), .. } => format!("did you mean `{similar}`?"),
+            Self::NoColumn { columns, .. } => {
+                let shown: Vec<String> = columns.iter().take(12).map(|column| format!("`{column}`")).collect();
+                let more = if columns.len() > 12 { ", …" } else { "" };
+                format!("there are {}{more}; a file without a header needs `csv(header: false)`", shown.join(", "))
+            }
+            Self::NoLabel(_) => "name it: `label: \"churned\"`".into(),
+            Self::Ragged { .. } => "check the row, and the delimiter: `csv(delimiter: \";\")`".into(),
+            Self::NotIdx { .. } => "the format is that of the MNIST family, gzip or not".into(),
+            Self::Split(_) => "they must not exceed 100%: `split { train: 80%, valid: 10%, test: 10% }`".into(),
+            Self::NothingToTrainOn { .. } => "give `train` a larger share of the split".into(),
+            Self::EmptyPart { part, .. } => format!(
+                "give `{}` a share of the split",
+                match part {
+                    Part::Valid => "valid",
+                    Part::Test => "test",
+                    _ => "train",
+                }
+            ),
+            Self::UnknownLabel { .. } | Self::Unpaired { .. } | Self::Columns { .. } | Self::Empty(_) => return None,
+            Self::Shape { width, .. } => format!("the product of the shape must be {width}"),
+            Self::Unreadable { .. } => return None,
+        })
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self { help: error.help(), ..Self::new(Kind::TaskFailed, error.to_string()) }
+    }
+}

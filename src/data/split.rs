@@ -1,0 +1,70 @@
+use super::{DataError, Table};
+use crate::{seed::Seed, units::Percent, value::Split};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+
+/// Deals the rows out to training, validation and test. Rows are shuffled by the split's seed alone, and within a part
+/// stand in the order of the files, so that the parts depend on nothing else.
+pub fn divide(whole: Table, held_out: Option<Table>, split: &Split) -> Result<[Table; 3], DataError> {
+    let sum = split.train.points() + split.valid.points() + split.test.points();
+    if sum > Decimal::ONE_HUNDRED {
+        return Err(DataError::Split(sum.normalize().to_string()));
+    }
+    let rows = whole.rows();
+    let mut order: Vec<usize> = (0..rows).collect();
+    Seed::new(split.seed).child("split").generator().shuffle(&mut order);
+    let cut = |upto: Percent| {
+        let share = (Decimal::from(rows) * upto.fraction()).round();
+        share.to_usize().unwrap_or(rows).min(rows)
+    };
+    let after_train = cut(split.train);
+    let after_valid = cut(Percent::new(split.train.points() + split.valid.points()));
+    let after_test = cut(Percent::new(sum));
+    let part = |from: usize, to: usize| {
+        let mut rows = order[from..to].to_vec();
+        rows.sort_unstable();
+        whole.select(&rows)
+    };
+    let test = held_out.unwrap_or_else(|| part(after_valid, after_test));
+    Ok([part(0, after_train), part(after_train, after_valid), test])
+}
+
+/// The centre and the spread of each feature.
+pub struct Standard {
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Standard {
+    /// Mean and standard deviation of each column of `table`; a column that never changes keeps its scale.
+    pub fn learn(table: &Table) -> Self {
+        let (width, rows) = (table.width(), table.rows().max(1) as f64);
+        let mut mean = vec![0.0; width];
+        let mut square = vec![0.0; width];
+        for row in table.features.chunks_exact(width.max(1)) {
+            for (sum, value) in mean.iter_mut().zip(row) {
+                *sum += f64::from(*value);
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= rows);
+        for row in table.features.chunks_exact(width.max(1)) {
+            for ((sum, value), mean) in square.iter_mut().zip(row).zip(&mean) {
+                *sum += (f64::from(*value) - mean).powi(2);
+            }
+        }
+        let scale = square
+            .into_iter()
+            .map(|sum| (sum / rows).sqrt())
+            .map(|deviation| if deviation > 0.0 { deviation } else { 1.0 });
+        Self { mean, scale: scale.collect() }
+    }
+
+    /// Centres and scales every row.
+    pub fn apply(&self, table: &mut Table) {
+        let width = table.width().max(1);
+        for row in table.features.chunks_exact_mut(width) {
+            for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                *value = ((f64::from(*value) - mean) / scale) as f32;
+            }
+        }
+    }
+}
