@@ -75,7 +75,7 @@ impl Labels {
     }
 
     /// The labels of some rows, in their order.
-    fn select(&self, rows: &[usize]) -> Self {
+    pub fn select(&self, rows: &[usize]) -> Self {
         match self {
             Self::Classes { indices, names } => {
                 Self::Classes { indices: rows.iter().map(|row| indices[*row]).collect(), names: names.clone() }

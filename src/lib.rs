@@ -12,7 +12,10 @@ pub mod diagnostic;
 pub mod expr;
 #[cfg(feature = "compile")]
 pub mod graph;
+pub mod layers;
 pub mod limits;
+#[cfg(feature = "work")]
+pub mod ml;
 #[cfg(feature = "compile")]
 pub mod schedule;
 pub mod seed;

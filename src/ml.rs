@@ -1,0 +1,63 @@
+//! Training and judging models with candle.
+//!
+//! A training is data-parallel over *virtual shards*: a batch is always cut into the same micro-batches, whose gradients
+//! are summed in one fixed binary tree. Threads only divide the shards among themselves, so their number never changes a
+//! bit of the result.
+
+mod evaluate;
+mod image;
+mod loss;
+mod metric;
+mod network;
+mod norm;
+mod optimizer;
+mod rate;
+mod shards;
+mod state;
+mod train;
+
+pub use evaluate::evaluate;
+pub use train::{Lesson, train};
+
+use crate::{
+    store::Objects,
+    units::Duration,
+    wire::{Failure, Kind, Progress},
+};
+
+/// What a training or judgement needs besides its job.
+pub struct Context<'a> {
+    /// The threads to use; the result does not depend on them.
+    pub threads: usize,
+    /// The time until the deadline.
+    pub time_left: Option<Duration>,
+    /// Where weights are stored and read.
+    pub objects: &'a Objects,
+    /// Hears of every epoch.
+    pub report: &'a mut dyn FnMut(Progress),
+}
+
+/// What can go wrong inside; each becomes a failure that the user can read.
+#[derive(Debug, thiserror::Error)]
+enum MlError {
+    /// The step can't be done as asked.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+    /// candle refused an operation.
+    #[error("{0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl From<MlError> for Failure {
+    fn from(error: MlError) -> Self {
+        match error {
+            MlError::Failed(failure) => failure,
+            MlError::Candle(error) => Self::new(Kind::TaskFailed, format!("a computation failed: {error}")),
+        }
+    }
+}
+
+/// An input that can't be worked with.
+fn unusable(message: impl Into<String>, help: impl Into<String>) -> MlError {
+    MlError::Failed(Failure::new(Kind::TaskFailed, message).help(help))
+}

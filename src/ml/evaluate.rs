@@ -1,0 +1,56 @@
+//! Judging a trained model.
+
+use super::{Context, MlError, loss::Loss, metric, network::Network, shards::Worker, state::State, unusable};
+use crate::{
+    data::Table,
+    layers::{self, Shape},
+    units::Duration,
+    value::{Fields, Value},
+    wire::{Done, Evaluate, Failure},
+};
+use std::time::Instant;
+
+/// Measures a trained model on a table.
+///
+/// # Errors
+/// When the model has no weights, does not fit the data, or a metric is not for such labels.
+pub fn evaluate(job: &Evaluate, table: &Table, context: &mut Context) -> Result<Done, Failure> {
+    Ok(judge(job, table, context)?)
+}
+
+fn judge(job: &Evaluate, table: &Table, context: &Context) -> Result<Done, MlError> {
+    let started = Instant::now();
+    let model = &job.model;
+    let weights = model.weights.as_ref().ok_or_else(|| {
+        unusable(
+            format!("the model `{}` has no weights yet", model.name),
+            "train it first: `let final = train …`, then `evaluate final.model()`",
+        )
+    })?;
+    let input = Shape(table.shape.clone());
+    let layers = layers::check(&model.layers, &input).map_err(|error| {
+        unusable(
+            format!("the model `{}` does not fit `{}`, whose samples are {input}: {error}", model.name, job.data.name),
+            "judge it on data of the shape it was trained on",
+        )
+    })?;
+    let outputs = layers.last().map_or(0, |(_, shape)| shape.width());
+    let loss = Loss::choose(None, &table.labels, outputs, &model.name)?;
+    let network = Network::new(&layers);
+    network.check_vocabulary(&table.features)?;
+    let bytes = context.objects.read(weights).map_err(|error| unusable(error.to_string(), "run the training again"))?;
+    let weights = State::from_bytes::<serde_json::Value>(&bytes, weights)?.0.weights(&network)?;
+    let worker = Worker { network: &network, table, loss, threads: context.threads };
+    let raw = worker.outputs(&weights)?;
+    let mean_loss = worker.mean_loss(&raw)?;
+    let predictions = loss.predict(raw, outputs);
+    let mut fields = Fields::new();
+    for call in &job.metrics {
+        let value = match &*call.name {
+            "loss" => mean_loss,
+            name => metric::measure(name, &predictions, &table.labels)?,
+        };
+        fields.insert(call.name.clone(), Value::Float(value));
+    }
+    Ok(Done { output: Value::Record(fields), trained: None, elapsed: Duration::from(started.elapsed()) })
+}

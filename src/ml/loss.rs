@@ -1,0 +1,123 @@
+//! What a training makes small.
+
+use super::{MlError, unusable};
+use crate::{data::Labels, value::Call};
+use candle_core::{D, Device, Result, Tensor};
+
+/// A loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Negative log-likelihood of the right class under a softmax.
+    CrossEntropy,
+    /// Mean squared error.
+    Mse,
+    /// Binary cross-entropy of one output under a sigmoid.
+    Bce,
+}
+
+impl Loss {
+    /// The loss that is asked for, or else the one that fits the labels and the `outputs` of the model.
+    ///
+    /// # Errors
+    /// When the model's outputs or the labels do not fit it.
+    pub fn choose(
+        call: Option<&Call>,
+        labels: &Labels,
+        outputs: usize,
+        model: &str,
+    ) -> std::result::Result<Self, MlError> {
+        let loss = match (call.map(|call| &*call.name), labels) {
+            (Some("cross_entropy"), _) => Self::CrossEntropy,
+            (Some("mse"), _) => Self::Mse,
+            (Some("bce"), _) => Self::Bce,
+            (_, Labels::Numbers(_)) => Self::Mse,
+            (_, Labels::Classes { names, .. }) if names.len() == 2 && outputs == 1 => Self::Bce,
+            _ => Self::CrossEntropy,
+        };
+        match (loss, labels) {
+            (Self::CrossEntropy | Self::Bce, Labels::Numbers(_)) => Err(unusable(
+                "the label is a number, not a class",
+                "use the loss `mse()`, or turn the label into a text or a whole number",
+            )),
+            (Self::CrossEntropy, Labels::Classes { names, .. }) if names.len() != outputs => Err(unusable(
+                format!("`{model}` has {outputs} outputs, but the data has {} classes", names.len()),
+                format!("let its last layer have {} outputs, such as `dense(…, {})`", names.len(), names.len()),
+            )),
+            (Self::Bce, Labels::Classes { names, .. }) if names.len() != 2 => Err(unusable(
+                format!("`bce` is for two classes, but the data has {}", names.len()),
+                "use the loss `cross_entropy()`",
+            )),
+            (Self::Bce | Self::Mse, _) if outputs != 1 => Err(unusable(
+                format!("`{model}` has {outputs} outputs, but this loss wants 1"),
+                "let its last layer have one output, such as `dense(…, 1)`",
+            )),
+            _ => Ok(loss),
+        }
+    }
+
+    /// The sum of the losses of the samples `rows`; `outputs` is `[rows, …]`.
+    pub fn sum(self, outputs: &Tensor, labels: &Labels, rows: &[usize]) -> Result<Tensor> {
+        let batch = rows.len();
+        let numbers = || -> Vec<f32> {
+            match labels {
+                Labels::Numbers(numbers) => rows.iter().map(|row| numbers[*row]).collect(),
+                Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row] as f32).collect(),
+            }
+        };
+        match self {
+            Self::CrossEntropy => {
+                let classes: Vec<u32> = match labels {
+                    Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row]).collect(),
+                    Labels::Numbers(_) => vec![0; batch],
+                };
+                let logits = outputs.flatten_from(1)?;
+                let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+                let normal = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+                let chosen = shifted.gather(&Tensor::from_vec(classes, (batch, 1), &Device::Cpu)?, 1)?;
+                normal.sub(&chosen)?.sum_all()
+            }
+            Self::Mse => {
+                let wanted = Tensor::from_vec(numbers(), batch, &Device::Cpu)?;
+                outputs.flatten_all()?.sub(&wanted)?.sqr()?.sum_all()
+            }
+            // max(x, 0) - x y + log(1 + e^-|x|), which overflows nowhere.
+            Self::Bce => {
+                let wanted = Tensor::from_vec(numbers(), batch, &Device::Cpu)?;
+                let logits = outputs.flatten_all()?;
+                let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+                logits.relu()?.sub(&logits.mul(&wanted)?)?.add(&tail)?.sum_all()
+            }
+        }
+    }
+
+    /// What the outputs of all samples, row after row, predict.
+    pub fn predict(self, outputs: Vec<f32>, width: usize) -> Predictions {
+        match self {
+            Self::Mse => Predictions::Numbers(outputs),
+            Self::Bce => {
+                let both = |logit: &f32| {
+                    let second = 1.0 / (1.0 + f64::from(-logit).exp());
+                    vec![1.0 - second, second]
+                };
+                Predictions::Classes(outputs.iter().map(both).collect())
+            }
+            Self::CrossEntropy => {
+                let row = |logits: &[f32]| {
+                    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+                    let sum: f64 = powers.iter().sum();
+                    powers.into_iter().map(|power| power / sum).collect()
+                };
+                Predictions::Classes(outputs.chunks_exact(width.max(1)).map(row).collect())
+            }
+        }
+    }
+}
+
+/// What a model makes of samples.
+pub enum Predictions {
+    /// The probability of each class, for each sample.
+    Classes(Vec<Vec<f64>>),
+    /// A number for each sample.
+    Numbers(Vec<f32>),
+}
