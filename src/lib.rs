@@ -30,3 +30,5 @@ pub mod types;
 pub mod units;
 pub mod value;
 pub mod wire;
+#[cfg(feature = "work")]
+pub mod work;

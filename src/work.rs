@@ -1,0 +1,97 @@
+//! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
+
+mod command;
+mod serve;
+
+pub use serve::serve;
+
+use crate::{
+    data::{self, Data, DataError, Table},
+    ml::{self, Context, Lesson},
+    store::Objects,
+    units::Duration,
+    value::{Dataset, Part, Value},
+    wire::{Done, Failure, Job, Op, Progress},
+};
+use std::{fs, path::Path, sync::Arc, time::Instant};
+
+/// The data sets that a worker keeps in memory, for jobs that read the same ones.
+const KEPT: usize = 4;
+
+/// A worker with the data that it has read.
+#[derive(Default)]
+pub struct Worker {
+    /// Most recently used last.
+    kept: Vec<(String, Arc<Data>)>,
+}
+
+impl Worker {
+    /// Does a job, and reports how far it is.
+    ///
+    /// # Errors
+    /// With the failure that the scheduler and the user are to hear of.
+    pub fn work(&mut self, job: &Job, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
+        let started = Instant::now();
+        let objects = Objects::open(&job.objects);
+        let mut context = Context { threads: job.threads.max(1), time_left: job.time_left, objects: &objects, report };
+        match &job.op {
+            Op::Inspect(inspect) => {
+                let data = self.load(&inspect.data, job)?;
+                let output = Value::from(data.facts.clone());
+                Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
+            }
+            Op::Train(train) => {
+                let data = self.load(&train.data, job)?;
+                let other = train.valid.as_ref().map(|valid| Ok::<_, Failure>((self.load(valid, job)?, valid.part)));
+                let other = other.transpose()?;
+                let valid = match &other {
+                    Some((data, part)) => data.part(*part).unwrap_or(&data.valid),
+                    None => &data.valid,
+                };
+                let table = filled(
+                    &train.data,
+                    &data,
+                    if train.data.part == Part::Whole { Part::Train } else { train.data.part },
+                )?;
+                ml::train(train, &Lesson { train: table, valid, hash: data.hash }, &mut context)
+            }
+            Op::Evaluate(evaluate) => {
+                let data = self.load(&evaluate.data, job)?;
+                let part = if evaluate.data.part == Part::Whole { Part::Test } else { evaluate.data.part };
+                ml::evaluate(evaluate, filled(&evaluate.data, &data, part)?, &mut context)
+            }
+            Op::Command(command) => command::run(command, job, &objects, context.report),
+        }
+    }
+
+    fn load(&mut self, dataset: &Dataset, job: &Job) -> Result<Arc<Data>, Failure> {
+        let key = key(dataset, &job.project);
+        if let Some(index) = self.kept.iter().position(|(kept, _)| *kept == key) {
+            let kept = self.kept.remove(index);
+            self.kept.push(kept.clone());
+            return Ok(kept.1);
+        }
+        let data = Arc::new(data::load(dataset, &job.project, &job.objects)?);
+        if self.kept.len() >= KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((key, data.clone()));
+        Ok(data)
+    }
+}
+
+/// A data set and the state of its files: what was read before serves again while nothing has changed.
+fn key(dataset: &Dataset, project: &Path) -> String {
+    let whole = Dataset { part: Part::Whole, ..dataset.clone() };
+    let stamp = |file: &str| {
+        let about = fs::metadata(project.join(file)).ok()?;
+        Some((about.len(), about.modified().ok()?))
+    };
+    let stamps: Vec<_> = dataset.files.iter().chain(&dataset.test_files).map(|file| stamp(file)).collect();
+    format!("{whole:?}{stamps:?}{}", project.display())
+}
+
+fn filled<'a>(dataset: &Dataset, data: &'a Data, part: Part) -> Result<&'a Table, Failure> {
+    let table = data.part(part).filter(|table| table.rows() > 0);
+    table.ok_or_else(|| DataError::EmptyPart { name: dataset.name.to_string(), part }.into())
+}

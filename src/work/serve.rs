@@ -1,0 +1,46 @@
+use super::Worker;
+use crate::wire::{Failure, Job, Kind, Reply};
+use std::{
+    io::{self, BufRead, Write},
+    panic::{self, AssertUnwindSafe},
+};
+
+/// Serves jobs until the input ends: one a line comes in, its progress and its end go out, a line each.
+///
+/// # Errors
+/// When the output is closed.
+pub fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    let mut worker = Worker::default();
+    for line in input.lines() {
+        let reply = match serde_json::from_str::<Job>(&line?) {
+            Ok(job) => attempt(&mut worker, &job, &mut output),
+            Err(error) => Reply::Failed(Failure::new(Kind::TaskFailed, format!("the job can't be read: {error}"))),
+        };
+        send(&mut output, &reply)?;
+    }
+    Ok(())
+}
+
+fn attempt(worker: &mut Worker, job: &Job, output: &mut impl Write) -> Reply {
+    // A closed output shows again when the job's end is sent.
+    let mut report = |progress| drop(send(output, &Reply::Progress(progress)));
+    let done = panic::catch_unwind(AssertUnwindSafe(|| worker.work(job, &mut report)));
+    match done {
+        Ok(Ok(done)) => Reply::Done(done),
+        Ok(Err(failure)) => Reply::Failed(failure),
+        Err(panic) => {
+            // What the panic left of the worker's data is not to be trusted.
+            *worker = Worker::default();
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let message = format!("smltc itself failed: {}", text.unwrap_or("no reason given"));
+            Reply::Failed(Failure::new(Kind::TaskFailed, message).help("please report it, with the workflow file"))
+        }
+    }
+}
+
+fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    output.write_all(&line)?;
+    output.flush()
+}
