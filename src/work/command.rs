@@ -33,7 +33,6 @@ const LINGER: Time = Time::from_millis(100);
 /// Runs a command.
 pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
     let started = Instant::now();
-    let system = |what: &str| move |error: io::Error| Failure::new(Kind::TaskFailed, format!("{what}: {error}"));
     fs::create_dir_all(&job.scratch).map_err(system("the step's folder can't be made"))?;
     let folder = tempfile::Builder::new()
         .prefix("try-")
@@ -77,6 +76,11 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
     let output = result(command, &output, folder.path(), objects)
         .map_err(|failure| Failure { log: log.tail.into(), ..failure })?;
     Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
+}
+
+/// What the system refused, as a failure of the step.
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure::new(Kind::TaskFailed, format!("{what}: {error}"))
 }
 
 fn program(program: &Program, project: &Path) -> process::Command {
