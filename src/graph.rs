@@ -35,6 +35,8 @@ pub struct Graph {
     pub output: Type,
     /// Its statements.
     pub root: Region,
+    /// Its declaration.
+    pub span: Span,
 }
 
 /// Statements that run together once, or once for each item.

@@ -17,7 +17,11 @@ pub mod limits;
 #[cfg(feature = "work")]
 pub mod ml;
 #[cfg(feature = "compile")]
+pub mod plan;
+#[cfg(feature = "compile")]
 pub mod schedule;
+#[cfg(feature = "compile")]
+pub mod search;
 pub mod seed;
 pub mod source;
 #[cfg(feature = "compile")]

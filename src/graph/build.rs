@@ -21,6 +21,7 @@ pub fn build(workflow: &Workflow, source: &Source) -> Graph {
         limits: workflow.limits.clone(),
         output: workflow.output.clone(),
         root: region(&workflow.body, &path, &lines),
+        span: workflow.span,
     }
 }
 

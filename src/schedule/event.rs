@@ -12,6 +12,19 @@ use std::fmt;
 #[serde(transparent)]
 pub struct Time(pub Duration);
 
+impl Time {
+    /// The time `wait` later; times that no run will see are all the last.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.checked_add(wait).unwrap_or(Duration::from_millis(i64::MAX)))
+    }
+
+    /// The time passed since `earlier`; negative when that is still to come.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.checked_sub(earlier.0).unwrap_or_default()
+    }
+}
+
 /// A step of a run: a node's path with the item or trial it belongs to, such as `main/best/trial[7]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -138,6 +151,12 @@ pub enum Notice {
         value: Option<f64>,
         /// The best value of the search so far, and its trial.
         best: Option<(u64, f64)>,
+        /// The time that its training, or this rung of it, took.
+        elapsed: Duration,
+        /// What that cost.
+        cost: Money,
+        /// Why it has no value, when it failed.
+        failure: Option<Failure>,
     },
     /// A step or compound ended well.
     StepDone {

@@ -1,0 +1,108 @@
+use crate::units::{Duration, Money, Size};
+use rust_decimal::{Decimal, prelude::FromPrimitive};
+use serde::{Deserialize, Serialize};
+use std::{fs, io, path::Path};
+
+/// A price list, in dollars. A run on this machine is charged as if it ran in the cloud, so that a budget means the same
+/// everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// The day on which the prices held.
+    pub as_of: String,
+    /// The cloud region whose prices they are.
+    pub region: String,
+    /// A function's GiB of memory for a second; AWS Lambda bills by the millisecond begun.
+    pub lambda_gib_second: Decimal,
+    /// A function's invocation.
+    pub lambda_request: Decimal,
+    /// A transition of a state machine.
+    pub state_transition: Decimal,
+    /// Writing an object.
+    pub object_write: Decimal,
+    /// Reading an object.
+    pub object_read: Decimal,
+}
+
+/// Why a price list can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceError {
+    /// It is not there.
+    #[error("the price list can't be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is not a price list.
+    #[error("the price list is not as expected: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A price below zero.
+    #[error("the price list has a price below zero")]
+    Negative,
+}
+
+impl Prices {
+    /// The prices that come with the program: `src/plan/prices.json`.
+    pub fn embedded() -> Self {
+        Self::parse(include_str!("prices.json")).expect("a test reads the embedded prices")
+    }
+
+    /// Other prices, in the form of the embedded ones.
+    ///
+    /// # Errors
+    /// When the file can't be read, is of another form, or has a price below zero.
+    pub fn read(path: &Path) -> Result<Self, PriceError> {
+        Self::parse(&fs::read_to_string(path)?)
+    }
+
+    fn parse(text: &str) -> Result<Self, PriceError> {
+        let prices: Self = serde_json::from_str(text)?;
+        let all = [
+            prices.lambda_gib_second,
+            prices.lambda_request,
+            prices.state_transition,
+            prices.object_write,
+            prices.object_read,
+        ];
+        if all.iter().any(|price| price.is_sign_negative()) { Err(PriceError::Negative) } else { Ok(prices) }
+    }
+
+    /// What an attempt costs from the start: one invocation, one transition, one object read and one written.
+    pub fn start(&self) -> Money {
+        Money::new(self.lambda_request + self.state_transition + self.object_write + self.object_read)
+    }
+
+    /// What an attempt costs when it has held `memory` for `elapsed`; out-of-range amounts stop at the largest.
+    pub fn attempt(&self, memory: Size, elapsed: Duration) -> Money {
+        let seconds = Decimal::new(elapsed.millis().max(0), 3);
+        let used = gib(memory).checked_mul(seconds).and_then(|used| used.checked_mul(self.lambda_gib_second));
+        let total = used.and_then(|used| used.checked_add(self.start().dollars()));
+        Money::new(total.unwrap_or(Decimal::MAX))
+    }
+
+    /// What holding `memory` costs in a second.
+    pub fn rate(&self, memory: Size) -> Money {
+        Money::new(gib(memory).checked_mul(self.lambda_gib_second).unwrap_or(Decimal::MAX))
+    }
+}
+
+fn gib(memory: Size) -> Decimal {
+    Decimal::from_u64(memory.mib()).unwrap_or(Decimal::MAX) / Decimal::from(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_of_two_gib() {
+        let prices = Prices::embedded();
+        let cost = prices.attempt(Size::from_mib(2048), Duration::from_millis(1000));
+        let expected = Decimal::from_str_exact("0.0000333334").unwrap() + prices.start().dollars();
+        assert_eq!(cost, Money::new(expected));
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let prices = Prices::embedded();
+        let cost = prices.attempt(Size::from_bytes(u64::MAX), Duration::from_millis(i64::MAX));
+        assert!(cost > Money::ZERO);
+    }
+}

@@ -1,0 +1,188 @@
+//! What happens when a deadline or a budget is reached.
+
+use super::{
+    Scheduler, Site, StepPath,
+    attempts::Owner,
+    scope::{Due, Purse, Scope, ScopeId},
+    tree::State,
+};
+use crate::{
+    limits::OnMiss,
+    units::{Duration, Money, Size},
+    wire::{Failure, Kind},
+};
+use rust_decimal::Decimal;
+
+/// The share of the time and money left that a search may use when other steps of the same limit wait for it.
+const SEARCH_SHARE: Decimal = Decimal::from_parts(75, 0, 0, false, 2);
+
+impl Scheduler<'_> {
+    /// Acts on every limit that is reached by now.
+    pub(super) fn enforce(&mut self) {
+        while self.verdict.is_none() {
+            let reached = self.scopes.reach(self.now, &self.meters());
+            if reached.is_empty() {
+                return;
+            }
+            for (scope, kind) in reached {
+                self.on_miss(scope, kind);
+            }
+            self.settle();
+        }
+    }
+
+    /// Declares a limit reached before its time: what is left of it serves nothing any more.
+    pub(super) fn miss(&mut self, id: ScopeId, kind: Kind) {
+        if let Some(scope) = self.scopes.get_mut(id).filter(|scope| scope.missed.is_none()) {
+            scope.missed = Some(kind);
+            self.on_miss(id, kind);
+        }
+    }
+
+    fn on_miss(&mut self, id: ScopeId, kind: Kind) {
+        let Some(scope) = self.scopes.get(id) else { return };
+        let on_miss = match kind {
+            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
+            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
+        };
+        let path = scope.path.clone();
+        match on_miss.unwrap_or(OnMiss::Fail) {
+            OnMiss::Fail | OnMiss::Skip => {
+                let failure = self.missed_failure(id, kind, "it was over");
+                let site = self.active.iter().find(|(_, active)| active.scope == id).map(|(site, _)| *site);
+                if let Some(site) = site {
+                    self.clear(Some(site));
+                }
+                self.fail(site, path, failure);
+            }
+            OnMiss::KeepBest => {
+                let searches: Vec<Site> = self
+                    .active
+                    .iter()
+                    .filter(|(_, active)| matches!(active.state, State::Search(_)) && self.is_inside(active.scope, id))
+                    .map(|(site, _)| *site)
+                    .collect();
+                for site in searches {
+                    self.close_search(site, self.reason(id, kind));
+                }
+                for (job, owner) in self.jobs_in(id) {
+                    if let (Owner::Step(site), Some(step), Some(scope)) = (owner, self.job_path(job), self.job_scope(job)) {
+                        let failure = self.missed_failure(scope, kind, "it was over");
+                        self.drop_job(job);
+                        self.fail(site, step, failure);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_inside(&self, inner: ScopeId, outer: ScopeId) -> bool {
+        self.scopes.around(inner).any(|(id, _)| id == outer)
+    }
+
+    /// The failure of a step that a limit ended before something.
+    pub(super) fn missed_failure(&self, scope: ScopeId, kind: Kind, before: &str) -> Failure {
+        let limit = self.scopes.missed(scope).map_or(scope, |(id, _)| id);
+        let reason = self.reason(limit, kind);
+        let help = match kind {
+            Kind::DeadlineExceeded => "allow more time, or let it have less to do; `--no-limits` runs without limits",
+            _ => "allow more money, or let it have less to do; `--no-limits` runs without limits",
+        };
+        Failure::new(kind, format!("{reason} before {before}")).help(help)
+    }
+
+    /// `the deadline of 5min of `main` passed`
+    fn reason(&self, id: ScopeId, kind: Kind) -> String {
+        let Some(scope) = self.scopes.get(id) else { return "the limit was reached".into() };
+        match (kind, scope.deadline, &scope.budget) {
+            (Kind::DeadlineExceeded, Some(due), _) => {
+                format!("the deadline of {} of `{}` passed", due.at.since(scope.started), scope.path)
+            }
+            (_, _, Some(purse)) => format!("the budget of {} of `{}` was spent", purse.amount, scope.path),
+            _ => format!("a limit of `{}` was reached", scope.path),
+        }
+    }
+
+    /// A training ended before its last epoch to keep a limit: what that limit makes of it.
+    pub(super) fn cut(&mut self, scope: ScopeId, step: &StepPath, epochs: u64) -> Option<Failure> {
+        let (limit, kind) = self.nearest_limit(scope)?;
+        let found = self.scopes.get(limit)?;
+        let on_miss = match kind {
+            Kind::DeadlineExceeded => found.deadline?.on_miss,
+            _ => found.budget.as_ref()?.on_miss,
+        };
+        if on_miss == OnMiss::KeepBest {
+            let plural = if epochs == 1 { "" } else { "s" };
+            self.mark(step.clone(), format!("it was stopped after {epochs} epoch{plural} to keep {}", self.limit_name(limit, kind)));
+            return None;
+        }
+        if let Some(found) = self.scopes.get_mut(limit) {
+            found.missed = Some(kind);
+        }
+        Some(self.missed_failure(scope, kind, "its last epoch was over"))
+    }
+
+    /// `the deadline of `main``
+    pub(super) fn limit_name(&self, id: ScopeId, kind: Kind) -> String {
+        let what = if kind == Kind::DeadlineExceeded { "deadline" } else { "budget" };
+        let path = self.scopes.get(id).map_or_else(String::new, |scope| scope.path.to_string());
+        format!("the {what} of `{path}`")
+    }
+
+    /// The limit around that will be reached first, as things stand.
+    pub(super) fn nearest_limit(&self, scope: ScopeId) -> Option<(ScopeId, Kind)> {
+        let due = self
+            .scopes
+            .around(scope)
+            .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
+            .min()
+            .map(|(left, id)| (left, (id, Kind::DeadlineExceeded)));
+        let poor = self
+            .scopes
+            .money_left(scope, self.now, &self.meters())
+            .and_then(|(id, left)| Some((self.scopes.affords(left, Size::from_mib(2048))?, (id, Kind::BudgetExceeded))));
+        due.into_iter().chain(poor).min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
+    }
+
+    /// A search without limits of its own leaves a quarter of what it finds to the steps that wait for it, so that a
+    /// result can still be made of what it found.
+    pub(super) fn spare_time_and_money(&mut self, site: Site, own: ScopeId) {
+        let serves_others = |limit: ScopeId| limit != own && self.has_followers(site, limit);
+        let nearest = |limited: fn(&Scope) -> bool| self.scopes.around(own).find(|(_, scope)| limited(scope));
+        let shares_deadline = nearest(|scope| scope.deadline.is_some()).is_some_and(|(id, _)| serves_others(id));
+        let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
+        if shares_deadline
+            && let Some(left) = self.scopes.time_left(own, self.now)
+        {
+            let share = left.checked_mul(0.75).unwrap_or(left);
+            let at = self.now.after(share);
+            if let Some(scope) = self.scopes.get_mut(own) {
+                scope.deadline = Some(Due { at, on_miss: OnMiss::KeepBest });
+            }
+        }
+        if shares_budget
+            && let Some((_, left)) = self.scopes.money_left(own, self.now, &self.meters())
+            && let Some(scope) = self.scopes.get_mut(own)
+        {
+            let amount = left.checked_mul(SEARCH_SHARE).unwrap_or(left);
+            scope.budget = Some(Purse::keep_best(amount));
+        }
+    }
+
+    /// Whether a trial that takes `usual` and costs `price` fits into what is left; if not, the limit that it would miss.
+    pub(super) fn no_room(&self, scope: ScopeId, usual: Duration, price: Money, others: usize) -> Option<(ScopeId, Kind)> {
+        let due = self
+            .scopes
+            .around(scope)
+            .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
+            .min()
+            .filter(|(left, _)| *left < usual);
+        if let Some((_, id)) = due {
+            return Some((id, Kind::DeadlineExceeded));
+        }
+        // What runs beside it is taken to need its whole price still: a search would rather stop a trial early.
+        let needed = price.checked_mul(Decimal::from(others as u64 + 1))?;
+        let (id, left) = self.scopes.money_left(scope, self.now, &self.meters())?;
+        (left < needed).then_some((id, Kind::BudgetExceeded))
+    }
+}

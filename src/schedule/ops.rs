@@ -1,0 +1,175 @@
+//! From a step's settings, once its inputs are known, to the job that a worker does.
+
+use crate::{
+    expr::{Context, Env, EvalError, Expr, Scope, Var, eval},
+    graph::{Evaluate, Horizon, Run, Script, Train},
+    seed::Seed,
+    source::Name,
+    value::{Artifact, Call, Dataset, Fields, Model, Value},
+    wire::{self, Command, Failure, Kind, Op, Program},
+};
+
+/// What an expression of a step comes to, or the failure that it is.
+pub(super) fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
+    eval(expr, env).map_err(|error| {
+        let failure = Failure::new(Kind::TaskFailed, error.to_string());
+        match error {
+            EvalError::OutOfRange(_) => failure,
+            EvalError::DivisionByZero(_) => failure.help("guard it: `if n == 0 then 0 else total / n`"),
+            EvalError::Unchecked(_) | EvalError::Unknown => failure.help("this is a fault of smltc; please report it"),
+            EvalError::Overflow(_) | EvalError::TooLong(_) => failure.help("compute with smaller numbers or lists"),
+        }
+    })
+}
+
+pub(super) fn dataset(expr: &Expr, env: &dyn Env) -> Result<Dataset, Failure> {
+    match value(expr, env)? {
+        Value::Dataset(dataset) => Ok(*dataset),
+        _ => Err(unchecked("a dataset")),
+    }
+}
+
+/// A number of a setting that must be at least `least`.
+pub(super) fn count(name: &str, expr: &Expr, env: &dyn Env, least: i64) -> Result<u64, Failure> {
+    let count = value(expr, env)?.as_int().ok_or_else(|| unchecked("a whole number"))?;
+    u64::try_from(count).ok().filter(|_| count >= least).ok_or_else(|| {
+        Failure::new(Kind::TaskFailed, format!("`{name}` must be at least {least}, not {count}"))
+            .help("where the number is a parameter, `@range` refuses others before the run")
+    })
+}
+
+pub(super) fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Result<Seed, Failure> {
+    match expr {
+        None => Ok(otherwise),
+        Some(expr) => {
+            let seed = value(expr, env)?.as_int().ok_or_else(|| unchecked("a whole number"))?;
+            Ok(Seed::new(seed as u64))
+        }
+    }
+}
+
+pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Train, Failure> {
+    let optional = |expr: &Option<Expr>| expr.as_ref().map(|expr| value(expr, env)).transpose();
+    let std = |expr: &Option<Expr>| optional(expr)?.map(call).transpose();
+    let known = |var: Var| env.var(var).cloned();
+    let mut optimizer = std(&train.optimizer)?.unwrap_or_else(adam);
+    if let Some(lr) = optional(&train.lr)? {
+        optimizer.args.insert("lr".into(), lr);
+    }
+    let metrics = match optional(&train.metrics)? {
+        Some(Value::List(metrics)) => metrics.into_iter().map(call).collect::<Result<_, _>>()?,
+        _ => Vec::new(),
+    };
+    Ok(wire::Train {
+        model: model(&train.model, env)?,
+        data: dataset(&train.data, env)?,
+        valid: train.valid.as_ref().map(|valid| dataset(valid, env)).transpose()?,
+        optimizer,
+        loss: std(&train.loss)?,
+        schedule: std(&train.schedule)?,
+        batch: train.batch.as_ref().map_or(Ok(64), |batch| count("batch", batch, env, 1))?,
+        horizon: match &train.horizon {
+            Horizon::Epochs(None) => wire::Horizon::Epochs(10),
+            Horizon::Epochs(Some(epochs)) => wire::Horizon::Epochs(count("epochs", epochs, env, 1)?),
+            Horizon::Steps(steps) => wire::Horizon::Steps(count("steps", steps, env, 1)?),
+        },
+        until: train.until.as_ref().map(|until| until.close(&known)),
+        metrics,
+        objective: train.objective.as_ref().map(|(objective, larger)| (objective.close(&known), *larger)),
+        init: artifact(optional(&train.init)?)?,
+        seed,
+        rung: None,
+    })
+}
+
+pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure> {
+    let Value::List(metrics) = value(&evaluate.metrics, env)? else { return Err(unchecked("a list of metrics")) };
+    Ok(Op::Evaluate(Box::new(wire::Evaluate {
+        model: model(&evaluate.model, env)?,
+        data: dataset(&evaluate.data, env)?,
+        metrics: metrics.into_iter().map(call).collect::<Result<_, _>>()?,
+    })))
+}
+
+pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> Result<Op, Failure> {
+    let mut inputs = Fields::new();
+    let mut params = Scope::default();
+    for (name, var, expr) in &run.args {
+        let value = value(expr, env)?;
+        params.set(*var, value.clone());
+        inputs.insert(name.clone(), value);
+    }
+    let env = Inside { params, around: env };
+    let program = match &run.script {
+        Script::Args(args) => match value(args, &env)? {
+            Value::List(args) => Program::Args(args.iter().map(word).collect::<Result<_, _>>()?),
+            _ => return Err(unchecked("a list of texts")),
+        },
+        Script::Shell(script) => Program::Shell(word(&value(script, &env)?)?),
+    };
+    let variable = |(name, expr): &(Name, Expr)| Ok((name.to_string(), word(&value(expr, &env)?)?));
+    Ok(Op::Command(Box::new(Command {
+        program,
+        inputs,
+        output: run.output.clone(),
+        env: run.env.iter().map(variable).collect::<Result<_, Failure>>()?,
+        memory: Some(memory),
+    })))
+}
+
+/// A task's parameters inside the workflow that runs it.
+struct Inside<'a> {
+    params: Scope,
+    around: &'a dyn Env,
+}
+
+impl Env for Inside<'_> {
+    fn var(&self, var: Var) -> Option<&Value> {
+        self.params.var(var).or_else(|| self.around.var(var))
+    }
+
+    fn context(&self, context: Context) -> Option<Value> {
+        self.around.context(context)
+    }
+}
+
+fn model(expr: &Expr, env: &dyn Env) -> Result<Model, Failure> {
+    match value(expr, env)? {
+        Value::Model(model) => Ok(*model),
+        _ => Err(unchecked("a model")),
+    }
+}
+
+fn call(value: Value) -> Result<Call, Failure> {
+    match value {
+        Value::Std(call) => Ok(call),
+        _ => Err(unchecked("something of `std`")),
+    }
+}
+
+fn artifact(value: Option<Value>) -> Result<Option<Artifact>, Failure> {
+    match value {
+        None | Some(Value::None) => Ok(None),
+        Some(Value::Artifact(artifact)) => Ok(Some(artifact)),
+        Some(_) => Err(unchecked("a stored file")),
+    }
+}
+
+/// A piece of a command line: a text as it is, another value as it is written.
+fn word(value: &Value) -> Result<String, Failure> {
+    Ok(match value {
+        Value::String(text) => text.to_string(),
+        value => value.to_string(),
+    })
+}
+
+/// The optimizer of those who name none, with the defaults of `std/optim`.
+fn adam() -> Call {
+    let args = [("lr", 1e-3), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0)];
+    Call { name: "adam".into(), args: args.map(|(name, value)| (name.into(), Value::Float(value))).into() }
+}
+
+fn unchecked(what: &str) -> Failure {
+    Failure::new(Kind::TaskFailed, format!("what should be {what} is something else"))
+        .help("this is a fault of smltc; please report it")
+}

@@ -1,0 +1,530 @@
+//! The tree of what is under way: regions as they were entered, and the nodes in them that have begun.
+
+use super::{
+    Mark, Notice, Scheduler, Site, StepPath, Verdict,
+    attempts::{JobId, Owner},
+    ops,
+    scope::{ScopeId, Scopes},
+    trials::Trials,
+};
+use crate::{
+    expr::{Context, Env, Expr, Scope, Var},
+    graph::{Node, NodeKind, Region},
+    limits::{Limits, OnMiss, Retry},
+    plan::Resources,
+    seed::Seed,
+    units::{Duration, Money, Size},
+    value::{Fields, Value},
+    wire::{Failure, Inspect, Kind, Op},
+};
+use petgraph::{Direction, graph::NodeIndex};
+
+/// A region that was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InstanceId(u64);
+
+/// A region as it was entered once: with values of its own, and those of what is around it.
+#[derive(Clone, Debug)]
+pub(super) struct Instance<'g> {
+    region: &'g Region,
+    path: String,
+    /// The compound that it belongs to, and which of its items it is; none for the workflow itself.
+    owner: Option<(Site, usize)>,
+    scope: ScopeId,
+    inherited: Inherited,
+    env: Scope,
+    /// How many nodes each node still waits for.
+    waits: Vec<usize>,
+    /// How many nodes are not over.
+    left: usize,
+}
+
+/// What annotations around a step say about it.
+#[derive(Clone, Debug)]
+pub(super) struct Inherited {
+    retry: Option<Retry>,
+    timeout: Option<Duration>,
+    memory: Option<Size>,
+    cpu: Option<f64>,
+    seed: Seed,
+}
+
+impl Inherited {
+    fn inside(&self, limits: &Limits) -> Self {
+        Self {
+            retry: limits.retry.clone().or_else(|| self.retry.clone()),
+            timeout: limits.timeout.or(self.timeout),
+            memory: limits.memory.or(self.memory),
+            cpu: limits.cpu.or(self.cpu),
+            seed: limits.seed.map_or(self.seed, Seed::new),
+        }
+    }
+}
+
+/// A node that has begun.
+#[derive(Clone, Debug)]
+pub(super) struct Active<'g> {
+    pub path: StepPath,
+    pub scope: ScopeId,
+    pub state: State<'g>,
+}
+
+/// What a node that has begun waits for.
+#[derive(Clone, Debug)]
+pub(super) enum State<'g> {
+    /// A job.
+    Job,
+    /// The region of a branch or group.
+    Region,
+    /// The items of a `for`.
+    Items(Items<'g>),
+    /// The trials of a search.
+    Search(Box<Trials<'g>>),
+}
+
+/// The items of a `for`.
+#[derive(Clone, Debug)]
+pub(super) struct Items<'g> {
+    item: Var,
+    body: &'g Region,
+    list: Vec<Value>,
+    /// The items entered so far.
+    begun: usize,
+    results: Vec<Option<Value>>,
+    over: usize,
+    inherited: Inherited,
+}
+
+/// What an expression sees from inside a region.
+pub(super) struct View<'s, 'g> {
+    scheduler: &'s Scheduler<'g>,
+    instance: InstanceId,
+    scope: ScopeId,
+    /// Variables nearer than the region's, such as a trial's choices.
+    nearer: Option<&'s Scope>,
+}
+
+impl Env for View<'_, '_> {
+    fn var(&self, var: Var) -> Option<&Value> {
+        let mut at = Some(self.instance);
+        let around = std::iter::from_fn(|| {
+            let instance = self.scheduler.instances.get(&at?)?;
+            at = instance.owner.map(|(site, _)| site.instance);
+            Some(&instance.env)
+        });
+        self.nearer.into_iter().chain(around).find_map(|env| env.var(var))
+    }
+
+    fn context(&self, context: Context) -> Option<Value> {
+        let scheduler = self.scheduler;
+        Some(match context {
+            Context::Spent => Value::Money(scheduler.spent()),
+            Context::Elapsed => Value::Duration(scheduler.now.0),
+            Context::Remaining => Value::Duration(scheduler.scopes.time_left(self.scope, scheduler.now)?),
+            Context::RunId => Value::String(scheduler.options.run_id.clone()),
+        })
+    }
+}
+
+impl<'g> Scheduler<'g> {
+    /// Makes the workflow's own region, with its parameters' values.
+    pub(super) fn plant(&mut self, args: Fields) {
+        let mut env = Scope::default();
+        for param in &self.graph.params {
+            let value = args.get(&param.name).or(param.default.as_ref()).cloned();
+            env.set(param.var, value.unwrap_or(Value::None));
+        }
+        let none = Inherited { retry: None, timeout: None, memory: None, cpu: None, seed: self.options.seed };
+        let inherited = none.inside(&self.graph.limits);
+        self.enter(&self.graph.root, self.graph.workflow.to_string(), None, Scopes::ROOT, inherited, env);
+    }
+
+    /// The workflow's arguments.
+    pub(super) fn arguments(&self) -> Fields {
+        let Some(root) = self.instances.values().find(|instance| instance.owner.is_none()) else { return Fields::new() };
+        let value = |var| root.env.var(var).cloned().unwrap_or(Value::None);
+        self.graph.params.iter().map(|param| (param.name.clone(), value(param.var))).collect()
+    }
+
+    /// Lets the workflow's own region begin.
+    pub(super) fn sprout(&mut self) {
+        let root = self.instances.iter().find(|(_, instance)| instance.owner.is_none()).map(|(id, _)| *id);
+        root.into_iter().for_each(|root| self.wake_nodes(root));
+    }
+
+    fn enter(
+        &mut self,
+        region: &'g Region,
+        path: String,
+        owner: Option<(Site, usize)>,
+        scope: ScopeId,
+        inherited: Inherited,
+        env: Scope,
+    ) -> InstanceId {
+        let id = InstanceId(self.id());
+        let waits: Vec<usize> =
+            region.dag.node_indices().map(|node| region.dag.neighbors_directed(node, Direction::Incoming).count()).collect();
+        let left = waits.len();
+        self.instances.insert(id, Instance { region, path, owner, scope, inherited, env, waits, left });
+        id
+    }
+
+    /// Makes the nodes of a new region ready that wait for nothing; a region without nodes is over at once.
+    fn wake_nodes(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get(&id) else { return };
+        let nodes = (0..).map(NodeIndex::new).zip(&instance.waits).filter(|(_, waits)| **waits == 0);
+        self.ready.extend(nodes.map(|(node, _)| Site { instance: id, node }));
+        if instance.left == 0 {
+            self.leave(id);
+        }
+    }
+
+    /// Begins every node that is ready, until none is.
+    pub(super) fn settle(&mut self) {
+        while let Some(site) = self.ready.pop_front() {
+            self.start(site);
+        }
+    }
+
+    pub(super) fn node(&self, site: Site) -> Option<&'g Node> {
+        let region: &'g Region = self.instances.get(&site.instance)?.region;
+        region.dag.node_weight(site.node)
+    }
+
+    pub(super) fn view<'s>(&'s self, site: Site, scope: ScopeId, nearer: Option<&'s Scope>) -> View<'s, 'g> {
+        View { scheduler: self, instance: site.instance, scope, nearer }
+    }
+
+    fn start(&mut self, site: Site) {
+        let (Some(instance), Some(node)) = (self.instances.get(&site.instance), self.node(site)) else { return };
+        let path = StepPath(format!("{}/{}", instance.path, node.name).into());
+        let inherited = instance.inherited.inside(&node.limits);
+        let around = instance.scope;
+        match &node.kind {
+            NodeKind::Value(expr) => match self.value(site, around, expr) {
+                Ok(value) => self.complete(site, value),
+                Err(failure) => self.fail(site, path, failure),
+            },
+            NodeKind::Assert { cond, message } => match self.value(site, around, cond) {
+                Ok(Value::Bool(false)) => {
+                    let message = message.as_ref().map(|message| self.value(site, around, message)).transpose();
+                    let failure = message.map_or_else(
+                        |failure| failure,
+                        |message| {
+                            let text = message.as_ref().and_then(Value::as_str).unwrap_or("the condition is false");
+                            Failure::new(Kind::AssertionFailed, text)
+                        },
+                    );
+                    self.fail(site, path, failure);
+                }
+                Ok(_) => self.complete(site, Value::None),
+                Err(failure) => self.fail(site, path, failure),
+            },
+            kind => {
+                let scope = self.scopes.open(Some(around), path.clone(), &node.limits, self.now);
+                if let Err(failure) = self.begin_step(site, kind, &path, scope, inherited) {
+                    self.scopes.close(scope);
+                    self.active.remove(&site);
+                    self.fail(site, path, failure);
+                }
+            }
+        }
+    }
+
+    fn begin_step(
+        &mut self,
+        site: Site,
+        kind: &'g NodeKind,
+        path: &StepPath,
+        scope: ScopeId,
+        inherited: Inherited,
+    ) -> Result<(), Failure> {
+        let seed = inherited.seed.child(path);
+        let activate = |this: &mut Self, state| {
+            this.active.insert(site, Active { path: path.clone(), scope, state });
+        };
+        let resources = Resources::of(
+            kind,
+            &Limits { memory: inherited.memory, cpu: inherited.cpu, ..Limits::default() },
+        );
+        let op = match kind {
+            NodeKind::If { cond, then, otherwise } => {
+                let holds = self.value(site, scope, cond)? == Value::Bool(true);
+                let (region, branch) = match otherwise {
+                    _ if holds => (then, "then"),
+                    Some(otherwise) => (otherwise, "else"),
+                    None => {
+                        let value = if then.result.is_some() { Value::None } else { Value::Record(Fields::new()) };
+                        self.scopes.close(scope);
+                        self.complete(site, value);
+                        return Ok(());
+                    }
+                };
+                activate(self, State::Region);
+                self.note_start(path, kind);
+                let path = format!("{path}/{branch}");
+                let child = self.enter(region, path, Some((site, 0)), scope, inherited, Scope::default());
+                self.wake_nodes(child);
+                return Ok(());
+            }
+            NodeKind::Group(region) => {
+                activate(self, State::Region);
+                self.note_start(path, kind);
+                let child = self.enter(region, path.to_string(), Some((site, 0)), scope, inherited, Scope::default());
+                self.wake_nodes(child);
+                return Ok(());
+            }
+            NodeKind::For { item, list, body } => {
+                let Value::List(list) = self.value(site, scope, list)? else {
+                    return Err(Failure::new(Kind::TaskFailed, "a `for` goes over what is not a list"));
+                };
+                let results = vec![None; list.len()];
+                let items = Items { item: *item, body, list, begun: 0, results, over: 0, inherited };
+                activate(self, State::Items(items));
+                self.note_start(path, kind);
+                self.sources.push(site);
+                self.end_items(site);
+                return Ok(());
+            }
+            NodeKind::Search(search) => {
+                let trials = self.open_search(site, search, scope, seed, resources, inherited.retry, inherited.timeout)?;
+                activate(self, State::Search(Box::new(trials)));
+                self.note_start(path, kind);
+                self.sources.push(site);
+                self.spare_time_and_money(site, scope);
+                return Ok(());
+            }
+            NodeKind::Inspect(data) => Op::Inspect(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? }),
+            NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None), resources.memory)?,
+            NodeKind::Evaluate(evaluate) => ops::evaluate(evaluate, &self.view(site, scope, None))?,
+            NodeKind::Train(train) => {
+                let view = self.view(site, scope, None);
+                let seed = ops::seed(&train.seed, &view, seed)?;
+                Op::Train(Box::new(ops::train(train, &view, seed)?))
+            }
+            NodeKind::Value(_) | NodeKind::Assert { .. } => return Ok(()),
+        };
+        let (retry, timeout) = (inherited.retry, inherited.timeout);
+        self.enqueue(Owner::Step(site), path.clone(), kind.word(), op, scope, resources, retry, timeout);
+        activate(self, State::Job);
+        Ok(())
+    }
+
+    fn note_start(&mut self, path: &StepPath, kind: &NodeKind) {
+        self.note(Notice::StepStarted { step: path.clone(), kind: kind.word().into(), attempt: 1 });
+    }
+
+    pub(super) fn value(&self, site: Site, scope: ScopeId, expr: &Expr) -> Result<Value, Failure> {
+        ops::value(expr, &self.view(site, scope, None))
+    }
+
+    /// Enters the next item of a `for`, if it has one and may.
+    pub(super) fn pull_item(&mut self, site: Site) -> bool {
+        let Some(Active { path, scope, state: State::Items(items) }) = self.active.get_mut(&site) else { return false };
+        let most = self.scopes.get(*scope).and_then(|scope| scope.max_parallel).map_or(usize::MAX, |most| most as usize);
+        if items.begun == items.list.len() || items.begun - items.over >= most {
+            return false;
+        }
+        let index = items.begun;
+        items.begun += 1;
+        let mut env = Scope::default();
+        env.set(items.item, items.list[index].clone());
+        let (path, scope, body, inherited) = (format!("{path}[{index}]"), *scope, items.body, items.inherited.clone());
+        let child = self.enter(body, path, Some((site, index)), scope, inherited, env);
+        self.wake_nodes(child);
+        true
+    }
+
+    /// Ends a `for` whose items are all over.
+    fn end_items(&mut self, site: Site) {
+        let Some(Active { state: State::Items(items), .. }) = self.active.get_mut(&site) else { return };
+        if items.over == items.list.len() {
+            let values = items.results.drain(..).map(|value| value.unwrap_or(Value::None)).collect();
+            self.end(site, Value::List(values));
+        }
+    }
+
+    /// A region is over: its value goes to its owner.
+    fn leave(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get(&id) else { return };
+        let (region, owner, scope, path) = (instance.region, instance.owner, instance.scope, instance.path.clone());
+        let value = match &region.result {
+            None => Ok(Value::Record(Fields::new())),
+            Some(result) => self.value(Site { instance: id, node: NodeIndex::end() }, scope, result),
+        };
+        match (value, owner) {
+            (Err(failure), None) => {
+                let (step, span) = (StepPath(path.into()), self.graph.span);
+                self.conclude(Verdict::Failed { step, span, failure });
+            }
+            (Err(failure), Some((site, _))) => self.fail(site, StepPath(path.into()), failure),
+            (Ok(value), None) => {
+                self.instances.remove(&id);
+                self.conclude(Verdict::Succeeded { value, marks: Vec::new() });
+            }
+            (Ok(value), Some((site, index))) => {
+                self.instances.remove(&id);
+                match self.active.get_mut(&site).map(|active| &mut active.state) {
+                    Some(State::Items(items)) => {
+                        items.results[index] = Some(value);
+                        items.over += 1;
+                        self.end_items(site);
+                    }
+                    _ => self.end(site, value),
+                }
+            }
+        }
+    }
+
+    /// A step or compound is over: its scope closes, and its value is known.
+    pub(super) fn end(&mut self, site: Site, value: Value) {
+        self.sources.retain(|source| *source != site);
+        if let Some(active) = self.active.remove(&site)
+            && let Some(scope) = self.scopes.close(active.scope)
+        {
+            let elapsed = self.now.since(scope.started);
+            let short = self.node(site).map_or(Value::None, |node| in_short(&node.kind, &value));
+            self.note(Notice::StepDone { step: active.path, elapsed, cost: scope.spent, value: short });
+        }
+        self.complete(site, value);
+    }
+
+    /// A node's value is known: what waited for it alone is ready, and a region without further nodes is over.
+    pub(super) fn complete(&mut self, site: Site, value: Value) {
+        let Some(instance) = self.instances.get_mut(&site.instance) else { return };
+        let dag = &instance.region.dag;
+        instance.env.set(dag[site.node].var, value);
+        let mut next: Vec<NodeIndex> = dag.neighbors(site.node).collect();
+        next.sort();
+        for node in next {
+            let waits = &mut instance.waits[node.index()];
+            *waits -= 1;
+            if *waits == 0 {
+                self.ready.push_back(Site { instance: site.instance, node });
+            }
+        }
+        instance.left -= 1;
+        if instance.left == 0 {
+            self.leave(site.instance);
+        }
+    }
+
+    /// A node failed. The failure climbs to a scope that skips what missed its limit, or else ends the run.
+    pub(super) fn fail(&mut self, site: impl Into<Option<Site>>, step: StepPath, failure: Failure) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let mut at = site.into();
+        let span = at.and_then(|site| self.node(site)).map_or(self.graph.span, |node| node.span);
+        self.note(Notice::StepFailed { step: step.clone(), failure: failure.clone() });
+        while let Some(site) = at {
+            if let Some(active) = self.active.get(&site)
+                && self.skips(active.scope, failure.kind)
+            {
+                let message = format!("it was skipped: {}", failure.message);
+                self.mark(active.path.clone(), message);
+                self.clear(Some(site));
+                self.end(site, Value::None);
+                return;
+            }
+            at = self.instances.get(&site.instance).and_then(|instance| instance.owner).map(|(owner, _)| owner);
+        }
+        if self.skips(Scopes::ROOT, failure.kind) {
+            self.mark(StepPath(self.graph.workflow.clone()), format!("it was skipped: {}", failure.message));
+            self.conclude(Verdict::Succeeded { value: Value::None, marks: Vec::new() });
+            return;
+        }
+        self.conclude(Verdict::Failed { step, span, failure });
+    }
+
+    fn skips(&self, scope: ScopeId, kind: Kind) -> bool {
+        let Some(scope) = self.scopes.get(scope).filter(|scope| scope.missed == Some(kind)) else { return false };
+        let on_miss = match kind {
+            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
+            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
+        };
+        on_miss == Some(OnMiss::Skip)
+    }
+
+    /// Says that a result is less than what was asked for.
+    pub(super) fn mark(&mut self, scope: StepPath, message: String) {
+        self.note(Notice::Limit { scope: scope.clone(), message: message.clone() });
+        self.marks.push(Mark { scope, message });
+    }
+
+    /// Stops and forgets all that is under way below a node, or everywhere; the node itself stays.
+    pub(super) fn clear(&mut self, below: Option<Site>) {
+        let gone = |instance: InstanceId, instances: &std::collections::BTreeMap<InstanceId, Instance>| {
+            let owners = std::iter::successors(Some(instance), |id| {
+                instances.get(id).and_then(|instance| instance.owner).map(|(site, _)| site.instance)
+            });
+            let owned = |id: InstanceId| instances.get(&id).and_then(|instance| instance.owner).map(|(site, _)| site);
+            below.is_none_or(|below| owners.into_iter().any(|id| owned(id) == Some(below)))
+        };
+        let jobs: Vec<JobId> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.site().is_some_and(|site| Some(site) == below || gone(site.instance, &self.instances)))
+            .map(|(id, _)| *id)
+            .collect();
+        jobs.into_iter().for_each(|job| self.drop_job(job));
+        let instances: Vec<InstanceId> =
+            self.instances.keys().copied().filter(|id| gone(*id, &self.instances)).collect();
+        let within = |site: &Site| instances.contains(&site.instance);
+        self.ready.retain(|site| !within(site));
+        self.sources.retain(|site| !within(site));
+        let scopes: Vec<ScopeId> =
+            self.active.iter().filter(|(site, _)| within(site)).map(|(_, active)| active.scope).collect();
+        self.active.retain(|site, _| !within(site));
+        scopes.into_iter().for_each(|scope| drop(self.scopes.close(scope)));
+        for id in instances {
+            self.instances.remove(&id);
+        }
+    }
+
+    /// The money spent by the whole run, with what attempts under way have cost by now.
+    pub(super) fn spent(&self) -> Money {
+        let ended = self.scopes.get(Scopes::ROOT).map_or(Money::ZERO, |root| root.spent);
+        ended.checked_add(self.scopes.accrued(Scopes::ROOT, self.now, &self.meters())).unwrap_or(ended)
+    }
+
+    /// Whether a step waits, in the regions up to the one that `limit` covers, for the node at `site`.
+    pub(super) fn has_followers(&self, site: Site, limit: ScopeId) -> bool {
+        let mut at = Some(site);
+        while let Some(site) = at {
+            let Some(instance) = self.instances.get(&site.instance) else { return false };
+            let dag = &instance.region.dag;
+            let mut walk = petgraph::visit::Dfs::new(dag, site.node);
+            while let Some(node) = walk.next(dag) {
+                let pure = matches!(dag[node].kind, NodeKind::Value(_) | NodeKind::Assert { .. });
+                if node != site.node && !pure {
+                    return true;
+                }
+            }
+            if instance.scope == limit {
+                return false;
+            }
+            at = instance.owner.map(|(owner, _)| owner);
+        }
+        false
+    }
+}
+
+/// A step's value as a report shows it: what a person would ask for first.
+fn in_short(kind: &NodeKind, value: &Value) -> Value {
+    let only = |names: &[&str]| {
+        let field = |name: &&str| Some(((*name).into(), value.field(name)?.clone()));
+        Value::Record(names.iter().filter_map(field).collect())
+    };
+    match kind {
+        NodeKind::Train(_) => only(&["metrics", "epochs", "best_epoch", "weights"]),
+        NodeKind::Search(_) => only(&["params", "value"]),
+        NodeKind::Inspect(_) => only(&["rows", "width", "classes"]),
+        NodeKind::For { .. } => match value {
+            Value::List(items) => Value::Record([("items".into(), Value::Int(items.len() as i64))].into()),
+            _ => Value::None,
+        },
+        NodeKind::If { .. } | NodeKind::Group(_) => Value::Record(Fields::new()),
+        _ => value.clone(),
+    }
+}
