@@ -2,10 +2,37 @@
 
 mod check;
 mod graph;
+#[cfg(feature = "local")]
+mod json;
+#[cfg(feature = "local")]
+mod params;
+#[cfg(feature = "local")]
+mod progress;
+#[cfg(feature = "local")]
+mod run;
+#[cfg(feature = "local")]
+mod runs;
+#[cfg(feature = "local")]
+mod show;
+#[cfg(feature = "local")]
+mod words;
+#[cfg(feature = "local")]
+mod worker;
 pub mod world;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{
+    env,
+    ffi::OsString,
+    fmt::Display,
+    io::{self, Write},
+    panic,
+    process::ExitCode,
+    thread,
+};
+
+/// Checking and evaluating recurse as deep as a file is nested, which has a limit; this is ample for it.
+const STACK: usize = 256 << 20;
 
 /// How the program ends: see `docs/command-line.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +67,65 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "local")]
+    Run(run::Args),
     Check(check::Args),
     Graph(graph::Args),
+    #[cfg(feature = "local")]
+    Runs(runs::Args),
+    #[cfg(feature = "local")]
+    Show(show::Args),
+    #[cfg(feature = "local")]
+    #[command(hide = true)]
+    Worker {
+        /// The process that it works for
+        parent: i32,
+    },
 }
 
 /// Runs the program with the command line it was started with.
 pub fn main() -> Exit {
-    match Args::parse().command {
-        Command::Check(args) => check::main(&args),
-        Command::Graph(args) => graph::main(&args),
+    let said = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        said(info);
+        eprintln!("smltc has failed, not your workflow; please report the lines above, with the workflow file");
+    }));
+    let words: Vec<OsString> = env::args_os().collect();
+    let thread = thread::Builder::new().stack_size(STACK).spawn(move || dispatch(&words));
+    // A panic has been told of by the hook.
+    thread.map_or(Exit::Internal, |thread| thread.join().unwrap_or(Exit::Internal))
+}
+
+fn dispatch(words: &[OsString]) -> Exit {
+    #[cfg(feature = "local")]
+    if words.get(1).is_some_and(|word| word == "run") {
+        return run::main(words);
     }
+    match Args::try_parse_from(words) {
+        Err(error) => usage(&error),
+        Ok(args) => match args.command {
+            Command::Check(args) => check::main(&args),
+            Command::Graph(args) => graph::main(&args),
+            #[cfg(feature = "local")]
+            Command::Run(_) => run::main(words),
+            #[cfg(feature = "local")]
+            Command::Runs(args) => runs::main(&args),
+            #[cfg(feature = "local")]
+            Command::Show(args) => show::main(&args),
+            #[cfg(feature = "local")]
+            Command::Worker { parent } => worker::main(parent),
+        },
+    }
+}
+
+/// Writes to the output. A reader that has gone away, as `head` does, is no reason to fail.
+fn say(text: impl Display) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn usage(error: &clap::Error) -> Exit {
+    // Nothing can be done about a stream that is closed.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
 }

@@ -4,7 +4,7 @@ mod codes;
 mod render;
 
 pub use codes::Code;
-pub use render::{Style, render, to_json};
+pub use render::{RunError, Style, render, to_json};
 
 use crate::source::Span;
 

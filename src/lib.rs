@@ -14,10 +14,14 @@ pub mod expr;
 pub mod graph;
 pub mod layers;
 pub mod limits;
+#[cfg(feature = "local")]
+pub mod local;
 #[cfg(feature = "work")]
 pub mod ml;
 #[cfg(feature = "compile")]
 pub mod plan;
+#[cfg(feature = "local")]
+pub mod runs;
 #[cfg(feature = "compile")]
 pub mod schedule;
 #[cfg(feature = "compile")]

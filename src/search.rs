@@ -107,13 +107,7 @@ impl Search {
     ///
     /// # Errors
     /// When the strategy's settings make no sense, or a grid has no ends or no end.
-    pub fn new(
-        space: Space,
-        strategy: &Call,
-        parallel: usize,
-        seed: Seed,
-        larger: bool,
-    ) -> Result<Self, SearchError> {
+    pub fn new(space: Space, strategy: &Call, parallel: usize, seed: Seed, larger: bool) -> Result<Self, SearchError> {
         let whole = |name: &str| match strategy.args.get(name).and_then(Value::as_int) {
             Some(value) if value >= 1 => Ok(value as u64),
             value => Err(SearchError::Setting(format!(

@@ -47,7 +47,7 @@ pub fn main(args: &Args) -> Exit {
                     Format::Human => report(&outcome.diagnostics, &files),
                     Format::Json => {
                         for diagnostic in &outcome.diagnostics {
-                            println!("{}", to_json(diagnostic, &|file| files.source(file)));
+                            super::say(format_args!("{}\n", to_json(diagnostic, &|file| files.source(file))));
                         }
                     }
                 }
@@ -74,10 +74,9 @@ pub fn program(path: &Path, json: bool) -> Result<(Files, Program), Exit> {
     let ok = outcome.is_ok();
     if json {
         for diagnostic in outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error) {
-            println!(
-                "{}",
-                json!({ "event": "diagnostic", "diagnostic": to_json(diagnostic, &|file| files.source(file)) })
-            );
+            let object =
+                json!({ "event": "diagnostic", "diagnostic": to_json(diagnostic, &|file| files.source(file)) });
+            super::say(format_args!("{object}\n"));
         }
     } else {
         report(&outcome.diagnostics, &files);

@@ -44,9 +44,9 @@ pub fn main(args: &Args) -> Exit {
     };
     let graph = graph::build(workflow, &files.source(workflow.span.file));
     match args.format {
-        Format::Dot => print!("{}", draw::dot(&graph)),
-        Format::Mermaid => print!("{}", draw::mermaid(&graph)),
-        Format::Json => println!("{:#}", draw::to_json(&graph)),
+        Format::Dot => super::say(draw::dot(&graph)),
+        Format::Mermaid => super::say(draw::mermaid(&graph)),
+        Format::Json => super::say(format_args!("{:#}\n", draw::to_json(&graph))),
     }
     Exit::Ok
 }

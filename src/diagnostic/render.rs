@@ -15,10 +15,7 @@ pub enum Style {
 
 /// Messages as a person reads them, each with its lines of source.
 pub fn render(diagnostics: &[Diagnostic], source: &dyn Fn(FileId) -> Source, style: Style) -> String {
-    let renderer = match style {
-        Style::Colored => Renderer::styled(),
-        Style::Plain => Renderer::plain(),
-    };
+    let renderer = renderer(style);
     let mut text = String::new();
     for diagnostic in diagnostics {
         let mut sources: BTreeMap<FileId, Source> = BTreeMap::new();
@@ -98,5 +95,44 @@ impl Diagnostic {
     fn spans(&self) -> impl Iterator<Item = Span> {
         let related = self.related.iter().map(|label| label.span);
         std::iter::once(self.primary.span).chain(related).chain(self.fix.iter().map(|fix| fix.span))
+    }
+}
+
+/// A failure of a run as a person reads it, with the statement that it happened in.
+pub struct RunError<'a> {
+    /// Its kind, which stands where a diagnostic has its code.
+    pub kind: &'a str,
+    /// What went wrong.
+    pub message: &'a str,
+    /// The statement.
+    pub span: Span,
+    /// The step, as the run calls it.
+    pub step: &'a str,
+    /// What to do about it.
+    pub help: Option<&'a str>,
+}
+
+impl RunError<'_> {
+    /// The text, with the statement's first line.
+    pub fn render(&self, source: &Source, style: Style) -> String {
+        let range = within(source, self.span);
+        let line = source.text[range.clone()].lines().next().unwrap_or_default().trim_end();
+        let label = format!("in step `{}`", self.step);
+        let annotation = AnnotationKind::Primary.span(range.start..range.start + line.len()).label(&*label);
+        let snippet = Snippet::source(&*source.text).path(&*source.name).annotation(annotation);
+        let title = Level::ERROR.primary_title(self.message).id(self.kind);
+        let group = Group::with_title(title).element(snippet);
+        let group = match self.help {
+            Some(help) => group.element(Level::HELP.message(help)),
+            None => group,
+        };
+        renderer(style).render(&[group]) + "\n"
+    }
+}
+
+fn renderer(style: Style) -> Renderer {
+    match style {
+        Style::Colored => Renderer::styled(),
+        Style::Plain => Renderer::plain(),
     }
 }

@@ -14,13 +14,7 @@ use crate::{
 };
 
 /// Retries of a step whose worker was lost, whatever else is said: the loss is nothing that the step did.
-const LOST: Retry = Retry {
-    max: 2,
-    backoff: Duration::from_millis(200),
-    factor: 2.0,
-    jitter: false,
-    on: Vec::new(),
-};
+const LOST: Retry = Retry { max: 2, backoff: Duration::from_millis(200), factor: 2.0, jitter: false, on: Vec::new() };
 
 /// A step that needs a worker, through all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,8 +195,7 @@ impl Scheduler<'_> {
             time_left,
             money_left: money.map(|(_, left)| left),
         };
-        let started =
-            Notice::StepStarted { step: job.path.clone(), kind: job.kind.clone(), attempt: job.attempt };
+        let started = Notice::StepStarted { step: job.path.clone(), kind: job.kind.clone(), attempt: job.attempt };
         self.note(started);
         self.actions.push(Action::Start(Box::new(launch)));
     }

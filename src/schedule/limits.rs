@@ -66,7 +66,9 @@ impl Scheduler<'_> {
                     self.close_search(site, self.reason(id, kind));
                 }
                 for (job, owner) in self.jobs_in(id) {
-                    if let (Owner::Step(site), Some(step), Some(scope)) = (owner, self.job_path(job), self.job_scope(job)) {
+                    if let (Owner::Step(site), Some(step), Some(scope)) =
+                        (owner, self.job_path(job), self.job_scope(job))
+                    {
                         let failure = self.missed_failure(scope, kind, "it was over");
                         self.drop_job(job);
                         self.fail(site, step, failure);
@@ -113,7 +115,10 @@ impl Scheduler<'_> {
         };
         if on_miss == OnMiss::KeepBest {
             let plural = if epochs == 1 { "" } else { "s" };
-            self.mark(step.clone(), format!("it was stopped after {epochs} epoch{plural} to keep {}", self.limit_name(limit, kind)));
+            self.mark(
+                step.clone(),
+                format!("it was stopped after {epochs} epoch{plural} to keep {}", self.limit_name(limit, kind)),
+            );
             return None;
         }
         if let Some(found) = self.scopes.get_mut(limit) {
@@ -137,10 +142,9 @@ impl Scheduler<'_> {
             .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
             .min()
             .map(|(left, id)| (left, (id, Kind::DeadlineExceeded)));
-        let poor = self
-            .scopes
-            .money_left(scope, self.now, &self.meters())
-            .and_then(|(id, left)| Some((self.scopes.affords(left, Size::from_mib(2048))?, (id, Kind::BudgetExceeded))));
+        let poor = self.scopes.money_left(scope, self.now, &self.meters()).and_then(|(id, left)| {
+            Some((self.scopes.affords(left, Size::from_mib(2048))?, (id, Kind::BudgetExceeded)))
+        });
         due.into_iter().chain(poor).min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
     }
 
@@ -151,9 +155,7 @@ impl Scheduler<'_> {
         let nearest = |limited: fn(&Scope) -> bool| self.scopes.around(own).find(|(_, scope)| limited(scope));
         let shares_deadline = nearest(|scope| scope.deadline.is_some()).is_some_and(|(id, _)| serves_others(id));
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
-        if shares_deadline
-            && let Some(left) = self.scopes.time_left(own, self.now)
-        {
+        if shares_deadline && let Some(left) = self.scopes.time_left(own, self.now) {
             let share = left.checked_mul(0.75).unwrap_or(left);
             let at = self.now.after(share);
             if let Some(scope) = self.scopes.get_mut(own) {
@@ -170,7 +172,13 @@ impl Scheduler<'_> {
     }
 
     /// Whether a trial that takes `usual` and costs `price` fits into what is left; if not, the limit that it would miss.
-    pub(super) fn no_room(&self, scope: ScopeId, usual: Duration, price: Money, others: usize) -> Option<(ScopeId, Kind)> {
+    pub(super) fn no_room(
+        &self,
+        scope: ScopeId,
+        usual: Duration,
+        price: Money,
+        others: usize,
+    ) -> Option<(ScopeId, Kind)> {
         let due = self
             .scopes
             .around(scope)

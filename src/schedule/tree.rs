@@ -141,7 +141,9 @@ impl<'g> Scheduler<'g> {
 
     /// The workflow's arguments.
     pub(super) fn arguments(&self) -> Fields {
-        let Some(root) = self.instances.values().find(|instance| instance.owner.is_none()) else { return Fields::new() };
+        let Some(root) = self.instances.values().find(|instance| instance.owner.is_none()) else {
+            return Fields::new();
+        };
         let value = |var| root.env.var(var).cloned().unwrap_or(Value::None);
         self.graph.params.iter().map(|param| (param.name.clone(), value(param.var))).collect()
     }
@@ -162,8 +164,11 @@ impl<'g> Scheduler<'g> {
         env: Scope,
     ) -> InstanceId {
         let id = InstanceId(self.id());
-        let waits: Vec<usize> =
-            region.dag.node_indices().map(|node| region.dag.neighbors_directed(node, Direction::Incoming).count()).collect();
+        let waits: Vec<usize> = region
+            .dag
+            .node_indices()
+            .map(|node| region.dag.neighbors_directed(node, Direction::Incoming).count())
+            .collect();
         let left = waits.len();
         self.instances.insert(id, Instance { region, path, owner, scope, inherited, env, waits, left });
         id
@@ -243,10 +248,8 @@ impl<'g> Scheduler<'g> {
         let activate = |this: &mut Self, state| {
             this.active.insert(site, Active { path: path.clone(), scope, state });
         };
-        let resources = Resources::of(
-            kind,
-            &Limits { memory: inherited.memory, cpu: inherited.cpu, ..Limits::default() },
-        );
+        let resources =
+            Resources::of(kind, &Limits { memory: inherited.memory, cpu: inherited.cpu, ..Limits::default() });
         let op = match kind {
             NodeKind::If { cond, then, otherwise } => {
                 let holds = self.value(site, scope, cond)? == Value::Bool(true);
@@ -287,14 +290,17 @@ impl<'g> Scheduler<'g> {
                 return Ok(());
             }
             NodeKind::Search(search) => {
-                let trials = self.open_search(site, search, scope, seed, resources, inherited.retry, inherited.timeout)?;
+                let trials =
+                    self.open_search(site, search, scope, seed, resources, inherited.retry, inherited.timeout)?;
                 activate(self, State::Search(Box::new(trials)));
                 self.note_start(path, kind);
                 self.sources.push(site);
                 self.spare_time_and_money(site, scope);
                 return Ok(());
             }
-            NodeKind::Inspect(data) => Op::Inspect(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? }),
+            NodeKind::Inspect(data) => {
+                Op::Inspect(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? })
+            }
             NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None), resources.memory)?,
             NodeKind::Evaluate(evaluate) => ops::evaluate(evaluate, &self.view(site, scope, None))?,
             NodeKind::Train(train) => {
@@ -321,7 +327,8 @@ impl<'g> Scheduler<'g> {
     /// Enters the next item of a `for`, if it has one and may.
     pub(super) fn pull_item(&mut self, site: Site) -> bool {
         let Some(Active { path, scope, state: State::Items(items) }) = self.active.get_mut(&site) else { return false };
-        let most = self.scopes.get(*scope).and_then(|scope| scope.max_parallel).map_or(usize::MAX, |most| most as usize);
+        let most =
+            self.scopes.get(*scope).and_then(|scope| scope.max_parallel).map_or(usize::MAX, |most| most as usize);
         if items.begun == items.list.len() || items.begun - items.over >= most {
             return false;
         }
@@ -464,7 +471,9 @@ impl<'g> Scheduler<'g> {
         let jobs: Vec<JobId> = self
             .jobs
             .iter()
-            .filter(|(_, job)| job.site().is_some_and(|site| Some(site) == below || gone(site.instance, &self.instances)))
+            .filter(|(_, job)| {
+                job.site().is_some_and(|site| Some(site) == below || gone(site.instance, &self.instances))
+            })
             .map(|(id, _)| *id)
             .collect();
         jobs.into_iter().for_each(|job| self.drop_job(job));

@@ -82,10 +82,12 @@ impl<'g> Scheduler<'g> {
         let Value::Std(strategy) = ops::value(&spec.strategy, &view)? else {
             return Err(Failure::new(Kind::TaskFailed, "a search's strategy is not one of `std/search`"));
         };
-        let parallel = spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| ops::count("parallel", parallel, &view, 1))?;
+        let parallel =
+            spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| ops::count("parallel", parallel, &view, 1))?;
         let larger = spec.trial.objective.as_ref().is_some_and(|(_, larger)| *larger);
         let seed = ops::seed(&spec.seed, &view, seed)?;
-        let search = Search::new(Space(space), &strategy, usize::try_from(parallel).unwrap_or(usize::MAX), seed, larger)?;
+        let search =
+            Search::new(Space(space), &strategy, usize::try_from(parallel).unwrap_or(usize::MAX), seed, larger)?;
         Ok(Trials {
             spec,
             search,
@@ -110,7 +112,9 @@ impl<'g> Scheduler<'g> {
 
     /// Begins the next trial, or the next rung of one, if there is any; `true` when something changed.
     pub(super) fn pull_trial(&mut self, site: Site) -> bool {
-        let Some((_, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else { return false };
+        let Some((_, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else {
+            return false;
+        };
         if let Some(usual) = trials.longest {
             let (memory, others) = (trials.resources.memory, trials.tasks.len());
             let price = self.options.prices.attempt(memory, usual);
@@ -152,7 +156,8 @@ impl<'g> Scheduler<'g> {
         for dimension in &trials.spec.space {
             choices.set(dimension.var, trial.params.get(&dimension.name).cloned().unwrap_or(Value::None));
         }
-        let resume = trials.results.get(&task.trial).map(|done| done.trained.as_ref().and_then(|t| t.checkpoint.clone()));
+        let resume =
+            trials.results.get(&task.trial).map(|done| done.trained.as_ref().and_then(|t| t.checkpoint.clone()));
         if resume == Some(None) {
             // The training was over before its horizon, so the next rung has nothing to add.
             let value = trial.value;
@@ -194,7 +199,9 @@ impl<'g> Scheduler<'g> {
                 (value, None)
             }
             // A choice that can't be trained is a result of the search: the worst.
-            Err(failure) if matches!(failure.kind, Kind::Diverged | Kind::OutOfMemory | Kind::Timeout) => (None, Some(failure)),
+            Err(failure) if matches!(failure.kind, Kind::Diverged | Kind::OutOfMemory | Kind::Timeout) => {
+                (None, Some(failure))
+            }
             Err(failure) if matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded) => {
                 stop = Some(Some(failure.message.clone()));
                 (None, Some(failure))
@@ -225,7 +232,9 @@ impl<'g> Scheduler<'g> {
             None => self.end_search(site),
             Some(Some(reason)) => self.close_search(site, reason),
             Some(None) => {
-                let limit = self.nearest_limit(scope).map_or_else(|| "its limits".into(), |(id, kind)| self.limit_name(id, kind));
+                let limit = self
+                    .nearest_limit(scope)
+                    .map_or_else(|| "its limits".into(), |(id, kind)| self.limit_name(id, kind));
                 self.close_search(site, format!("a trial was cut short to keep {limit}"));
             }
         }
@@ -264,7 +273,9 @@ impl<'g> Scheduler<'g> {
         let Some((number, value, best)) = best else {
             let failure = trials.failure.take();
             let failure = match failure {
-                Some(failure) => Failure { message: format!("no trial came to an end; the first: {}", failure.message), ..failure },
+                Some(failure) => {
+                    Failure { message: format!("no trial came to an end; the first: {}", failure.message), ..failure }
+                }
                 None => match self.scopes.missed(scope) {
                     Some((_, kind)) => self.missed_failure(scope, kind, "a first trial was over"),
                     None => match self.nearest_limit(scope) {

@@ -24,10 +24,7 @@ pub(super) enum Next {
     /// Begin a trial.
     Begin,
     /// Let a trial go on to a rung.
-    Promote {
-        trial: u64,
-        rung: usize,
-    },
+    Promote { trial: u64, rung: usize },
     /// It depends on a result that is not there yet.
     Wait,
     /// Nothing will ever be left to do.
@@ -50,8 +47,9 @@ impl Ladder {
                 "`min_epochs` of `asha` can't be above `max_epochs`: {first} is above {last}"
             )));
         }
-        let mut rungs: Vec<u64> =
-            std::iter::successors(Some(first), |rung| rung.checked_mul(reduction)).take_while(|rung| *rung < last).collect();
+        let mut rungs: Vec<u64> = std::iter::successors(Some(first), |rung| rung.checked_mul(reduction))
+            .take_while(|rung| *rung < last)
+            .collect();
         rungs.push(last);
         Ok(Self { trials, reduction: usize::try_from(reduction).unwrap_or(usize::MAX), rungs })
     }
@@ -84,10 +82,12 @@ impl Ladder {
 
     fn promotion(&self, decisions: &[Decision], seen: usize, larger: bool) -> Option<Next> {
         for rung in (0..self.rungs.len() - 1).rev() {
-            let mut results: Vec<&Decision> = decisions[..seen].iter().filter(|decision| decision.rung == rung).collect();
+            let mut results: Vec<&Decision> =
+                decisions[..seen].iter().filter(|decision| decision.rung == rung).collect();
             let places = results.len() / self.reduction;
             results.sort_by(|a, b| better(a.known(), b.known(), larger).then(a.trial.cmp(&b.trial)));
-            let promoted = |trial: u64| decisions.iter().any(|decision| decision.trial == trial && decision.rung > rung);
+            let promoted =
+                |trial: u64| decisions.iter().any(|decision| decision.trial == trial && decision.rung > rung);
             let next = results.iter().take(places).find(|best| best.known().is_some() && !promoted(best.trial));
             if let Some(next) = next {
                 return Some(Next::Promote { trial: next.trial, rung: rung + 1 });

@@ -83,7 +83,8 @@ impl Space {
     pub(super) fn grid(&self, points: usize) -> Result<Vec<Fields>, SearchError> {
         let mut grid = vec![(Scope::default(), Fields::new())];
         for dimension in &self.0 {
-            let values = dimension.distribution.grid(points).ok_or_else(|| SearchError::Boundless(dimension.name.clone()))?;
+            let values =
+                dimension.distribution.grid(points).ok_or_else(|| SearchError::Boundless(dimension.name.clone()))?;
             let mut longer = Vec::new();
             for (scope, point) in grid {
                 let none = [Value::None];

@@ -19,7 +19,11 @@ fn plane() -> Space {
     let low = |low: f64, high: f64| [("low", Value::Float(low)), ("high", Value::Float(high))];
     Space(vec![
         dimension("lr", 10, distribution("log_uniform", &low(1e-4, 1e-1))),
-        dimension("width", 11, distribution("choice", &[("options", Value::List(vec![Value::Int(32), Value::Int(64)]))])),
+        dimension(
+            "width",
+            11,
+            distribution("choice", &[("options", Value::List(vec![Value::Int(32), Value::Int(64)]))]),
+        ),
     ])
 }
 
@@ -46,7 +50,8 @@ fn run(mut search: Search, mut pick: impl FnMut(usize) -> usize) -> (Vec<Task>, 
             Ask::Over if running.is_empty() => return (asked, search.trials().to_vec()),
             Ask::Over | Ask::Wait => {
                 let task = running.remove(pick(running.len()));
-                let value = objective(&search.trials()[task.trial as usize], task.epochs.map_or(9, |(epochs, _)| epochs));
+                let value =
+                    objective(&search.trials()[task.trial as usize], task.epochs.map_or(9, |(epochs, _)| epochs));
                 search.tell(&task, Some(value));
             }
         }

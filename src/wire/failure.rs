@@ -41,6 +41,11 @@ impl Kind {
         Self::Diverged,
     ];
 
+    /// Whether it says that a limit of the workflow was reached.
+    pub const fn is_limit(self) -> bool {
+        matches!(self, Self::DeadlineExceeded | Self::BudgetExceeded)
+    }
+
     /// The name that `catch` and `@retry(on: …)` use.
     pub const fn name(self) -> &'static str {
         match self {

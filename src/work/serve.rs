@@ -1,5 +1,6 @@
 use super::Worker;
 use crate::wire::{Failure, Job, Kind, Reply};
+use serde::Deserialize;
 use std::{
     io::{self, BufRead, Write},
     panic::{self, AssertUnwindSafe},
@@ -12,13 +13,20 @@ use std::{
 pub fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
     let mut worker = Worker::default();
     for line in input.lines() {
-        let reply = match serde_json::from_str::<Job>(&line?) {
+        let reply = match read(&line?) {
             Ok(job) => attempt(&mut worker, &job, &mut output),
             Err(error) => Reply::Failed(Failure::new(Kind::TaskFailed, format!("the job can't be read: {error}"))),
         };
         send(&mut output, &reply)?;
     }
     Ok(())
+}
+
+/// A job's expressions may be nested deeper than JSON from strangers should be.
+fn read(line: &str) -> serde_json::Result<Job> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    json.disable_recursion_limit();
+    Job::deserialize(&mut json)
 }
 
 fn attempt(worker: &mut Worker, job: &Job, output: &mut impl Write) -> Reply {

@@ -1,0 +1,98 @@
+//! The JSON that programs read: one object for each thing that happens, and one for a result.
+
+use crate::{
+    schedule::{Mark, Notice, Time, Verdict},
+    units::{Duration, Money},
+    value::Value,
+    wire::{Failure, Progress},
+};
+use serde_json::{Value as Json, json};
+
+/// A notice as an object; `None` for what only moves a display.
+pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
+    let mut object = match notice {
+        Notice::RunStarted { workflow, args, deadline, budget } => json!({
+            "event": "run_started",
+            "workflow": workflow,
+            "args": Value::Record(args.clone()).to_json(),
+            "deadline": deadline.map(Duration::secs_f64),
+            "budget": budget.map(Money::to_f64),
+        }),
+        Notice::StepStarted { step, kind, attempt } => {
+            json!({ "event": "step_started", "step": step, "kind": kind, "attempt": attempt })
+        }
+        Notice::Epoch { step, metrics } => json!({
+            "event": "epoch",
+            "step": step,
+            "epoch": metrics.epoch,
+            "of": metrics.of,
+            "train": metrics.train,
+            "valid": metrics.valid,
+        }),
+        Notice::Progress { step, progress } => match progress {
+            Progress::Epoch(_) => return None,
+            Progress::Metric { name, step: number, value } => {
+                json!({ "event": "metric", "step": step, "name": name, "at_step": number, "value": value })
+            }
+            Progress::Share(share) => json!({ "event": "progress", "step": step, "share": share }),
+            Progress::Log(line) => json!({ "event": "log", "step": step, "line": line }),
+        },
+        Notice::Trial { search, trial, of, params, epochs, value, best, elapsed, cost, failure } => json!({
+            "event": "trial",
+            "search": search,
+            "trial": trial,
+            "of": of,
+            "params": Value::Record(params.clone()).to_json(),
+            "epochs": epochs,
+            "value": value,
+            "best": best.map(|(trial, value)| json!({ "trial": trial, "value": value })),
+            "elapsed": elapsed.secs_f64(),
+            "cost": cost.to_f64(),
+            "failure": failure.as_ref().map(self::failure),
+        }),
+        Notice::StepDone { step, elapsed, cost, value } => json!({
+            "event": "step_done",
+            "step": step,
+            "elapsed": elapsed.secs_f64(),
+            "cost": cost.to_f64(),
+            "value": value.to_json(),
+        }),
+        Notice::StepFailed { step, failure } => {
+            json!({ "event": "step_failed", "step": step, "failure": self::failure(failure) })
+        }
+        Notice::StepRetried { step, failure, attempt, after } => json!({
+            "event": "step_retried",
+            "step": step,
+            "failure": self::failure(failure),
+            "attempt": attempt,
+            "after": after.secs_f64(),
+        }),
+        Notice::Limit { scope, message } => json!({ "event": "limit", "scope": scope, "message": message }),
+        Notice::Spent { total } => json!({ "event": "spent", "total": total.to_f64() }),
+    };
+    object["at"] = json!(at.0.secs_f64());
+    Some(object)
+}
+
+/// How a run ended.
+pub fn verdict(verdict: &Verdict) -> Json {
+    match verdict {
+        Verdict::Succeeded { value, marks } => json!({
+            "status": "succeeded",
+            "result": value.to_json(),
+            "marks": marks.iter().map(mark).collect::<Vec<_>>(),
+        }),
+        Verdict::Failed { step, failure, .. } => {
+            json!({ "status": "failed", "step": step, "failure": self::failure(failure) })
+        }
+        Verdict::Cancelled => json!({ "status": "cancelled" }),
+    }
+}
+
+fn mark(mark: &Mark) -> Json {
+    json!({ "scope": mark.scope, "message": mark.message })
+}
+
+fn failure(failure: &Failure) -> Json {
+    json!({ "kind": failure.kind.name(), "message": failure.message, "help": failure.help, "log": failure.log })
+}

@@ -1,0 +1,262 @@
+//! What a run looks like while it goes on: alive in a terminal, calm in a pipe, an object a line for programs.
+
+use super::{json, words};
+use crate::{
+    schedule::{Notice, StepPath, Time},
+    units::{Duration, Money},
+    wire::Progress,
+};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, Write},
+    time::Instant,
+};
+
+/// How a run is shown.
+pub enum View {
+    /// In a terminal.
+    Live(Box<Live>),
+    /// As lines on the error stream.
+    Plain(Plain),
+    /// As JSON on the output.
+    Json,
+    /// Not at all.
+    Quiet,
+}
+
+impl View {
+    /// Shows what happened.
+    pub fn show(&mut self, at: Time, notice: &Notice) {
+        match self {
+            Self::Quiet => {}
+            Self::Json => {
+                if let Some(json) = json::notice(at, notice) {
+                    super::say(format_args!("{json}\n"));
+                }
+            }
+            Self::Plain(plain) => {
+                if let Some(line) = plain.line(notice) {
+                    let _ = writeln!(io::stderr(), "{:>8}  {line}", words::brief(at.0));
+                }
+            }
+            Self::Live(live) => live.show(at, notice),
+        }
+    }
+
+    /// Takes away what moves, so that the end can be written.
+    pub fn close(self) {
+        if let Self::Live(live) = self {
+            let _ = live.bars.clear();
+        }
+    }
+}
+
+/// Lines for a pipe or a file.
+#[derive(Default)]
+pub struct Plain {
+    kinds: HashMap<StepPath, String>,
+}
+
+impl Plain {
+    /// What a line says of a notice, if it says anything.
+    pub fn line(&mut self, notice: &Notice) -> Option<String> {
+        Some(match notice {
+            Notice::RunStarted { workflow, args, deadline, budget } => {
+                let mut line = format!("{workflow} started");
+                if !args.is_empty() {
+                    line += &format!(" with {}", words::fields(args));
+                }
+                line += &deadline.map(|deadline| format!("; deadline {deadline}")).unwrap_or_default();
+                line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
+            }
+            Notice::StepStarted { step, kind, attempt } => {
+                self.kinds.insert(step.clone(), kind.to_string());
+                if &**kind == "trial" || *attempt > 1 {
+                    return None;
+                }
+                format!("{}: {kind} started", words::step(step))
+            }
+            // Ten lines tell a training's course.
+            Notice::Epoch { step, metrics } => {
+                let tenth = |epoch: u64| epoch * 10 / metrics.of.max(1);
+                if self.kinds.get(step).is_some_and(|kind| kind == "trial")
+                    || tenth(metrics.epoch) == tenth(metrics.epoch - 1)
+                {
+                    return None;
+                }
+                format!("{}: epoch {}/{}, {}", words::step(step), metrics.epoch, metrics.of, words::metrics(metrics))
+            }
+            Notice::Progress { step, progress } => format!("{}: {}", words::step(step), said(progress)),
+            Notice::Trial { search, trial, of, params, epochs, value, best, failure, .. } => {
+                let of = of.map(|of| format!("/{of}")).unwrap_or_default();
+                let came = match (value, failure) {
+                    (Some(value), _) => words::number(*value),
+                    (None, Some(failure)) => failure.to_string(),
+                    (None, None) => "no value".into(),
+                };
+                let best = best.map(|(trial, value)| format!("; best {} (trial {})", words::number(value), trial + 1));
+                format!(
+                    "{}: trial {}{of} after {}: {came} with {}{}",
+                    words::step(search),
+                    trial + 1,
+                    words::count(*epochs as usize, "epoch"),
+                    words::fields(params),
+                    best.unwrap_or_default()
+                )
+            }
+            Notice::StepDone { step, elapsed, cost, value } => {
+                let value = words::value(value);
+                let value = if value.is_empty() { value } else { format!(": {value}") };
+                format!("{}: done in {}, {cost}{value}", words::step(step), words::brief(*elapsed))
+            }
+            Notice::StepFailed { step, failure } => format!("{}: failed: {failure}", words::step(step)),
+            Notice::StepRetried { step, failure, attempt, after } => {
+                format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
+            }
+            Notice::Limit { scope, message } => format!("{}: {message}", words::step(scope)),
+            Notice::Spent { .. } => return None,
+        })
+    }
+}
+
+fn said(progress: &Progress) -> String {
+    match progress {
+        Progress::Epoch(metrics) => words::metrics(metrics),
+        Progress::Metric { name, step, value } => {
+            let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+            format!("{name} {}{step}", words::number(*value))
+        }
+        Progress::Share(share) => format!("{:.0}% done", share * 100.0),
+        Progress::Log(line) => line.clone(),
+    }
+}
+
+/// A view that moves: a line for each step under way, above them what is over, below them time and money.
+pub struct Live {
+    bars: MultiProgress,
+    steps: BTreeMap<StepPath, Step>,
+    total: ProgressBar,
+    started: Instant,
+    spent: Money,
+    deadline: Option<Duration>,
+    budget: Option<Money>,
+    plain: Plain,
+}
+
+struct Step {
+    bar: ProgressBar,
+    /// What stands before the step's latest news.
+    title: String,
+}
+
+impl Live {
+    /// A view on the terminal of the error stream.
+    pub fn new() -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let total = bars.add(ProgressBar::new_spinner().with_style(style("  {msg}")));
+        total.enable_steady_tick(std::time::Duration::from_millis(200));
+        Self {
+            bars,
+            steps: BTreeMap::new(),
+            total,
+            started: Instant::now(),
+            spent: Money::ZERO,
+            deadline: None,
+            budget: None,
+            plain: Plain::default(),
+        }
+    }
+
+    fn show(&mut self, at: Time, notice: &Notice) {
+        let line = self.plain.line(notice);
+        match notice {
+            Notice::RunStarted { deadline, budget, .. } => {
+                (self.deadline, self.budget) = (*deadline, *budget);
+                self.print(at, "•", line);
+            }
+            Notice::StepStarted { step, kind, .. } => self.begin(step, kind),
+            Notice::Epoch { step, metrics } => {
+                self.news(step, &format!("epoch {}/{}  {}", metrics.epoch, metrics.of, words::metrics(metrics)));
+            }
+            Notice::Progress { step, progress } => self.news(step, &said(progress)),
+            Notice::Trial { search, trial, of, best, .. } => {
+                self.end_trial(search, *trial);
+                let best = best.map(|(trial, value)| format!("  best {} (trial {})", words::number(value), trial + 1));
+                let of = of.map(|of| format!("/{of}")).unwrap_or_default();
+                self.news(search, &format!("trial {}{of}{}", trial + 1, best.unwrap_or_default()));
+            }
+            Notice::StepDone { step, .. } => {
+                self.end(step);
+                self.print(at, "✓", line);
+            }
+            Notice::StepFailed { step, .. } => {
+                self.end(step);
+                self.print(at, "✗", line);
+            }
+            Notice::StepRetried { step, .. } => {
+                self.end(step);
+                self.print(at, "↻", line);
+            }
+            Notice::Limit { .. } => self.print(at, "!", line),
+            Notice::Spent { total } => self.spent = *total,
+        }
+        self.totals();
+    }
+
+    fn print(&self, at: Time, sign: &str, line: Option<String>) {
+        if let Some(line) = line {
+            let _ = self.bars.println(format!("{sign} {:>8}  {line}", words::brief(at.0)));
+        }
+    }
+
+    fn begin(&mut self, step: &StepPath, kind: &str) {
+        self.end(step);
+        let depth = words::step(step).matches('/').count();
+        let name = words::step(step).rsplit('/').next().unwrap_or_default();
+        let title = format!("{}{name} {kind}", "  ".repeat(depth));
+        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}"));
+        // Paths sort as the tree does: what is inside a step comes after it.
+        let before = self.steps.range::<StepPath, _>(..step).next_back().map(|(_, before)| before.bar.clone());
+        let bar = match before {
+            Some(before) => self.bars.insert_after(&before, bar),
+            None => self.bars.insert(0, bar),
+        };
+        bar.set_message(title.clone());
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        self.steps.insert(step.clone(), Step { bar, title });
+    }
+
+    fn news(&self, step: &StepPath, news: &str) {
+        if let Some(step) = self.steps.get(step) {
+            step.bar.set_message(format!("{}  {news}", step.title));
+        }
+    }
+
+    fn end(&mut self, step: &StepPath) {
+        if let Some(step) = self.steps.remove(step) {
+            step.bar.finish_and_clear();
+            self.bars.remove(&step.bar);
+        }
+    }
+
+    fn end_trial(&mut self, search: &StepPath, trial: u64) {
+        let path = format!("{search}/trial[{trial}]");
+        let of_trial = |step: &&StepPath| *step.0 == *path || step.0.starts_with(&format!("{path}/"));
+        let steps: Vec<StepPath> = self.steps.keys().filter(of_trial).cloned().collect();
+        steps.iter().for_each(|step| self.end(step));
+    }
+
+    fn totals(&self) {
+        let of = |limit: Option<String>| limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+        let time =
+            words::brief(self.started.elapsed().into()) + &of(self.deadline.map(|deadline| deadline.to_string()));
+        let money = self.spent.to_string() + &of(self.budget.map(|budget| budget.to_string()));
+        self.total.set_message(format!("{time} · {money} estimated cloud cost"));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are the two above, which are well-formed.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

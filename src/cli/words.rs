@@ -1,0 +1,98 @@
+//! How values, amounts and steps are put into words for people.
+
+use crate::{
+    schedule::StepPath,
+    units::Duration,
+    value::{Fields, Value},
+    wire::EpochMetrics,
+};
+
+/// A time as a glance takes it in: `0.4s`, `12.3s`, `4min05s`, `1h30min`.
+pub fn brief(time: Duration) -> String {
+    let ms = time.millis().max(0);
+    match ms {
+        0..60_000 => format!("{:.1}s", ms as f64 / 1000.0),
+        60_000..3_600_000 => format!("{}min{:02}s", ms / 60_000, ms / 1000 % 60),
+        _ => format!("{}h{:02}min", ms / 3_600_000, ms / 60_000 % 60),
+    }
+}
+
+/// A number with four significant digits.
+pub fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let digits = 3 - value.abs().log10().floor() as i32;
+    match digits {
+        ..0 => format!("{value:.0}"),
+        0..=8 => {
+            let text = format!("{value:.prec$}", prec = digits as usize);
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        _ => format!("{value:.3e}"),
+    }
+}
+
+/// A value in a line.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Float(float) => number(*float),
+        Value::Record(fields) => self::fields(fields),
+        Value::String(text) => text.to_string(),
+        Value::Artifact(artifact) => artifact.name.clone(),
+        Value::List(items) if items.len() > 8 => format!("a list of {}", items.len()),
+        Value::List(items) => format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", ")),
+        value => value.to_string(),
+    }
+}
+
+/// Fields in a line: `lr 0.004, hidden 64`; those of records inside by their whole names.
+pub fn fields(fields: &Fields) -> String {
+    let mut parts = Vec::new();
+    flatten("", fields, &mut parts);
+    parts.join(", ")
+}
+
+fn flatten(prefix: &str, fields: &Fields, parts: &mut Vec<String>) {
+    for (name, value) in fields {
+        match value {
+            Value::Record(inner) => flatten(&format!("{prefix}{name}."), inner, parts),
+            value => parts.push(format!("{prefix}{name} {}", self::value(value))),
+        }
+    }
+}
+
+/// The metrics of an epoch in a line.
+pub fn metrics(epoch: &EpochMetrics) -> String {
+    let part = |name: &str, part: &std::collections::BTreeMap<String, f64>| {
+        part.iter().map(|(metric, value)| format!("{name}.{metric} {}", number(*value))).collect::<Vec<_>>()
+    };
+    [part("train", &epoch.train), part("valid", &epoch.valid)].concat().join(", ")
+}
+
+/// A step's name inside its workflow.
+pub fn step(path: &StepPath) -> &str {
+    path.0.split_once('/').map_or(&*path.0, |(_, inside)| inside)
+}
+
+/// Some things, counted.
+pub fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_four_digits() {
+        let shown = [0.0, 1.0, 0.971_36, 123_456.7, 0.000_012_345_6, -2.5, f64::NAN, 1e-12].map(number);
+        assert_eq!(shown, ["0", "1", "0.9714", "123457", "0.00001235", "-2.5", "NaN", "1.000e-12"]);
+    }
+
+    #[test]
+    fn times_are_brief() {
+        let shown = [400, 12_340, 245_000, 5_400_000].map(|ms| brief(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0.4s", "12.3s", "4min05s", "1h30min"]);
+    }
+}

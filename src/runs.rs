@@ -1,0 +1,300 @@
+//! The runs of a project: a list, and for each run the log that it is.
+//!
+//! All is kept in `.smlt/` beside the workflow file: `runs.db` holds the list and the logs, `objects/` what steps made,
+//! `runs/<id>/` each run's working files and the logs of its commands. Two programs may use it at the same time.
+
+mod recorder;
+
+pub use recorder::Recorder;
+
+use crate::{
+    schedule::{Event, Notice, Time, Verdict},
+    units::{Duration, Money},
+    value::Fields,
+};
+use rusqlite::{Connection, OpenFlags, Row, params};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Changed with every change of the tables or of what their JSON holds.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+    create table if not exists runs (
+        id text primary key, file text not null, workflow text not null, args text not null, seed integer not null,
+        started integer not null, process integer not null, born integer not null, ended integer, spent text,
+        verdict text
+    ) strict;
+    -- What the scheduler was told: replaying it gives the scheduler back.
+    create table if not exists events (run text not null, at integer not null, event text not null) strict;
+    -- What the user was told: reports read it.
+    create table if not exists notices (run text not null, at integer not null, notice text not null) strict;
+    create index if not exists events_of on events (run);
+    create index if not exists notices_of on notices (run);
+";
+
+/// Why the list of runs can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsError {
+    /// The folder can't be made or written.
+    #[error("`{0}` can't be written: {1}")]
+    Folder(PathBuf, io::Error),
+    /// The database refused.
+    #[error("the list of runs can't be used: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// It was written by another version of the program.
+    #[error("the list of runs was written by another version of smltc")]
+    Version,
+    /// What it holds can't be read.
+    #[error("the list of runs holds what can't be read: {0}")]
+    Content(#[from] serde_json::Error),
+}
+
+/// The folder of a project in which its runs are kept.
+#[derive(Clone, Debug)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The home in a project's folder.
+    pub fn of(project: &Path) -> Self {
+        Self(project.join(".smlt"))
+    }
+
+    /// Where stored files lie.
+    pub fn objects(&self) -> PathBuf {
+        self.0.join("objects")
+    }
+
+    /// A run's own folder.
+    pub fn run(&self, id: &str) -> PathBuf {
+        self.0.join("runs").join(id)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("runs.db")
+    }
+}
+
+/// A run as the list has it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its name, such as `20261123-231455-main-7f3a`.
+    pub id: String,
+    /// The workflow file, from the project's folder.
+    pub file: String,
+    /// The workflow.
+    pub workflow: String,
+    /// Its arguments.
+    pub args: Fields,
+    /// Its seed.
+    pub seed: u64,
+    /// When it started, in milliseconds since 1970.
+    pub started: i64,
+    /// How it stands.
+    pub state: RunState,
+    /// How long it took, if it is over.
+    pub elapsed: Option<Duration>,
+    /// What it cost, if it is over.
+    pub spent: Option<Money>,
+}
+
+/// How a run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// It is under way.
+    Running,
+    /// Its program is gone without having ended it.
+    Interrupted,
+    /// It is over.
+    Over(Box<Verdict>),
+}
+
+impl RunState {
+    /// The state in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Over(verdict) => match &**verdict {
+                Verdict::Succeeded { marks, .. } if marks.is_empty() => "succeeded",
+                Verdict::Succeeded { .. } => "cut short",
+                Verdict::Failed { failure, .. } if failure.kind.is_limit() => "limit missed",
+                Verdict::Failed { .. } => "failed",
+                Verdict::Cancelled => "cancelled",
+            },
+        }
+    }
+}
+
+/// The runs of a project.
+pub struct Runs {
+    database: Connection,
+}
+
+impl Runs {
+    /// Opens the runs of a project, and makes room for them if there are none yet.
+    ///
+    /// # Errors
+    /// When the folder can't be written, or holds the runs of another version.
+    pub fn open(home: &Home) -> Result<Self, RunsError> {
+        fs::create_dir_all(&home.0).map_err(|error| RunsError::Folder(home.0.clone(), error))?;
+        // A project's own version control need not know of its runs.
+        let ignore = home.0.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(|error| RunsError::Folder(ignore, error))?;
+        }
+        Self::ready(Connection::open(home.database())?)
+    }
+
+    /// Opens the runs of a project, if it has any.
+    ///
+    /// # Errors
+    /// When they are of another version, or can't be read.
+    pub fn existing(home: &Home) -> Result<Option<Self>, RunsError> {
+        if !home.database().exists() {
+            return Ok(None);
+        }
+        Self::ready(Connection::open_with_flags(home.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?).map(Some)
+    }
+
+    fn ready(database: Connection) -> Result<Self, RunsError> {
+        database.busy_timeout(std::time::Duration::from_secs(10))?;
+        database.pragma_update(None, "journal_mode", "wal")?;
+        database.pragma_update(None, "synchronous", "normal")?;
+        match database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
+            FORMAT => {}
+            0 => {
+                database.execute_batch(TABLES)?;
+                database.pragma_update(None, "user_version", FORMAT)?;
+            }
+            _ => return Err(RunsError::Version),
+        }
+        Ok(Self { database })
+    }
+
+    /// Enters a run that begins now, in this process.
+    ///
+    /// # Errors
+    /// When the list can't be written.
+    pub fn enter(&self, run: &Run) -> Result<(), RunsError> {
+        let process = std::process::id();
+        self.database.execute(
+            "insert into runs (id, file, workflow, args, seed, started, process, born) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                run.id,
+                run.file,
+                run.workflow,
+                json(&run.args)?,
+                run.seed as i64,
+                run.started,
+                process,
+                born(process).unwrap_or(0)
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Takes the connection for a thread that writes the log of the run `id`.
+    pub fn record(self, id: &str) -> Recorder {
+        Recorder::new(self.database, id.to_owned())
+    }
+
+    /// All runs, the latest first.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn list(&self) -> Result<Vec<Run>, RunsError> {
+        let mut query = self.database.prepare("select * from runs order by started desc, id desc")?;
+        let rows = query.query_map([], |row| Ok(read(row)))?;
+        rows.map(|run| run?).collect()
+    }
+
+    /// The run whose name starts with `name`, or the latest; `Err` inside when several start so.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn find(&self, name: Option<&str>) -> Result<Result<Run, Vec<String>>, RunsError> {
+        let runs = self.list()?;
+        let Some(name) = name else {
+            return Ok(runs.into_iter().next().ok_or_else(Vec::new));
+        };
+        let mut fitting: Vec<Run> = runs.into_iter().filter(|run| run.id.starts_with(name)).collect();
+        Ok(match (fitting.pop(), fitting.is_empty()) {
+            (Some(run), true) => Ok(run),
+            (last, _) => Err(fitting.into_iter().chain(last).map(|run| run.id).collect()),
+        })
+    }
+
+    /// What the user was told in a run, in order.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn notices(&self, id: &str) -> Result<Vec<(Time, Notice)>, RunsError> {
+        self.log("select at, notice from notices where run = ? order by rowid", id)
+    }
+
+    /// What the scheduler was told in a run, in order.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn events(&self, id: &str) -> Result<Vec<(Time, Event)>, RunsError> {
+        self.log("select at, event from events where run = ? order by rowid", id)
+    }
+
+    fn log<T: DeserializeOwned>(&self, query: &str, id: &str) -> Result<Vec<(Time, T)>, RunsError> {
+        let mut query = self.database.prepare(query)?;
+        let rows = query.query_map([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| {
+            let (at, text) = row?;
+            Ok((Time(Duration::from_millis(at)), serde_json::from_str(&text)?))
+        })
+        .collect()
+    }
+}
+
+fn read(row: &Row) -> Result<Run, RunsError> {
+    let verdict: Option<String> = row.get("verdict")?;
+    let state = match verdict {
+        Some(verdict) => RunState::Over(serde_json::from_str(&verdict)?),
+        None => match born(row.get("process")?) {
+            Some(born) if born == row.get::<_, i64>("born")? => RunState::Running,
+            _ => RunState::Interrupted,
+        },
+    };
+    Ok(Run {
+        id: row.get("id")?,
+        file: row.get("file")?,
+        workflow: row.get("workflow")?,
+        args: serde_json::from_str(&row.get::<_, String>("args")?)?,
+        seed: row.get::<_, i64>("seed")? as u64,
+        started: row.get("started")?,
+        state,
+        elapsed: row.get::<_, Option<i64>>("ended")?.map(Duration::from_millis),
+        spent: row.get::<_, Option<String>>("spent")?.map(|spent| serde_json::from_str(&spent)).transpose()?,
+    })
+}
+
+fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(value)
+}
+
+/// When a process started, in clock ticks since the machine did: a process number is used again, the two together are not.
+/// `None` when there is no such process.
+fn born(process: u32) -> Option<i64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything; what follows it are numbers, of which this is the 20th.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// A new run's name: when it started, what runs, and four digits that tell apart what started in one second.
+pub fn new_id(workflow: &str, now: &jiff::ZonedDateTime) -> String {
+    let nanos = now.timestamp().as_nanosecond();
+    let hash = blake3::hash(format!("{nanos} {}", std::process::id()).as_bytes());
+    format!("{}-{workflow}-{:.4}", now.strftime("%Y%m%d-%H%M%S"), hash.to_hex().as_str())
+}
+
+#[cfg(test)]
+mod tests;
