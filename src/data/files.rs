@@ -33,8 +33,11 @@ impl Places<'_> {
                 return Err(DataError::Remote(pattern.to_string()));
             } else if pattern.contains(['*', '?', '[']) {
                 let before = sources.len();
-                let project = glob::Pattern::escape(&self.project.to_string_lossy());
-                let paths = glob::glob(&format!("{project}/{pattern}"))
+                let project = match Path::new(&**pattern).is_absolute() {
+                    true => String::new(),
+                    false => glob::Pattern::escape(&self.project.to_string_lossy()) + "/",
+                };
+                let paths = glob::glob(&format!("{project}{pattern}"))
                     .map_err(|error| DataError::Unreadable { path: pattern.to_string(), reason: error.to_string() })?;
                 for path in paths.flatten().filter(|path| path.is_file()) {
                     let name = path.strip_prefix(self.project).unwrap_or(&path).display().to_string();
