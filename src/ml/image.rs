@@ -1,7 +1,7 @@
 //! Convolution and pooling: the parts that candle has no quick gradient for, as operations of our own.
 
 use crate::layers::Window;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, Result, Shape, Tensor};
 
 /// The sizes of a batch of images and of the grid of window positions over them.
 #[derive(Clone, Copy)]
@@ -33,25 +33,21 @@ impl Grid {
         first.min(last)..last
     }
 
-    /// Calls `copy` with each run of pixels that lie in one image row and at one place of the window: where it starts
-    /// among the columns and in the image, and its length. Pixels outside of the image are left out.
+    /// Calls `copy` with each run of pixels of an image that lie in one row and at one place of the window: where it
+    /// starts among the columns and in the image, and its length. Pixels outside of the image are left out.
     fn each_run(&self, mut copy: impl FnMut(usize, usize, usize)) {
-        let Self { batch, channels, height, width, rows, columns, window } = *self;
+        let Self { channels, height, width, rows, columns, window, .. } = *self;
         let Window { size, stride, padding } = window;
-        for image in 0..batch {
-            for channel in 0..channels {
-                let plane = (image * channels + channel) * height * width;
-                for y in 0..size {
-                    let inside_rows = self.inside(y, rows, height);
-                    for x in 0..size {
-                        let line = ((image * channels + channel) * size + y) * size + x;
-                        let inside = self.inside(x, columns, width);
-                        for row in inside_rows.clone() {
-                            let column = (line * rows + row) * columns + inside.start;
-                            let pixel =
-                                plane + (row * stride + y - padding) * width + inside.start * stride + x - padding;
-                            copy(column, pixel, inside.len());
-                        }
+        for channel in 0..channels {
+            for y in 0..size {
+                let inside_rows = self.inside(y, rows, height);
+                for x in 0..size {
+                    let line = (channel * size + y) * size + x;
+                    let inside = self.inside(x, columns, width);
+                    for row in inside_rows.clone() {
+                        let column = (line * rows + row) * columns + inside.start;
+                        let line = channel * height + row * stride + y - padding;
+                        copy(column, line * width + inside.start * stride + x - padding, inside.len());
                     }
                 }
             }
@@ -64,71 +60,211 @@ fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
-/// What lies under the window at each position, as columns: `[batch, channels, h, w]` to
-/// `[batch, channels * size * size, rows * columns]`.
-struct Unfold(Window);
+/// A matrix in row order, or one that is to be read as its transpose.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
 
-impl CustomOp1 for Unfold {
-    fn name(&self) -> &'static str {
-        "unfold"
+impl<'a> Matrix<'a> {
+    fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a matrix holds all its rows");
+        Self { values, rows, columns, transposed: false }
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let grid = Grid::of(layout.shape(), self.0)?;
-        let pixels = floats(storage, layout)?;
-        let shape = Shape::from((grid.batch, grid.channels * self.0.size * self.0.size, grid.rows * grid.columns));
-        let mut columns = vec![0.0; shape.elem_count()];
-        let stride = self.0.stride;
-        grid.each_run(|column, pixel, length| {
-            if stride == 1 {
-                columns[column..column + length].copy_from_slice(&pixels[pixel..pixel + length]);
-            } else {
-                for index in 0..length {
-                    columns[column + index] = pixels[pixel + index * stride];
-                }
-            }
-        });
-        Ok((CpuStorage::F32(columns), shape))
+    const fn transpose(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 
-    fn bwd(&self, arg: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&Fold { window: self.0, shape: arg.shape().clone() })?))
+    /// The strides between columns and between rows.
+    const fn strides(&self) -> (isize, isize) {
+        if self.transposed { (self.rows as isize, 1) } else { (1, self.columns as isize) }
     }
 }
 
-/// The reverse of [`Unfold`]: adds each column back to where it came from.
-struct Fold {
-    window: Window,
-    shape: Shape,
+/// Writes `a b` into `product`, or adds it to what is there. One thread does it, so the bits are always the same.
+fn multiply(a: Matrix, b: Matrix, product: &mut [f32], add: bool) {
+    assert_eq!(a.columns, b.rows, "the matrices fit");
+    assert_eq!(product.len(), a.rows * b.columns, "the product has room");
+    let ((a_columns, a_rows), (b_columns, b_rows)) = (a.strides(), b.strides());
+    // SAFETY: the strides stay inside the slices, whose lengths the assertions hold to the sizes.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            product.as_mut_ptr(),
+            1,
+            b.columns as isize,
+            add,
+            a.values.as_ptr(),
+            a_columns,
+            a_rows,
+            b.values.as_ptr(),
+            b_columns,
+            b_rows,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
 }
 
-impl CustomOp1 for Fold {
-    fn name(&self) -> &'static str {
-        "fold"
+impl Grid {
+    /// The pixels of an image, and of what a window of it covers at all positions.
+    const fn areas(&self) -> (usize, usize, usize) {
+        let size = self.window.size * self.window.size;
+        (self.channels * self.height * self.width, self.channels * size, self.rows * self.columns)
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let grid = Grid::of(&self.shape, self.window)?;
-        let columns = floats(storage, layout)?;
-        let mut pixels = vec![0.0; self.shape.elem_count()];
+    /// Writes what lies under the window at each position as a column: `[channels · size², rows · columns]`. Places
+    /// outside of the image are left as they are.
+    fn unfold(&self, image: &[f32], columns: &mut [f32]) {
         let stride = self.window.stride;
-        grid.each_run(|column, pixel, length| {
-            for index in 0..length {
-                pixels[pixel + index * stride] += columns[column + index];
+        self.each_run(|column, pixel, length| {
+            if stride == 1 {
+                columns[column..column + length].copy_from_slice(&image[pixel..pixel + length]);
+            } else {
+                let pixels = image[pixel..].iter().step_by(stride);
+                columns[column..column + length].iter_mut().zip(pixels).for_each(|(column, pixel)| *column = *pixel);
             }
         });
-        Ok((CpuStorage::F32(pixels), self.shape.clone()))
+    }
+
+    /// The reverse: adds each column to where it came from.
+    fn fold(&self, columns: &[f32], image: &mut [f32]) {
+        let stride = self.window.stride;
+        self.each_run(|column, pixel, length| {
+            let pixels = image[pixel..].iter_mut().step_by(stride);
+            pixels.zip(&columns[column..column + length]).for_each(|(pixel, column)| *pixel += column);
+        });
     }
 }
 
-/// Convolves images `[batch, inputs, h, w]` with filters `[outputs, inputs * size * size]`, and adds `bias` `[outputs]`.
-pub fn conv2d(images: &Tensor, filters: &Tensor, bias: &Tensor, window: Window) -> Result<Tensor> {
-    let grid = Grid::of(images.shape(), window)?;
-    let columns = images.contiguous()?.apply_op1(Unfold(window))?;
-    let (outputs, inputs) = filters.dims2()?;
-    let filters = filters.unsqueeze(0)?.broadcast_as((grid.batch, outputs, inputs))?;
-    let maps = filters.matmul(&columns)?.broadcast_add(&bias.reshape((1, outputs, 1))?)?;
-    maps.reshape((grid.batch, outputs, grid.rows, grid.columns))
+/// Convolves images `[batch, inputs, h, w]` with filters `[outputs, inputs · size²]`, and adds `bias` `[outputs]`. One
+/// image after another, so that what lies under the windows stays in the cache.
+struct Convolve {
+    window: Window,
+    /// Whether somebody needs the gradient of the images.
+    inner: bool,
+}
+
+impl CustomOp3 for Convolve {
+    fn name(&self) -> &'static str {
+        "convolve"
+    }
+
+    fn cpu_fwd(
+        &self,
+        images: &CpuStorage,
+        layout: &Layout,
+        filters: &CpuStorage,
+        filter_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let grid = Grid::of(layout.shape(), self.window)?;
+        let (images, filters, bias) =
+            (floats(images, layout)?, floats(filters, filter_layout)?, floats(bias, bias_layout)?);
+        let ((pixels, depth, positions), outputs) = (grid.areas(), bias.len());
+        let mut columns = vec![0.0; depth * positions];
+        let mut maps = vec![0.0; grid.batch * outputs * positions];
+        for (image, map) in images.chunks_exact(pixels).zip(maps.chunks_exact_mut(outputs * positions)) {
+            grid.unfold(image, &mut columns);
+            map.chunks_exact_mut(positions).zip(bias).for_each(|(map, bias)| map.fill(*bias));
+            let filters = Matrix::new(filters, outputs, depth);
+            multiply(filters, Matrix::new(&columns, depth, positions), map, true);
+        }
+        Ok((CpuStorage::F32(maps), Shape::from((grid.batch, outputs, grid.rows, grid.columns))))
+    }
+
+    fn bwd(
+        &self,
+        images: &Tensor,
+        filters: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let of_images = match self.inner {
+            true => Some(filters.apply_op2_no_bwd(&grad, &ImageGradient(self.window, images.shape().clone()))?),
+            false => None,
+        };
+        let of_filters = images.apply_op2_no_bwd(&grad, &FilterGradient(self.window))?;
+        let of_bias = grad.sum((0, 2, 3))?;
+        Ok((of_images, Some(of_filters), Some(of_bias)))
+    }
+}
+
+/// The gradient of [`Convolve`] by its images: each position's gradient, through the filters, back to the pixels.
+struct ImageGradient(Window, Shape);
+
+impl CustomOp2 for ImageGradient {
+    fn name(&self) -> &'static str {
+        "convolve-image-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        filters: &CpuStorage,
+        layout: &Layout,
+        grads: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let grid = Grid::of(&self.1, self.0)?;
+        let (filters, grads) = (floats(filters, layout)?, floats(grads, grad_layout)?);
+        let ((pixels, depth, positions), outputs) = (grid.areas(), layout.dims()[0]);
+        let mut columns = vec![0.0; depth * positions];
+        let mut images = vec![0.0; grid.batch * pixels];
+        for (image, grad) in images.chunks_exact_mut(pixels).zip(grads.chunks_exact(outputs * positions)) {
+            let filters = Matrix::new(filters, outputs, depth).transpose();
+            multiply(filters, Matrix::new(grad, outputs, positions), &mut columns, false);
+            grid.fold(&columns, image);
+        }
+        Ok((CpuStorage::F32(images), self.1.clone()))
+    }
+}
+
+/// The gradient of [`Convolve`] by its filters: what lay under them, weighted by each position's gradient.
+struct FilterGradient(Window);
+
+impl CustomOp2 for FilterGradient {
+    fn name(&self) -> &'static str {
+        "convolve-filter-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        images: &CpuStorage,
+        layout: &Layout,
+        grads: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let grid = Grid::of(layout.shape(), self.0)?;
+        let (images, grads) = (floats(images, layout)?, floats(grads, grad_layout)?);
+        let ((pixels, depth, positions), outputs) = (grid.areas(), grad_layout.dims()[1]);
+        let mut columns = vec![0.0; depth * positions];
+        let mut filters = vec![0.0; outputs * depth];
+        for (image, grad) in images.chunks_exact(pixels).zip(grads.chunks_exact(outputs * positions)) {
+            grid.unfold(image, &mut columns);
+            let columns = Matrix::new(&columns, depth, positions).transpose();
+            multiply(Matrix::new(grad, outputs, positions), columns, &mut filters, true);
+        }
+        Ok((CpuStorage::F32(filters), Shape::from((outputs, depth))))
+    }
+}
+
+/// Convolves images `[batch, inputs, h, w]` with filters `[outputs, inputs · size²]`, and adds `bias` `[outputs]`. Only
+/// `inner` ones, which have layers before them, need the gradient of their images.
+pub fn conv2d(images: &Tensor, filters: &Tensor, bias: &Tensor, window: Window, inner: bool) -> Result<Tensor> {
+    images.contiguous()?.apply_op3(filters, bias, Convolve { window, inner })
 }
 
 /// How a square is made one value.
@@ -143,25 +279,31 @@ pub enum Pooling {
 struct Pool(Pooling, Window);
 
 impl Pool {
-    /// Calls `visit` for each square with the place of its value and the places of its pixels in row order.
-    fn each(&self, grid: &Grid, mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
-        let Window { size, stride, .. } = self.1;
+    /// The places of a square's pixels, in row order, from its first.
+    fn offsets(&self, grid: &Grid) -> Vec<usize> {
+        let size = self.1.size;
+        (0..size * size).map(|index| index / size * grid.width + index % size).collect()
+    }
+
+    /// Calls `visit` for each square with the place of its value and the place of its first pixel.
+    fn each(&self, grid: &Grid, mut visit: impl FnMut(usize, usize)) {
+        let stride = self.1.stride;
         for plane in 0..grid.batch * grid.channels {
             for row in 0..grid.rows {
+                let corner = (plane * grid.height + row * stride) * grid.width;
+                let place = (plane * grid.rows + row) * grid.columns;
                 for column in 0..grid.columns {
-                    let corner = (plane * grid.height + row * stride) * grid.width + column * stride;
-                    let mut pixels = (0..size)
-                        .flat_map(|y| (0..size).map(move |x| (y, x)))
-                        .map(|(y, x)| corner + y * grid.width + x);
-                    visit((plane * grid.rows + row) * grid.columns + column, &mut pixels);
+                    visit(place + column, corner + column * stride);
                 }
             }
         }
     }
 
-    fn largest(values: &[f32], pixels: &mut dyn Iterator<Item = usize>) -> usize {
-        let first = pixels.next().unwrap_or(0);
-        pixels.fold(first, |best, pixel| if values[pixel] > values[best] { pixel } else { best })
+    fn largest(values: &[f32], corner: usize, offsets: &[usize]) -> usize {
+        let larger = |best: usize, offset: &usize| {
+            if values[corner + offset] > values[best] { corner + offset } else { best }
+        };
+        offsets.iter().fold(corner, larger)
     }
 }
 
@@ -176,10 +318,11 @@ impl CustomOp1 for Pool {
         let shape = Shape::from((grid.batch, grid.channels, grid.rows, grid.columns));
         let mut pooled = vec![0.0; shape.elem_count()];
         let share = 1.0 / (self.1.size * self.1.size) as f32;
-        self.each(&grid, |place, pixels| {
+        let offsets = self.offsets(&grid);
+        self.each(&grid, |place, corner| {
             pooled[place] = match self.0 {
-                Pooling::Max => values[Self::largest(values, pixels)],
-                Pooling::Mean => pixels.map(|pixel| values[pixel]).sum::<f32>() * share,
+                Pooling::Max => values[Self::largest(values, corner, &offsets)],
+                Pooling::Mean => offsets.iter().map(|offset| values[corner + offset]).sum::<f32>() * share,
             };
         });
         Ok((CpuStorage::F32(pooled), shape))
@@ -210,9 +353,10 @@ impl CustomOp2 for Spread {
         let (values, grads) = (floats(images, layout)?, floats(grads, grad_layout)?);
         let mut spread = vec![0.0; values.len()];
         let share = 1.0 / (self.0.1.size * self.0.1.size) as f32;
-        self.0.each(&grid, |place, pixels| match self.0.0 {
-            Pooling::Max => spread[Pool::largest(values, pixels)] += grads[place],
-            Pooling::Mean => pixels.for_each(|pixel| spread[pixel] += grads[place] * share),
+        let offsets = self.0.offsets(&grid);
+        self.0.each(&grid, |place, corner| match self.0.0 {
+            Pooling::Max => spread[Pool::largest(values, corner, &offsets)] += grads[place],
+            Pooling::Mean => offsets.iter().for_each(|offset| spread[corner + offset] += grads[place] * share),
         });
         Ok((CpuStorage::F32(spread), layout.shape().clone()))
     }

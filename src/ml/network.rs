@@ -186,7 +186,9 @@ impl Network {
                     let sum = if *bias { product.broadcast_add(own(1))? } else { product };
                     sum.reshape([&dims[..dims.len() - 1], &[*outputs]].concat())?
                 }
-                Layer::Conv2d { window, .. } => image::conv2d(&x, own(0), own(1), *window)?,
+                Layer::Conv2d { window, .. } => {
+                    image::conv2d(&x, own(0), own(1), *window, placed.parameters.start > 0)?
+                }
                 Layer::MaxPool2d(window) => image::pool(&x, Pooling::Max, *window)?,
                 Layer::AvgPool2d(window) => image::pool(&x, Pooling::Mean, *window)?,
                 Layer::Relu => x.relu()?,
