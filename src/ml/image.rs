@@ -198,7 +198,7 @@ impl CustomOp3 for Convolve {
             false => None,
         };
         let of_filters = images.apply_op2_no_bwd(&grad, &FilterGradient(self.window))?;
-        let of_bias = grad.sum((0, 2, 3))?;
+        let of_bias = grad.apply_op1_no_bwd(&BiasGradient)?;
         Ok((of_images, Some(of_filters), Some(of_bias)))
     }
 }
@@ -261,6 +261,35 @@ impl CustomOp2 for FilterGradient {
     }
 }
 
+/// The gradient of [`Convolve`] by its bias: the sum over all positions of all images.
+struct BiasGradient;
+
+impl CustomOp1 for BiasGradient {
+    fn name(&self) -> &'static str {
+        "convolve-bias-gradient"
+    }
+
+    fn cpu_fwd(&self, grads: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, outputs, rows, columns) = layout.shape().dims4()?;
+        let mut bias = vec![0.0; outputs];
+        for (index, map) in floats(grads, layout)?.chunks_exact(rows * columns).enumerate() {
+            bias[index % outputs] += sum(map);
+        }
+        Ok((CpuStorage::F32(bias), Shape::from(outputs)))
+    }
+}
+
+/// A sum in eight strands, which the processor adds at once; the strands are always the same.
+fn sum(values: &[f32]) -> f32 {
+    let mut strands = [0.0; 8];
+    let chunks = values.chunks_exact(8);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        strands.iter_mut().zip(chunk).for_each(|(strand, value)| *strand += value);
+    }
+    strands.iter().sum::<f32>() + rest
+}
+
 /// Convolves images `[batch, inputs, h, w]` with filters `[outputs, inputs · size²]`, and adds `bias` `[outputs]`. Only
 /// `inner` ones, which have layers before them, need the gradient of their images.
 pub fn conv2d(images: &Tensor, filters: &Tensor, bias: &Tensor, window: Window, inner: bool) -> Result<Tensor> {
@@ -299,11 +328,13 @@ impl Pool {
         }
     }
 
-    fn largest(values: &[f32], corner: usize, offsets: &[usize]) -> usize {
-        let larger = |best: usize, offset: &usize| {
-            if values[corner + offset] > values[best] { corner + offset } else { best }
-        };
-        offsets.iter().fold(corner, larger)
+    /// The place and the value of a square's largest pixel. Which one it is can't be foreseen, so nothing branches on it.
+    fn largest(values: &[f32], corner: usize, offsets: &[usize]) -> (usize, f32) {
+        offsets.iter().fold((corner, values[corner]), |(best, most), offset| {
+            let value = values[corner + offset];
+            let larger = value > most;
+            (if larger { corner + offset } else { best }, if larger { value } else { most })
+        })
     }
 }
 
@@ -321,7 +352,7 @@ impl CustomOp1 for Pool {
         let offsets = self.offsets(&grid);
         self.each(&grid, |place, corner| {
             pooled[place] = match self.0 {
-                Pooling::Max => values[Self::largest(values, corner, &offsets)],
+                Pooling::Max => Self::largest(values, corner, &offsets).1,
                 Pooling::Mean => offsets.iter().map(|offset| values[corner + offset]).sum::<f32>() * share,
             };
         });
@@ -355,7 +386,7 @@ impl CustomOp2 for Spread {
         let share = 1.0 / (self.0.1.size * self.0.1.size) as f32;
         let offsets = self.0.offsets(&grid);
         self.0.each(&grid, |place, corner| match self.0.0 {
-            Pooling::Max => spread[Pool::largest(values, corner, &offsets)] += grads[place],
+            Pooling::Max => spread[Pool::largest(values, corner, &offsets).0] += grads[place],
             Pooling::Mean => offsets.iter().for_each(|offset| spread[corner + offset] += grads[place] * share),
         });
         Ok((CpuStorage::F32(spread), layout.shape().clone()))
