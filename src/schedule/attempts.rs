@@ -38,7 +38,7 @@ pub(super) struct Job {
     path: StepPath,
     kind: Name,
     op: Op,
-    scope: ScopeId,
+    pub scope: ScopeId,
     resources: Resources,
     retry: Option<Retry>,
     timeout: Option<Duration>,

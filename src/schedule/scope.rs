@@ -16,7 +16,7 @@ pub(super) struct ScopeId(u32);
 /// What is known of a scope.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
-    parent: Option<ScopeId>,
+    pub parent: Option<ScopeId>,
     pub path: StepPath,
     pub started: Time,
     /// What ended attempts in it have cost.

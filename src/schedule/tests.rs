@@ -1,1 +1,656 @@
+//! The scheduler on virtual time: random graphs, durations, failures and limits, and what must hold of every run.
 
+use super::*;
+use crate::{
+    expr::{Expr, Native, Var},
+    graph::{Edge, Node, NodeKind, Region, Run, Script},
+    limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
+    source::{FileId, Span},
+    types::Type,
+    units::{Duration, Money, Size},
+    value::Value,
+    wire::{Done, Failure, Kind, Op},
+};
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+const SPAN: Span = Span::new(FileId(0), 0, 0);
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A workflow of commands, whose outcomes are made up by the test. The variable of node `i` is `10 + i`.
+fn graph(nodes: &[(NodeKind, Vec<usize>, Limits)], limits: Limits) -> Graph {
+    Graph {
+        workflow: "main".into(),
+        file: "test.smlt".into(),
+        doc: None,
+        params: Vec::new(),
+        limits,
+        output: Type::Int,
+        root: region("main", 10, nodes),
+        span: SPAN,
+    }
+}
+
+fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> Region {
+    let mut region = Region::default();
+    for (index, (kind, after, limits)) in nodes.iter().enumerate() {
+        let name: Name = format!("n{index}").into();
+        let node = region.dag.add_node(Node {
+            path: format!("{path}/{name}"),
+            name,
+            var: Var(first + index as u32),
+            kind: kind.clone(),
+            limits: limits.clone(),
+            line: 1,
+            span: SPAN,
+        });
+        for before in after {
+            region.dag.add_edge(NodeIndex::new(*before), node, Edge::Order);
+        }
+    }
+    region
+}
+
+fn command(name: &str) -> NodeKind {
+    NodeKind::Run(Box::new(Run {
+        task: name.into(),
+        args: Vec::new(),
+        script: Script::Args(Expr::List(Vec::new())),
+        env: Vec::new(),
+        output: Type::Int,
+    }))
+}
+
+fn options(slots: usize) -> Options {
+    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), slots }
+}
+
+/// What the world does with an attempt.
+#[derive(Clone, Debug)]
+struct Fate {
+    takes: i64,
+    fails: Option<Kind>,
+}
+
+/// A world on virtual time: every attempt has a fate, told by its step and number.
+struct World<'f> {
+    fate: &'f dyn Fn(&Attempt) -> Fate,
+    /// How long a stopped attempt takes to die.
+    lag: i64,
+}
+
+/// What a simulated run was.
+#[derive(Debug, Default)]
+struct History {
+    log: Vec<(Time, Event)>,
+    /// Start and end of each attempt.
+    attempts: BTreeMap<Attempt, (Time, Option<Time>)>,
+    launches: Vec<(Time, Launch)>,
+    notices: Vec<(Time, Notice)>,
+    verdict: Option<Verdict>,
+    ended: Time,
+    most_running: usize,
+}
+
+impl History {
+    fn value(&self) -> &Value {
+        match &self.verdict {
+            Some(Verdict::Succeeded { value, .. }) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn failure(&self) -> (&str, Kind) {
+        match &self.verdict {
+            Some(Verdict::Failed { step, failure, .. }) => (&step.0, failure.kind),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn spent(&self) -> Money {
+        let total = |(_, notice): &(Time, Notice)| match notice {
+            Notice::Spent { total } => Some(*total),
+            _ => None,
+        };
+        self.notices.iter().rev().find_map(total).unwrap_or_default()
+    }
+
+    fn started(&self, step: &str) -> Option<Time> {
+        self.attempts.iter().filter(|(attempt, _)| &*attempt.step.0 == step).map(|(_, (start, _))| *start).min()
+    }
+
+    fn ended(&self, step: &str) -> Option<Time> {
+        self.attempts.iter().filter(|(attempt, _)| &*attempt.step.0 == step).filter_map(|(_, (_, end))| *end).max()
+    }
+}
+
+/// Runs a workflow to its end; `cancel` is when the user has had enough.
+fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>) -> History {
+    let mut scheduler = Scheduler::new(graph, Fields::new(), options);
+    let mut history = History::default();
+    // What will happen, by time and by the order in which it came up.
+    let mut coming: BTreeMap<(Time, u64), Event> = BTreeMap::from([((Time::default(), 0), Event::Begin)]);
+    if let Some(cancel) = cancel {
+        coming.insert((Time(ms(cancel)), 1), Event::Cancel);
+    }
+    let mut order = 1;
+    let mut wake = None;
+    for _ in 0..100_000 {
+        let Some(((now, _), event)) = coming.pop_first() else { panic!("the run neither ends nor goes on") };
+        history.log.push((now, event.clone()));
+        if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
+            && let Some((_, end)) = history.attempts.get_mut(attempt)
+        {
+            end.get_or_insert(now);
+        }
+        for action in scheduler.step(now, event) {
+            order += 1;
+            match action {
+                Action::Start(launch) => {
+                    let attempt = launch.attempt.clone();
+                    let Fate { takes, fails } = (world.fate)(&attempt);
+                    let takes = launch.timeout.map_or(takes, |timeout| takes.min(timeout.millis()));
+                    let timed_out = launch.timeout.is_some_and(|timeout| takes == timeout.millis());
+                    let event = match fails {
+                        _ if timed_out => {
+                            Event::Failed(attempt.clone(), Failure::new(Kind::Timeout, "late"), ms(takes))
+                        }
+                        Some(kind) => Event::Failed(attempt.clone(), Failure::new(kind, "made up"), ms(takes)),
+                        None => {
+                            let output = Value::Int(takes);
+                            Event::Done(attempt.clone(), Box::new(Done { output, trained: None, elapsed: ms(takes) }))
+                        }
+                    };
+                    assert!(history.attempts.insert(attempt, (now, None)).is_none(), "an attempt starts once");
+                    coming.insert((now.after(ms(takes)), order), event);
+                    history.launches.push((now, *launch));
+                }
+                Action::Stop(attempt) => {
+                    coming
+                        .retain(|_, event| !matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt));
+                    let failure = Failure::new(Kind::WorkerLost, "stopped");
+                    coming.insert((now.after(ms(world.lag)), order), Event::Failed(attempt, failure, ms(0)));
+                }
+                Action::WakeAt(at) => {
+                    if let Some(before) = wake.replace((at, order)) {
+                        coming.remove(&before);
+                    }
+                    coming.insert((at, order), Event::Tick);
+                }
+                Action::Note(notice) => history.notices.push((now, notice)),
+                Action::Finish(verdict) => {
+                    assert!(history.verdict.replace(verdict).is_none(), "a run ends once");
+                    history.ended = now;
+                }
+            }
+        }
+        history.most_running = history.most_running.max(scheduler.running());
+        if history.verdict.is_some() {
+            assert_eq!(scheduler.running(), 0, "nothing is under way when the run ends");
+            return history;
+        }
+    }
+    panic!("the run takes too many steps");
+}
+
+fn always(takes: i64) -> impl Fn(&Attempt) -> Fate {
+    move |_| Fate { takes, fails: None }
+}
+
+fn run(graph: &Graph, slots: usize, fate: &dyn Fn(&Attempt) -> Fate) -> History {
+    simulate(graph, options(slots), &World { fate, lag: 0 }, None)
+}
+
+fn deadline(after: i64, on_miss: Option<OnMiss>) -> Limits {
+    Limits { deadline: Some(Deadline { after: ms(after), on_miss }), ..Limits::default() }
+}
+
+fn budget(dollars: &str, on_miss: Option<OnMiss>) -> Limits {
+    let amount = Amount::Money(dollars.parse().unwrap());
+    Limits { budget: Some(Budget { amount, on_miss, warn_at: vec!["50%".parse().unwrap()] }), ..Limits::default() }
+}
+
+fn retry(max: u32, on: &[Kind]) -> Limits {
+    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec() };
+    Limits { retry: Some(retry), ..Limits::default() }
+}
+
+fn plain(after: &[usize]) -> (NodeKind, Vec<usize>, Limits) {
+    (command("c"), after.to_vec(), Limits::default())
+}
+
+#[test]
+fn a_diamond_runs_as_wide_as_it_may() {
+    let diamond = graph(&[plain(&[]), plain(&[0]), plain(&[0]), plain(&[1, 2])], Limits::default());
+    assert_eq!(run(&diamond, 2, &always(100)).ended, Time(ms(300)));
+    assert_eq!(run(&diamond, 1, &always(100)).ended, Time(ms(400)));
+}
+
+#[test]
+fn a_workflow_without_steps_is_over_at_once() {
+    let mut empty = graph(&[], Limits::default());
+    empty.root.result = Some(Expr::Const(Value::Int(7)));
+    assert_eq!(run(&empty, 1, &always(1)).value(), &Value::Int(7));
+}
+
+#[test]
+fn a_result_reads_outcomes_and_the_run() {
+    let mut graph = graph(&[plain(&[]), plain(&[0])], Limits::default());
+    let sum = Expr::native(Native::Add, vec![Expr::Var(Var(10)), Expr::Var(Var(11))]);
+    graph.root.result = Some(Expr::List(vec![sum, Expr::Context(crate::expr::Context::Elapsed)]));
+    let history = run(&graph, 1, &always(100));
+    assert_eq!(history.value(), &Value::List(vec![Value::Int(200), Value::Duration(ms(200))]));
+}
+
+#[test]
+fn a_for_keeps_the_order_of_its_list_and_its_own_limit() {
+    let mut body = region("main/n0", 20, &[plain(&[])]);
+    body.result = Some(Expr::native(Native::Mul, vec![Expr::Var(Var(99)), Expr::Const(Value::Int(2))]));
+    let list = Expr::Const(Value::List((0..50).map(Value::Int).collect()));
+    let each = NodeKind::For { item: Var(99), list, body: Box::new(body) };
+    let limits = Limits { max_parallel: Some(3), ..Limits::default() };
+    let mut graph = graph(&[(each, vec![], limits)], Limits::default());
+    graph.root.result = Some(Expr::Var(Var(10)));
+    // Later items are quicker.
+    let fate = |attempt: &Attempt| {
+        let item: i64 = attempt.step.0.split(['[', ']']).nth(1).unwrap().parse().unwrap();
+        Fate { takes: 1000 - item * 10, fails: None }
+    };
+    let history = run(&graph, 8, &fate);
+    assert_eq!(history.value(), &Value::List((0..50).map(|item| Value::Int(item * 2)).collect()));
+    assert_eq!(history.most_running, 3);
+}
+
+#[test]
+fn a_million_items_are_entered_one_by_one() {
+    let body = region("main/n0", 20, &[plain(&[])]);
+    let list = Expr::Const(Value::List(vec![Value::None; 1_000_000]));
+    let each = NodeKind::For { item: Var(99), list, body: Box::new(body) };
+    let graph = graph(&[(each, vec![], Limits::default())], Limits::default());
+    let mut scheduler = Scheduler::new(&graph, Fields::new(), options(4));
+    let starts = scheduler.step(Time::default(), Event::Begin).into_iter().filter(|a| matches!(a, Action::Start(_)));
+    assert_eq!(starts.count(), 4);
+    assert_eq!(scheduler.instances.len(), 5);
+}
+
+#[test]
+fn only_the_chosen_branch_runs() {
+    let branch = |first: u32, value: i64| {
+        let mut region = region("main/n0", first, &[plain(&[])]);
+        region.result = Some(Expr::Const(Value::Int(value)));
+        Box::new(region)
+    };
+    for (holds, wanted) in [(true, 1), (false, 2)] {
+        let choice =
+            NodeKind::If { cond: Expr::Const(Value::Bool(holds)), then: branch(20, 1), otherwise: Some(branch(30, 2)) };
+        let mut graph = graph(&[(choice, vec![], Limits::default())], Limits::default());
+        graph.root.result = Some(Expr::Var(Var(10)));
+        let history = run(&graph, 1, &always(10));
+        assert_eq!(history.value(), &Value::Int(wanted));
+        assert_eq!(history.attempts.len(), 1);
+    }
+}
+
+#[test]
+fn an_assertion_that_does_not_hold_ends_the_run() {
+    let no = NodeKind::Assert {
+        cond: Expr::Const(Value::Bool(false)),
+        message: Some(Expr::Const(Value::String("too bad".into()))),
+    };
+    let graph = graph(&[(no, vec![], Limits::default()), plain(&[])], Limits::default());
+    assert_eq!(run(&graph, 1, &always(10)).failure(), ("main/n0", Kind::AssertionFailed));
+}
+
+#[test]
+fn a_failure_stops_what_runs_beside_it() {
+    let graph = graph(&[plain(&[]), plain(&[]), plain(&[0])], Limits::default());
+    let fate = |attempt: &Attempt| match &*attempt.step.0 {
+        "main/n1" => Fate { takes: 50, fails: Some(Kind::TaskFailed) },
+        _ => Fate { takes: 1000, fails: None },
+    };
+    let history = simulate(&graph, options(2), &World { fate: &fate, lag: 5 }, None);
+    assert_eq!(history.failure(), ("main/n1", Kind::TaskFailed));
+    assert_eq!(history.ended, Time(ms(55)));
+}
+
+#[test]
+fn retries_wait_longer_each_time_and_are_counted() {
+    let graph = graph(&[(command("c"), vec![], retry(3, &[Kind::TaskFailed]))], Limits::default());
+    let fails = |kind| move |_: &Attempt| Fate { takes: 100, fails: Some(kind) };
+    let history = run(&graph, 1, &fails(Kind::TaskFailed));
+    let starts: Vec<i64> = history.launches.iter().map(|(at, _)| at.0.millis()).collect();
+    // 1 s, 2 s and 4 s after attempts of 100 ms.
+    assert_eq!(starts, [0, 1100, 3200, 7300]);
+    assert_eq!(run(&graph, 1, &fails(Kind::BadResult)).launches.len(), 1);
+    // A lost worker is no fault of the step: two more tries, always.
+    assert_eq!(run(&graph, 1, &fails(Kind::WorkerLost)).launches.len(), 3);
+}
+
+#[test]
+fn a_retry_may_succeed() {
+    let graph = graph(&[(command("c"), vec![], Limits::default())], Limits::default());
+    let fate = |attempt: &Attempt| Fate { takes: 100, fails: (attempt.number == 1).then_some(Kind::WorkerLost) };
+    let history = run(&graph, 1, &fate);
+    assert!(matches!(history.verdict, Some(Verdict::Succeeded { .. })));
+    assert_eq!(history.spent(), {
+        let one = Prices::embedded().attempt(Size::from_mib(1024), ms(100));
+        one.checked_add(one).unwrap()
+    });
+}
+
+#[test]
+fn jitter_keeps_between_half_and_the_whole() {
+    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new() };
+    let limits = Limits { retry: Some(jitter), ..Limits::default() };
+    let graph = graph(&[(command("c"), vec![], limits)], Limits::default());
+    let history = run(&graph, 1, &|_| Fate { takes: 0, fails: Some(Kind::TaskFailed) });
+    let starts: Vec<i64> = history.launches.iter().map(|(at, _)| at.0.millis()).collect();
+    let waits: Vec<i64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits.len(), 5);
+    assert!(waits.iter().all(|wait| (500..=1000).contains(wait)), "{waits:?}");
+    assert!(waits.windows(2).any(|pair| pair[0] != pair[1]));
+}
+
+#[test]
+fn a_timeout_is_an_attempts_own() {
+    let limits = Limits { timeout: Some(ms(100)), ..retry(1, &[Kind::Timeout]) };
+    let graph = graph(&[(command("c"), vec![], limits)], Limits::default());
+    let history = run(&graph, 1, &|attempt| Fate { takes: if attempt.number == 1 { 500 } else { 50 }, fails: None });
+    assert!(matches!(history.verdict, Some(Verdict::Succeeded { .. })));
+}
+
+#[test]
+fn a_deadline_ends_a_run_that_has_nothing_to_show() {
+    let graph = graph(&[plain(&[]), plain(&[0])], deadline(150, None));
+    let history = run(&graph, 1, &always(100));
+    assert_eq!(history.failure(), ("main/n1", Kind::DeadlineExceeded));
+    assert_eq!(history.ended, Time(ms(150)));
+    assert!(matches!(run(&graph, 1, &always(70)).verdict, Some(Verdict::Succeeded { .. })));
+    let free = Options { enforce: false, ..options(1) };
+    let history = simulate(&graph, free, &World { fate: &always(100), lag: 0 }, None);
+    assert!(matches!(history.verdict, Some(Verdict::Succeeded { .. })));
+}
+
+#[test]
+fn what_may_be_skipped_is_none_and_the_result_is_marked() {
+    let mut graph =
+        graph(&[(command("slow"), vec![], deadline(100, Some(OnMiss::Skip))), plain(&[0])], Limits::default());
+    graph.root.result = Some(Expr::Var(Var(10)));
+    let history =
+        run(&graph, 1, &|attempt| Fate { takes: if &*attempt.step.0 == "main/n0" { 500 } else { 10 }, fails: None });
+    let Some(Verdict::Succeeded { value: Value::None, marks }) = &history.verdict else {
+        panic!("{:?}", history.verdict)
+    };
+    assert_eq!(&*marks[0].scope.0, "main/n0");
+    assert_eq!(history.ended, Time(ms(110)));
+}
+
+#[test]
+fn a_group_that_is_skipped_takes_all_inside_along() {
+    let group = NodeKind::Group(Box::new(region("main/n0", 20, &[plain(&[]), plain(&[0])])));
+    let graph = graph(&[(group, vec![], deadline(150, Some(OnMiss::Skip))), plain(&[])], Limits::default());
+    let history = run(&graph, 2, &always(100));
+    assert!(matches!(history.verdict, Some(Verdict::Succeeded { .. })));
+    assert_eq!(history.ended, Time(ms(150)));
+}
+
+#[test]
+fn a_budget_stops_before_it_is_overdrawn() {
+    let limits = budget("$0.0002", None);
+    let graph = graph(&[plain(&[]), plain(&[0])], limits);
+    let history = run(&graph, 1, &always(3_600_000));
+    assert_eq!(history.failure(), ("main/n0", Kind::BudgetExceeded));
+    let spent = history.spent();
+    assert!(spent <= "$0.0002".parse().unwrap(), "{spent}");
+    assert!(spent > "$0.000199".parse().unwrap(), "{spent}");
+}
+
+#[test]
+fn shares_of_a_budget_are_warned_of_once() {
+    let graph = graph(&[plain(&[]), plain(&[0]), plain(&[1])], budget("$0.0002", None));
+    let history = run(&graph, 1, &always(2000));
+    let warnings = history.notices.iter().filter(|(_, notice)| matches!(notice, Notice::Limit { .. }));
+    assert_eq!(warnings.count(), 1);
+}
+
+#[test]
+fn the_user_stops_everything() {
+    let graph = graph(&[plain(&[]), plain(&[]), plain(&[0])], Limits::default());
+    let history = simulate(&graph, options(2), &World { fate: &always(1000), lag: 20 }, Some(300));
+    assert_eq!(history.verdict, Some(Verdict::Cancelled));
+    assert_eq!(history.ended, Time(ms(320)));
+}
+
+#[test]
+fn a_late_report_of_an_old_attempt_is_ignored() {
+    let graph = graph(&[(command("c"), vec![], retry(1, &[Kind::TaskFailed]))], Limits::default());
+    let mut scheduler = Scheduler::new(&graph, Fields::new(), options(1));
+    let attempt = |number| Attempt { step: StepPath("main/n0".into()), number };
+    let failed = |number| Event::Failed(attempt(number), Failure::new(Kind::TaskFailed, ""), ms(1));
+    let done = |number, value| {
+        let done = Done { output: Value::Int(value), trained: None, elapsed: ms(1) };
+        Event::Done(attempt(number), Box::new(done))
+    };
+    scheduler.step(Time::default(), Event::Begin);
+    scheduler.step(Time(ms(1)), failed(1));
+    scheduler.step(Time(ms(1001)), Event::Tick);
+    assert_eq!(scheduler.running(), 1);
+    let late = scheduler.step(Time(ms(1002)), done(1, 1));
+    assert!(late.iter().all(|action| !matches!(action, Action::Finish(_))), "{late:?}");
+    let end = scheduler.step(Time(ms(1003)), done(2, 2));
+    assert!(end.iter().any(|action| matches!(action, Action::Finish(Verdict::Succeeded { .. }))));
+    assert_eq!(scheduler.step(Time(ms(1004)), done(2, 3)), []);
+}
+
+/// A random workflow with random fates.
+#[derive(Clone, Debug)]
+struct Case {
+    nodes: Vec<(u8, Vec<usize>, Limits)>,
+    limits: Limits,
+    slots: usize,
+    takes: Vec<i64>,
+    fails: Vec<Option<Kind>>,
+    lag: i64,
+}
+
+impl Case {
+    fn graph(&self) -> Graph {
+        let nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, (kind, after, limits))| {
+                let inner = || region(&format!("main/n{index}"), 100 + 10 * index as u32, &[plain(&[]), plain(&[0])]);
+                let kind = match kind {
+                    0 | 1 => command("c"),
+                    2 => NodeKind::Group(Box::new(inner())),
+                    _ => {
+                        let list = Expr::Const(Value::List((0..4).map(Value::Int).collect()));
+                        NodeKind::For { item: Var(1000 + index as u32), list, body: Box::new(inner()) }
+                    }
+                };
+                (kind, after.clone(), limits.clone())
+            })
+            .collect();
+        graph(&nodes, self.limits.clone())
+    }
+
+    fn fate(&self, attempt: &Attempt) -> Fate {
+        let draw = Seed::new(7).child(&attempt.step).child(attempt.number).get() as usize;
+        Fate { takes: self.takes[draw % self.takes.len()], fails: self.fails[draw / 7 % self.fails.len()] }
+    }
+
+    fn run(&self) -> History {
+        let fate = |attempt: &Attempt| self.fate(attempt);
+        simulate(&self.graph(), options(self.slots), &World { fate: &fate, lag: self.lag }, None)
+    }
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let on_miss = prop::option::of(prop::sample::select(vec![OnMiss::Fail, OnMiss::KeepBest, OnMiss::Skip]));
+    let deadline = prop::option::weighted(0.3, (10_i64..4000, on_miss.clone()));
+    let budget = prop::option::weighted(0.3, (1_i64..200, on_miss));
+    let retry = prop::option::weighted(0.5, (0_u32..3, 0_i64..200, any::<bool>()));
+    let timeout = prop::option::weighted(0.2, 10_i64..800);
+    let max_parallel = prop::option::weighted(0.2, 1_u32..3);
+    (deadline, budget, retry, timeout, max_parallel).prop_map(|(deadline, budget, retry, timeout, max_parallel)| {
+        Limits {
+            deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
+            budget: budget.map(|(micros, on_miss)| Budget {
+                amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
+                on_miss,
+                warn_at: Vec::new(),
+            }),
+            retry: retry.map(|(max, backoff, jitter)| Retry {
+                max,
+                backoff: ms(backoff),
+                factor: 2.0,
+                jitter,
+                on: Vec::new(),
+            }),
+            timeout: timeout.map(ms),
+            max_parallel,
+            ..Limits::default()
+        }
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let node = (0_u8..4, prop::collection::vec(any::<prop::sample::Index>(), 0..3), limits());
+    let fails = prop::sample::select(vec![None, None, None, None, Some(Kind::TaskFailed), Some(Kind::WorkerLost)]);
+    let nodes = prop::collection::vec(node, 1..8);
+    let takes = prop::collection::vec(0_i64..600, 1..6);
+    (nodes, limits(), 1_usize..5, takes, prop::collection::vec(fails, 1..8), 0_i64..30).prop_map(
+        |(nodes, limits, slots, takes, fails, lag)| {
+            let after = |index: usize, picks: Vec<prop::sample::Index>| {
+                let mut after: Vec<usize> = picks.iter().filter(|_| index > 0).map(|pick| pick.index(index)).collect();
+                after.sort_unstable();
+                after.dedup();
+                after
+            };
+            let nodes =
+                nodes.into_iter().enumerate().map(|(index, (kind, picks, limits))| (kind, after(index, picks), limits));
+            Case { nodes: nodes.collect(), limits, slots, takes, fails, lag }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_holds_of_every_run(case in case()) {
+        let history = case.run();
+
+        // Nothing starts before what it waits for is over.
+        for (index, (_, after, _)) in case.nodes.iter().enumerate() {
+            let own = format!("main/n{index}");
+            let inside = |attempt: &Attempt, path: &str| {
+                attempt.step.0.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+            };
+            let first = history.attempts.iter().filter(|(attempt, _)| inside(attempt, &own)).map(|(_, (start, _))| *start).min();
+            for before in after {
+                let before = format!("main/n{before}");
+                let last = history.attempts.iter().filter(|(attempt, _)| inside(attempt, &before)).filter_map(|(_, (_, end))| *end).max();
+                // What was stopped dies a little later than it is given up.
+                if let (Some(first), Some(last)) = (first, last) {
+                    prop_assert!(last.0.millis() - case.lag <= first.0.millis(), "{own} began before {before} was over");
+                }
+            }
+        }
+
+        // Never more at a time than allowed.
+        prop_assert!(history.most_running <= case.slots);
+
+        // The budget is never overdrawn, but for what stopped attempts cost while they die.
+        if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
+            let rate = Prices::embedded().rate(Size::from_mib(1024));
+            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
+        }
+
+        // Nothing starts at or after the deadline, and all is over soon after.
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.launches.iter().all(|(at, _)| at.0 < deadline.after));
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis() + case.lag);
+        }
+
+        // Retries are as declared: the nearest annotation counts, and lost workers are tried again twice on their own.
+        for (index, (kind, _, limits)) in case.nodes.iter().enumerate().filter(|(_, (kind, ..))| *kind < 2) {
+            let _ = kind;
+            let max = limits.retry.as_ref().or(case.limits.retry.as_ref()).map_or(0, |retry| retry.max);
+            let attempts = history.attempts.keys().filter(|attempt| *attempt.step.0 == *format!("main/n{index}")).count();
+            prop_assert!(attempts <= 1 + max as usize + 2);
+        }
+    }
+
+    #[test]
+    fn the_same_case_gives_the_same_log(case in case()) {
+        let (first, second) = (case.run(), case.run());
+        prop_assert_eq!(first.log, second.log);
+        prop_assert_eq!(first.notices, second.notices);
+        prop_assert_eq!(first.verdict, second.verdict);
+    }
+
+    #[test]
+    fn replaying_a_log_goes_on_as_if_nothing_had_happened(case in case(), cut: prop::sample::Index) {
+        let (graph, history) = (case.graph(), case.run());
+        let cut = cut.index(history.log.len());
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..cut].iter().cloned());
+        let mut verdict = None;
+        for (time, event) in &history.log[cut..] {
+            for action in scheduler.step(*time, event.clone()) {
+                if let Action::Finish(end) = action {
+                    verdict = Some(end);
+                }
+            }
+        }
+        prop_assert_eq!(verdict, history.verdict);
+    }
+
+    #[test]
+    fn a_report_that_comes_twice_changes_nothing(case in case(), twice: prop::sample::Index) {
+        let (graph, history) = (case.graph(), case.run());
+        let twice = twice.index(history.log.len());
+        let (time, event) = history.log[twice].clone();
+        if !matches!(event, Event::Done(..) | Event::Failed(..)) {
+            return Ok(());
+        }
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..=twice].iter().cloned());
+        let actions = scheduler.step(time, event);
+        prop_assert!(!actions.iter().any(|action| matches!(action, Action::Start(_) | Action::Finish(_))), "{actions:?}");
+    }
+
+    #[test]
+    fn more_time_and_money_never_hurt(case in case(), factor in 2_i64..5) {
+        // Limits inside may be skipped, which changes what comes after; only the outermost are widened here.
+        let plain = |limits: &Limits| Limits { deadline: None, budget: None, ..limits.clone() };
+        let nodes: Vec<_> = case.nodes.iter().map(|(kind, after, limits)| (*kind, after.clone(), plain(limits))).collect();
+        let narrow = Case { nodes: nodes.clone(), ..case.clone() };
+        let mut wide = narrow.clone();
+        if let Some(deadline) = &mut wide.limits.deadline {
+            deadline.after = ms(deadline.after.millis() * factor);
+        }
+        if let Some(Budget { amount: Amount::Money(amount), .. }) = &mut wide.limits.budget {
+            *amount = amount.checked_mul(Decimal::from(factor)).unwrap();
+        }
+        if let Some(Verdict::Succeeded { marks, .. }) = narrow.run().verdict
+            && marks.is_empty()
+        {
+            let wide = wide.run().verdict;
+            prop_assert!(matches!(wide, Some(Verdict::Succeeded { .. })), "{wide:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_starts_only_after_its_turn() {
+    let graph = graph(&[plain(&[]), plain(&[0])], Limits::default());
+    let history = run(&graph, 4, &always(100));
+    assert_eq!(history.ended("main/n0"), history.started("main/n1"));
+    assert!(history.launches.iter().all(|(_, launch)| matches!(launch.op, Op::Command(_))));
+}

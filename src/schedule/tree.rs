@@ -4,7 +4,7 @@ use super::{
     Mark, Notice, Scheduler, Site, StepPath, Verdict,
     attempts::{JobId, Owner},
     ops,
-    scope::{ScopeId, Scopes},
+    scope::{self, ScopeId, Scopes},
     trials::Trials,
 };
 use crate::{
@@ -228,7 +228,7 @@ impl<'g> Scheduler<'g> {
             kind => {
                 let scope = self.scopes.open(Some(around), path.clone(), &node.limits, self.now);
                 if let Err(failure) = self.begin_step(site, kind, &path, scope, inherited) {
-                    self.scopes.close(scope);
+                    self.close(scope);
                     self.active.remove(&site);
                     self.fail(site, path, failure);
                 }
@@ -258,7 +258,7 @@ impl<'g> Scheduler<'g> {
                     Some(otherwise) => (otherwise, "else"),
                     None => {
                         let value = if then.result.is_some() { Value::None } else { Value::Record(Fields::new()) };
-                        self.scopes.close(scope);
+                        self.close(scope);
                         self.complete(site, value);
                         return Ok(());
                     }
@@ -299,7 +299,7 @@ impl<'g> Scheduler<'g> {
                 return Ok(());
             }
             NodeKind::Inspect(data) => {
-                Op::Inspect(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? })
+                Op::Inspect(Box::new(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? }))
             }
             NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None), resources.memory)?,
             NodeKind::Evaluate(evaluate) => ops::evaluate(evaluate, &self.view(site, scope, None))?,
@@ -387,13 +387,22 @@ impl<'g> Scheduler<'g> {
     pub(super) fn end(&mut self, site: Site, value: Value) {
         self.sources.retain(|source| *source != site);
         if let Some(active) = self.active.remove(&site)
-            && let Some(scope) = self.scopes.close(active.scope)
+            && let Some(scope) = self.close(active.scope)
         {
             let elapsed = self.now.since(scope.started);
             let short = self.node(site).map_or(Value::None, |node| in_short(&node.kind, &value));
             self.note(Notice::StepDone { step: active.path, elapsed, cost: scope.spent, value: short });
         }
         self.complete(site, value);
+    }
+
+    /// Closes a scope. What stopped attempts in it still cost is the parent's to bear.
+    fn close(&mut self, id: ScopeId) -> Option<scope::Scope> {
+        let scope = self.scopes.close(id)?;
+        if let Some(parent) = scope.parent {
+            self.jobs.values_mut().filter(|job| job.scope == id).for_each(|job| job.scope = parent);
+        }
+        Some(scope)
     }
 
     /// A node's value is known: what waited for it alone is ready, and a region without further nodes is over.
@@ -482,10 +491,11 @@ impl<'g> Scheduler<'g> {
         let within = |site: &Site| instances.contains(&site.instance);
         self.ready.retain(|site| !within(site));
         self.sources.retain(|site| !within(site));
-        let scopes: Vec<ScopeId> =
+        let mut scopes: Vec<ScopeId> =
             self.active.iter().filter(|(site, _)| within(site)).map(|(_, active)| active.scope).collect();
         self.active.retain(|site, _| !within(site));
-        scopes.into_iter().for_each(|scope| drop(self.scopes.close(scope)));
+        scopes.sort();
+        scopes.into_iter().rev().for_each(|scope| drop(self.close(scope)));
         for id in instances {
             self.instances.remove(&id);
         }

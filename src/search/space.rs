@@ -169,7 +169,7 @@ impl Distribution {
         })
     }
 
-    fn draw(&self, generator: &mut Generator) -> Value {
+    pub(super) fn draw(&self, generator: &mut Generator) -> Value {
         match self {
             Self::Uniform { low, high } => Value::Float(between(*low, *high, generator.unit())),
             Self::LogUniform { low, high } => Value::Float(log_between(*low, *high, generator.unit())),

@@ -157,11 +157,11 @@ fn what_makes_no_sense_is_refused() {
         Distribution::parse(&"x".into(), &Value::Std(call(name, args))).unwrap_err().to_string()
     };
     let ends = |low: f64, high: f64| [("low", Value::Float(low)), ("high", Value::Float(high))];
-    insta::assert_snapshot!(parse("uniform", &ends(2.0, 1.0)), @"");
-    insta::assert_snapshot!(parse("log_uniform", &ends(0.0, 1.0)), @"");
-    insta::assert_snapshot!(parse("pow2", &[("low", Value::Int(5)), ("high", Value::Int(7))]), @"");
-    insta::assert_snapshot!(parse("choice", &[("options", Value::List(vec![]))]), @"");
+    insta::assert_snapshot!(parse("uniform", &ends(2.0, 1.0)), @"nothing can be drawn for the dimension `x`: it can't go from 2 to 1");
+    insta::assert_snapshot!(parse("log_uniform", &ends(0.0, 1.0)), @"nothing can be drawn for the dimension `x`: orders of magnitude start above zero, not at 0");
+    insta::assert_snapshot!(parse("pow2", &[("low", Value::Int(5)), ("high", Value::Int(7))]), @"nothing can be drawn for the dimension `x`: there is no power of two from 5 to 7");
+    insta::assert_snapshot!(parse("choice", &[("options", Value::List(vec![]))]), @"nothing can be drawn for the dimension `x`: there is nothing to choose from");
     let search = |strategy: &Call| Search::new(plane(), strategy, 1, Seed::new(1), true).unwrap_err().to_string();
-    insta::assert_snapshot!(search(&call("random", &[("trials", Value::Int(0))])), @"");
-    insta::assert_snapshot!(search(&call("grid", &[("points", Value::Int(1_000_000))])), @"");
+    insta::assert_snapshot!(search(&call("random", &[("trials", Value::Int(0))])), @"`trials` of `random` must be at least 1, not 0");
+    insta::assert_snapshot!(search(&call("grid", &[("points", Value::Int(1_000_000))])), @"the grid has more than 100000 points");
 }
