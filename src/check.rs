@@ -100,7 +100,8 @@ impl Checker {
         }
         match expr::eval(&expr, &Scope::default()) {
             Ok(value) => Expr::Const(value),
-            Err(expr::EvalError::Unknown | expr::EvalError::Unchecked(_)) => expr,
+            // What is built on a mistake has no value either, and the mistake was told of.
+            Err(expr::EvalError::Unknown | expr::EvalError::Unchecked(_)) => Expr::Const(Value::None),
             Err(error) => {
                 self.report(Diagnostic::new(Code::E0302, span, error.to_string()).label("computed here"));
                 Expr::Const(Value::None)

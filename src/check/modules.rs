@@ -130,6 +130,17 @@ impl Modules {
                 continue;
             }
             let id = ItemId { file, index };
+            if matches!(item.kind, ItemKind::Type(_) | ItemKind::Enum(_)) && super::types::is_builtin(&item.name.node) {
+                names.diagnostics.push(
+                    Diagnostic::new(
+                        Code::E0102,
+                        item.name.span,
+                        format!("`{}` is a type of the language already", item.name.node),
+                    )
+                    .label("defined again here")
+                    .help("give it another name"),
+                );
+            }
             names.add(&item.name.node, item.name.span, Binding::Item(id));
             if let ItemKind::Enum(members) = &item.kind {
                 for (place, member) in members.iter().enumerate() {
@@ -151,6 +162,7 @@ impl Modules {
                             .label("closes a cycle")
                             .help("move what both need into a third file"),
                     );
+                    names.add_broken(&import.what);
                     continue;
                 }
                 Ok(target) => target,
@@ -162,12 +174,7 @@ impl Modules {
                             .label("can't be imported")
                             .maybe_help(near.map(|name| format!("did you mean `std/{name}`?"))),
                     );
-                    match &import.what {
-                        Imported::Module(name) => names.add(&name.node, name.span, Binding::Broken),
-                        Imported::Items(items) => {
-                            items.iter().for_each(|(_, name)| names.add(&name.node, name.span, Binding::Broken));
-                        }
-                    }
+                    names.add_broken(&import.what);
                     continue;
                 }
             };
@@ -227,6 +234,16 @@ struct Names {
 }
 
 impl Names {
+    /// The names of an import that failed, so that their uses are not reported as well.
+    fn add_broken(&mut self, what: &Imported) {
+        match what {
+            Imported::Module(name) => self.add(&name.node, name.span, Binding::Broken),
+            Imported::Items(items) => {
+                items.iter().for_each(|(_, name)| self.add(&name.node, name.span, Binding::Broken));
+            }
+        }
+    }
+
     fn add(&mut self, name: &Name, span: Span, binding: Binding) {
         if let Some((_, first)) = self.names.get(name) {
             self.diagnostics.push(

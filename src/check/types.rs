@@ -30,6 +30,13 @@ pub fn std(kind: &str) -> Type {
     Type::Std(kind.into())
 }
 
+/// Whether a name is that of a type of the language itself.
+pub fn is_builtin(name: &str) -> bool {
+    SIMPLE.iter().any(|(simple, _)| *simple == name)
+        || OPAQUE.contains(&name)
+        || matches!(name, "List" | "Map" | "Range" | "Distribution" | "Fn" | "Model")
+}
+
 /// Whether a name in a signature of `std` stands for any type: `T` and `U`, or `N` a number, or `O` something ordered.
 pub fn is_var(name: &str) -> bool {
     matches!(name, "T" | "U" | "N" | "O")

@@ -204,7 +204,7 @@ impl Checker {
                 let (expr, ty) = self.value(place, result, wanted);
                 (Some(expr), ty)
             }
-            (None, Some((var, ty))) => match wanted {
+            (None, Some((var, ty))) if !block.broken => match wanted {
                 Some(wanted) => {
                     let span = block.stmts.last().map_or(block.span, |stmt| stmt.span);
                     let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, span);
@@ -212,7 +212,8 @@ impl Checker {
                 }
                 None => (Some(Expr::Var(var)), ty),
             },
-            (None, None) => {
+            (None, _) if block.broken => (None, Type::Unknown),
+            (None, _) => {
                 let empty = Type::record([]);
                 match wanted {
                     Some(wanted) if !wanted.accepts(&empty) => {
@@ -231,7 +232,7 @@ impl Checker {
             }
         };
         for local in place.leave(depth) {
-            if !local.used && !local.name.starts_with('_') && local.is_pure() {
+            if !block.broken && !local.used && !local.name.starts_with('_') && local.is_pure() {
                 self.report(
                     Diagnostic::new(Code::W1002, local.span, format!("`{}` is never used", local.name))
                         .label("unused")

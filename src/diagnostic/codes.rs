@@ -68,8 +68,6 @@ codes! {
     E0204,
     /// An annotation is unknown or does not belong here.
     E0205,
-    /// A model's layers do not fit together.
-    E0206,
     /// A match does not cover every case.
     E0207,
     /// Two units can't be combined.

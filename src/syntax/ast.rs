@@ -133,6 +133,8 @@ pub struct Block {
     pub stmts: Vec<Stmt>,
     /// The value of the block, if it has one; a step or other flow in last place is a statement.
     pub result: Option<Expr>,
+    /// Whether there is text between them that can't be read, which may be any statement or the value.
+    pub broken: bool,
     /// The braces and all between.
     pub span: Span,
 }
@@ -166,7 +168,7 @@ pub enum Rhs {
     /// A pure value.
     Expr(Expr),
     /// Something with effects.
-    Flow(Flow),
+    Flow(Box<Flow>),
 }
 
 /// Something with effects: a step or a compound of steps.
@@ -193,7 +195,7 @@ pub enum Else {
     /// `else { … }`
     Block(Block),
     /// `else if … { … }`
-    If(Flow, Span),
+    If(Box<Flow>, Span),
 }
 
 /// `catch Kind, Kind as e { … }`

@@ -13,6 +13,13 @@ use std::borrow::Cow;
 /// Nesting beyond this is refused: each level costs stack in every later pass.
 pub const MAX_DEPTH: usize = 64;
 
+/// Operators in an expression; every later pass takes time and stack for each.
+pub const MAX_OPERATORS: usize = 500;
+
+/// What stands between separators is surely one expression, of several in brackets at most, when it has more operators
+/// than this: it is not worth reading.
+const MAX_UNSEPARATED: usize = 8 * MAX_OPERATORS;
+
 const ITEMS: [&str; 10] = ["import", "const", "type", "enum", "extern", "fn", "dataset", "model", "task", "workflow"];
 
 /// A text in which all brackets match.
@@ -29,9 +36,19 @@ pub struct Balanced<'a> {
 ///
 /// # Errors
 /// When something is nested more than [`MAX_DEPTH`] deep.
-pub fn check(file: FileId, text: &str) -> Result<Balanced<'_>, Diagnostic> {
-    let mut scan =
-        Scan { file, text, at: 0, open: vec![], chain: 0, item: 0, spoiled: false, diagnostics: vec![], blank: vec![] };
+pub fn check(file: FileId, text: &str) -> Result<Balanced<'_>, Box<Diagnostic>> {
+    let mut scan = Scan {
+        file,
+        text,
+        at: 0,
+        open: vec![],
+        chain: 0,
+        operators: 0,
+        item: 0,
+        spoiled: false,
+        diagnostics: vec![],
+        blank: vec![],
+    };
     while scan.at < text.len() {
         scan.step()?;
     }
@@ -105,6 +122,8 @@ struct Scan<'a> {
     open: Vec<Open>,
     /// What nests without a bracket, outside of all brackets.
     chain: usize,
+    /// The operators since the last separator.
+    operators: usize,
     item: usize,
     spoiled: bool,
     diagnostics: Vec<Diagnostic>,
@@ -112,7 +131,7 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn step(&mut self) -> Result<(), Diagnostic> {
+    fn step(&mut self) -> Result<(), Box<Diagnostic>> {
         let rest = &self.text[self.at..];
         let byte = rest.as_bytes()[0];
         if self.open.last().is_some_and(|open| open.kind == Kind::Quote) {
@@ -137,6 +156,10 @@ impl Scan<'_> {
             b']' => self.close(Kind::Square),
             b'}' => self.close(Kind::Curly),
             b',' | b':' => self.unchain(),
+            b'=' if !rest.starts_with("==") && !self.text[..self.at].ends_with(['=', '<', '>', '!']) => {
+                self.operators = 0
+            }
+            b'+' | b'-' | b'*' | b'/' | b'?' | b'<' | b'>' => self.operator(),
             b'|' if !rest.starts_with("|>") => self.chain(1)?,
             byte if byte.is_ascii_alphanumeric() || byte == b'_' => {
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -176,18 +199,30 @@ impl Scan<'_> {
         }
     }
 
-    fn push(&mut self, kind: Kind) -> Result<(), Diagnostic> {
+    fn push(&mut self, kind: Kind) -> Result<(), Box<Diagnostic>> {
         self.open.push(Open { kind, at: self.at, chain: 0 });
         self.depth_limit()
     }
 
     /// Things that nest without brackets: half a level for a bar of a lambda, a whole one for a keyword.
-    fn chain(&mut self, halves: usize) -> Result<(), Diagnostic> {
+    fn chain(&mut self, halves: usize) -> Result<(), Box<Diagnostic>> {
         *self.innermost() += halves;
         self.depth_limit()
     }
 
+    fn operator(&mut self) {
+        self.operators += 1;
+        if self.operators == MAX_UNSEPARATED {
+            let span = Span::new(self.file, self.at as u32, self.at as u32 + 1);
+            let message = format!("this expression has more than {MAX_OPERATORS} operators");
+            self.report(
+                Diagnostic::new(Code::E0003, span, message).label("too large").help("name parts of it with `let`"),
+            );
+        }
+    }
+
     fn unchain(&mut self) {
+        self.operators = 0;
         *self.innermost() = 0;
     }
 
@@ -195,19 +230,16 @@ impl Scan<'_> {
         self.open.last_mut().map_or(&mut self.chain, |open| &mut open.chain)
     }
 
-    fn depth_limit(&self) -> Result<(), Diagnostic> {
+    fn depth_limit(&self) -> Result<(), Box<Diagnostic>> {
         let halves: usize = self.chain + self.open.iter().map(|open| 2 + open.chain).sum::<usize>();
         if halves <= 2 * MAX_DEPTH {
             return Ok(());
         }
-        let start = self.at as u32;
-        Err(Diagnostic::new(
-            Code::E0002,
-            Span::new(self.file, start, start + 1),
-            format!("this is nested more than {MAX_DEPTH} levels deep"),
-        )
-        .label("too deep")
-        .help("name the inner parts with `let`, or move them into functions"))
+        let span = Span::new(self.file, self.at as u32, self.at as u32 + 1);
+        let too_deep = Diagnostic::new(Code::E0002, span, format!("this is nested more than {MAX_DEPTH} levels deep"))
+            .label("too deep")
+            .help("name the inner parts with `let`, or move them into functions");
+        Err(Box::new(too_deep))
     }
 
     fn close(&mut self, kind: Kind) {
@@ -268,6 +300,7 @@ impl Scan<'_> {
         }
         self.spoiled = false;
         self.chain = 0;
+        self.operators = 0;
         self.item = self.at;
     }
 

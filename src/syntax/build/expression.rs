@@ -5,6 +5,7 @@ use crate::{
     syntax::{
         Rule,
         ast::{Arg, Arm, BinaryOp, Expr, ExprKind, UnaryOp},
+        brackets::MAX_OPERATORS,
     },
 };
 use pest::{
@@ -12,9 +13,6 @@ use pest::{
     pratt_parser::{Assoc, Op, PrattParser},
 };
 use std::sync::LazyLock;
-
-/// An expression has at most this many operators in a row: each makes the tree one deeper.
-const MAX_OPERATORS: usize = 500;
 
 /// How tightly operators bind, weakest first.
 static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
@@ -85,6 +83,9 @@ impl Builder<'_> {
                     && first.span.start == left.span.start
                 {
                     chained.push((before.span, op.span));
+                    // The rest of the chain has no type that could be right.
+                    let span = left.span.to(right.span);
+                    return Expr { kind: ExprKind::Broken, span };
                 }
                 let span = left.span.to(right.span);
                 Expr { kind: ExprKind::Binary(Box::new(left), op, Box::new(right)), span }

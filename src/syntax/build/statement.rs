@@ -12,7 +12,7 @@ impl Builder<'_> {
     /// `{ statements… result }`
     pub(super) fn block(&mut self, pair: Pair<Rule>) -> Block {
         let span = self.span(&pair);
-        let mut block = Block { stmts: Vec::new(), result: None, span };
+        let mut block = Block { stmts: Vec::new(), result: None, broken: false, span };
         let mut after_junk = false;
         for part in parts(pair) {
             let junk = part.as_rule() == Rule::junk_stmt;
@@ -25,6 +25,7 @@ impl Builder<'_> {
                     if !after_junk {
                         self.junk(&part, Rule::annotated_stmt);
                     }
+                    block.broken = true;
                     block.stmts.extend(self.broken_let(&part));
                 }
                 _ => {}
@@ -44,7 +45,7 @@ impl Builder<'_> {
         let at = pair.as_span().start() + start;
         let span = Span::new(self.file, at as u32, (at + name.len()) as u32);
         let value = Rhs::Expr(Expr { kind: ExprKind::Broken, span });
-        let kind = StmtKind::Let { name: Spanned::new(format!("{name}").into(), span), ty: None, value };
+        let kind = StmtKind::Let { name: Spanned::new(name.into(), span), ty: None, value };
         (!name.is_empty()).then_some(Stmt { annotations: Vec::new(), kind, span })
     }
 
@@ -67,7 +68,7 @@ impl Builder<'_> {
                 let value = inner.next()?;
                 let value = match value.as_rule() {
                     Rule::expr => Rhs::Expr(self.expr(value)),
-                    _ => Rhs::Flow(self.flow(value)?),
+                    _ => Rhs::Flow(Box::new(self.flow(value)?)),
                 };
                 StmtKind::Let { name, ty, value }
             }
@@ -100,7 +101,7 @@ impl Builder<'_> {
                     Some(block) if block.as_rule() == Rule::block => Some(Else::Block(self.block(block))),
                     Some(flow) => {
                         let span = self.span(&flow);
-                        Some(Else::If(self.flow(flow)?, span))
+                        Some(Else::If(Box::new(self.flow(flow)?), span))
                     }
                     None => None,
                 };

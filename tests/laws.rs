@@ -1,0 +1,215 @@
+//! What must hold of the whole: the layers of the source, and that no input takes the compiler down.
+
+use smlt::{
+    check,
+    cli::world::Files,
+    diagnostic::{Outcome, Severity},
+    graph,
+    source::World,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, Instant},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every module may import those of lower levels only; two of one level know nothing of each other.
+const LEVELS: [&[&str]; 10] = [
+    &["units", "source", "seed"],
+    &["types"],
+    &["value"],
+    &["expr", "layers"],
+    &["wire", "diagnostic"],
+    &["limits", "syntax"],
+    &["stdlib", "store", "data"],
+    &["check", "ml", "search"],
+    &["graph", "work"],
+    &["plan"],
+];
+
+/// The same for what stands on a plan.
+const UPPER: [&[&str]; 4] = [&["schedule"], &["runs"], &["local"], &["cli"]];
+
+/// The parts of the compiler, which a worker must do without.
+const COMPILER: [&str; 8] = ["diagnostic", "syntax", "stdlib", "check", "graph", "plan", "schedule", "cli"];
+
+#[test]
+fn imports_run_downward() {
+    let levels: BTreeMap<&str, usize> = (0..)
+        .zip(LEVELS.iter().chain(&UPPER))
+        .flat_map(|(level, modules)| modules.iter().map(move |module| (*module, level)))
+        .collect();
+    for (module, imported, place) in imports() {
+        let (own, other) = (levels[&*module], levels[&*imported]);
+        assert!(other < own, "{place}: `{module}` may not import `{imported}`, which stands at its level or above");
+        let works = ["wire", "store", "data", "ml", "work"].contains(&&*module);
+        assert!(!works || !COMPILER.contains(&&*imported), "{place}: a worker carries no `{imported}`");
+    }
+}
+
+/// Each `use crate::…` of each module: who, whom, where.
+fn imports() -> Vec<(String, String, String)> {
+    let mut imports = Vec::new();
+    for path in files(&root().join("src"), "rs") {
+        let inside = path.strip_prefix(root().join("src")).unwrap();
+        let module = inside.iter().next().unwrap().to_string_lossy().replace(".rs", "");
+        if ["main", "lib", "bin"].contains(&&*module) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for (index, _) in text.match_indices("crate::") {
+            let rest = &text[index + "crate::".len()..];
+            // `use crate::{a::…, b::…}` names several; what stands at the start of a line inside names a module.
+            let names: Vec<String> = match rest.strip_prefix('{') {
+                None => vec![word(rest)],
+                Some(list) => {
+                    let end = closing(list);
+                    top_level(&list[..end]).into_iter().map(word).collect()
+                }
+            };
+            let line = text[..index].matches('\n').count() + 1;
+            for name in names {
+                if name != module {
+                    imports.push((module.clone(), name, format!("{}:{line}", inside.display())));
+                }
+            }
+        }
+    }
+    assert!(imports.len() > 100, "the imports were not found");
+    imports
+}
+
+fn word(text: &str) -> String {
+    text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn closing(list: &str) -> usize {
+    let mut depth = 1;
+    for (index, c) in list.char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 {
+            return index;
+        }
+    }
+    list.len()
+}
+
+fn top_level(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (index, c) in list.char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if c == ',' && depth == 0 {
+            parts.push(&list[start..index]);
+            start = index + 1;
+        }
+    }
+    parts.push(&list[start..]);
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Checks a file as the program does, and fails if it takes longer than it may or goes down.
+fn check_within(path: &Path, limit: Duration) -> Outcome<usize> {
+    let (sender, receiver) = channel();
+    let file = path.to_owned();
+    let checking = thread::Builder::new().stack_size(256 << 20).spawn(move || {
+        let started = Instant::now();
+        let outcome = Files::open(&file).map(|files| {
+            let outcome = check::check(&files);
+            let graphs = outcome.value.workflows.iter();
+            let nodes =
+                graphs.map(|workflow| graph::build(workflow, &files.source(workflow.span.file)).root.dag.node_count());
+            Outcome { value: nodes.sum(), diagnostics: outcome.diagnostics }
+        });
+        let _ = sender.send((started.elapsed(), outcome));
+    });
+    let (took, outcome) = receiver
+        .recv_timeout(limit * 20)
+        .unwrap_or_else(|_| panic!("{} took down the compiler, or makes it run on and on", path.display()));
+    checking.unwrap().join().unwrap();
+    assert!(took < limit, "{} took {took:?}", path.display());
+    outcome.unwrap_or(Outcome { value: 0, diagnostics: Vec::new() })
+}
+
+#[test]
+fn nothing_takes_the_compiler_down() {
+    let broken = files(&root().join("tests/broken"), "smlt");
+    assert!(broken.len() >= 40);
+    for path in broken {
+        check_within(&path, Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn no_part_of_an_example_takes_the_compiler_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("part.smlt");
+    for example in files(&root().join("examples"), "smlt") {
+        let text = fs::read_to_string(&example).unwrap();
+        let cuts: Vec<usize> = text.char_indices().map(|(index, _)| index).step_by(7).collect();
+        for cut in cuts {
+            fs::write(&path, &text[..cut]).unwrap();
+            check_within(&path, Duration::from_secs(2));
+            fs::write(&path, &text[cut..]).unwrap();
+            check_within(&path, Duration::from_secs(2));
+        }
+    }
+}
+
+/// Texts that make naive parsers overflow their stack, or take time that doubles with each level.
+#[test]
+fn depth_and_length_are_answered_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let many = |before: &str, middle: &str, after: &str, count: usize| {
+        format!("{}{middle}{}", before.repeat(count), after.repeat(count))
+    };
+    let cases = [
+        ("parentheses", format!("const a = {}\n", many("(", "1", ")", 10_000))),
+        ("if", format!("workflow main() -> Int {{ {} }}\n", many("if true { ", "1", " }", 10_000))),
+        ("if then else", format!("const a = {}\n", many("if true then ", "1", " else 2", 10_000))),
+        ("operators", format!("const a = 1{}\n", " + 1".repeat(100_000))),
+        ("mixed operators", format!("const a = 1{}\n", " + 1 * 2 - 3 / 4".repeat(25_000))),
+        ("lists", format!("const a = {}\n", many("[", "1", "]", 10_000))),
+        ("open parentheses", format!("const a = {}\n", "(".repeat(10_000))),
+        ("calls", format!("const a = {}\n", many("f(", "1", ")", 10_000))),
+        ("texts", format!("const a = {}\n", many("\"{", "1", "}\"", 10_000))),
+    ];
+    for (name, text) in cases {
+        let path = folder.path().join(format!("{}.smlt", name.replace(' ', "-")));
+        fs::write(&path, text).unwrap();
+        let outcome = check_within(&path, Duration::from_secs(1));
+        let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error);
+        assert!(errors.count() >= 1, "10,000 {name} are over the limit, and should be told of");
+    }
+}
+
+#[test]
+fn every_example_is_without_a_mistake() {
+    for path in files(&root().join("examples"), "smlt") {
+        let outcome = check_within(&path, Duration::from_secs(1));
+        assert!(outcome.diagnostics.is_empty(), "{}: {:#?}", path.display(), outcome.diagnostics);
+        assert!(outcome.value > 0, "{} has no workflow with a step", path.display());
+    }
+}
