@@ -38,7 +38,7 @@ pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
     }
     let balanced = match brackets::check(file, text) {
         Ok(balanced) => balanced,
-        Err(too_deep) => return refuse(too_deep),
+        Err(too_deep) => return refuse(*too_deep),
     };
     let mut builder = build::Builder::new(file, text, balanced.diagnostics);
     match Grammar::parse(Rule::file, &balanced.text) {

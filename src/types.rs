@@ -63,11 +63,14 @@ pub enum Type {
 
 impl Type {
     /// Whether a value of type `given` may stand where this type is needed: equal, widened from `Int` to `Float`,
-    /// a text for a `Uri`, or a value for an optional.
+    /// a text for a `Uri` and the other way round, or a value for an optional.
     pub fn accepts(&self, given: &Self) -> bool {
         match (self, given) {
             (Self::Unknown, _) | (_, Self::Unknown) => true,
-            (Self::Float, Self::Int) | (Self::Uri, Self::String) | (Self::Optional(_), Self::None) => true,
+            (Self::Float, Self::Int)
+            | (Self::Uri, Self::String)
+            | (Self::String, Self::Uri)
+            | (Self::Optional(_), Self::None) => true,
             (Self::Optional(inner), Self::Optional(given)) => inner.accepts(given),
             (Self::Optional(inner), given) => inner.accepts(given),
             (Self::List(wanted), Self::List(given))

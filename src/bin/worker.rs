@@ -8,6 +8,7 @@ use smlt::{
 use std::sync::Mutex;
 
 /// The failure's kind is the error's type, which `Retry` and `Catch` of a state machine match.
+#[derive(Debug)]
 struct Failed(Failure);
 
 impl From<Failed> for Diagnostic {

@@ -140,7 +140,7 @@ impl Checker {
                         limits.memory = Some(memory);
                     }
                     if let Some((Value::Float(cpu), span)) = args.optional(self, place, "cpu", &Type::Float) {
-                        if !(cpu > 0.0) {
+                        if cpu.is_nan() || cpu <= 0.0 {
                             self.out_of_range(span, "a step needs some processor");
                         }
                         limits.cpu = Some(cpu);

@@ -140,7 +140,7 @@ impl Checker {
     }
 
     fn string(&mut self, place: &mut Place, pieces: &[Piece]) -> (Expr, Type) {
-        if let [] = pieces {
+        if pieces.is_empty() {
             return (Expr::Const(Value::String("".into())), Type::String);
         }
         let pieces = pieces

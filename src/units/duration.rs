@@ -102,7 +102,7 @@ impl FromStr for Duration {
             let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
             let (_, ms) = UNITS.into_iter().find(|(unit, _)| *unit == &rest[..end]).ok_or_else(malformed)?;
             let ms = ms as f64;
-            if ms >= previous || !(number >= 0.0) {
+            if ms >= previous || number < 0.0 {
                 return Err(malformed());
             }
             previous = ms;

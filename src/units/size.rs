@@ -76,7 +76,7 @@ impl FromStr for Size {
         let digits = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(malformed)?;
         let (_, bytes) = UNITS.into_iter().find(|(unit, _)| *unit == &text[digits..]).ok_or_else(malformed)?;
         let number: f64 = text[..digits].replace('_', "").parse().map_err(|_| malformed())?;
-        if !(number >= 0.0) {
+        if number < 0.0 {
             return Err(malformed());
         }
         Self(bytes).checked_mul(number).ok_or_else(|| UnitError::TooLarge { text: text.into() })

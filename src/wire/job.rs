@@ -33,7 +33,7 @@ pub struct Job {
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Learn the facts of a dataset.
-    Inspect(Inspect),
+    Inspect(Box<Inspect>),
     /// Train a model.
     Train(Box<Train>),
     /// Judge a trained model.
