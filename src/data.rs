@@ -7,12 +7,12 @@ mod idx;
 mod split;
 
 pub use error::DataError;
+pub use files::Files;
 
 use crate::{
     value::{Dataset, Hash, Part},
     wire::Facts,
 };
-use std::path::Path;
 
 /// A data set in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,21 +125,19 @@ struct Read {
     columns: Vec<String>,
 }
 
-/// Reads a data set. Paths are relative to `project`; stored files lie under `objects`.
+/// Reads a data set from its files.
 ///
 /// # Errors
-/// When a file is missing or malformed, a value is missing or not a number, the label is not found, or the shares of the
+/// When a file is malformed, a value is missing or not a number, the label is not found, or the shares of the
 /// split exceed the whole.
-pub fn load(dataset: &Dataset, project: &Path, objects: &Path) -> Result<Data, DataError> {
-    let places = files::Places { project, objects };
+pub fn load(dataset: &Dataset, files: &Files) -> Result<Data, DataError> {
     let mut hasher = blake3::Hasher::new();
-    let sources = places.find(&dataset.files)?;
-    let whole = read(dataset, &sources, &places, &mut hasher, None)?;
-    let held_out = match dataset.test_files.as_slice() {
+    let whole = read(dataset, &files.main, files, &mut hasher, None)?;
+    let held_out = match files.test.as_slice() {
         [] => None,
-        test => Some(read(dataset, &places.find(test)?, &places, &mut hasher, Some(&whole))?.table),
+        test => Some(read(dataset, test, files, &mut hasher, Some(&whole))?.table),
     };
-    let facts = facts(&whole, held_out.as_ref(), &sources);
+    let facts = facts(&whole, held_out.as_ref(), &files.main);
     let options = serde_json::json!([
         dataset.format,
         dataset.label,
@@ -164,12 +162,12 @@ pub fn load(dataset: &Dataset, project: &Path, objects: &Path) -> Result<Data, D
 fn read(
     dataset: &Dataset,
     sources: &[files::Source],
-    places: &files::Places,
+    files: &Files,
     hasher: &mut blake3::Hasher,
     like: Option<&Read>,
 ) -> Result<Read, DataError> {
     let mut read = match &*dataset.format.name {
-        "idx" => idx::read(dataset, sources, places, hasher, like)?,
+        "idx" => idx::read(dataset, sources, files, hasher, like)?,
         _ => csv::read(dataset, sources, hasher, like)?,
     };
     let table = &mut read.table;

@@ -12,7 +12,7 @@ pub use build::build;
 use crate::{
     expr::{Expr, Var},
     limits::Limits,
-    source::{Name, Span},
+    source::{Name, Span, Spanned},
     types::Type,
 };
 use petgraph::graph::DiGraph;
@@ -45,7 +45,7 @@ pub struct Region {
     /// The nodes, and what waits for what.
     pub dag: DiGraph<Node, Edge>,
     /// The region's value, over its own nodes and what is around it; an empty record when absent.
-    pub result: Option<Expr>,
+    pub result: Option<Spanned<Expr>>,
 }
 
 /// Why one node waits for another.

@@ -172,9 +172,9 @@ impl Search {
         Ok(Ask::Run(Task { trial, rung, epochs }))
     }
 
-    /// What came of a task; `None` when it failed. A value that is not a number counts as a failure.
+    /// What came of a task; `None` when it failed. A value that is not a finite number counts as a failure.
     pub fn tell(&mut self, task: &Task, value: Option<f64>) {
-        let value = value.filter(|value| !value.is_nan());
+        let value = value.filter(|value| value.is_finite());
         let rung = task.rung.unwrap_or(0);
         let decision = self.decisions.iter_mut().find(|decision| decision.trial == task.trial && decision.rung == rung);
         if let Some(decision) = decision {

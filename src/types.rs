@@ -123,6 +123,11 @@ impl Type {
         Self::Record(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect())
     }
 
+    /// Whether values of this type say where a file lies.
+    pub const fn is_location(&self) -> bool {
+        matches!(self, Self::Uri | Self::String | Self::Artifact | Self::Unknown)
+    }
+
     /// Whether values of this type are numbers without a unit.
     pub const fn is_number(&self) -> bool {
         matches!(self, Self::Int | Self::Float | Self::Unknown)

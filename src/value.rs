@@ -1,10 +1,13 @@
 //! What an expression evaluates to, and how values cross into JSON and back.
 
 mod artifact;
+pub mod float;
 mod json;
+mod location;
 
 pub use artifact::{Artifact, Hash};
 pub use json::JsonError;
+pub use location::Location;
 
 use crate::{
     source::Name,
@@ -85,8 +88,8 @@ pub struct Model {
 pub struct Dataset {
     /// The declaration's name.
     pub name: Name,
-    /// Paths or globs, relative to the project's folder.
-    pub files: Vec<Name>,
+    /// What to read.
+    pub files: Vec<Location>,
     /// How the files are written: `csv` or `idx`, with its options.
     pub format: Call,
     /// The column to predict; `None` for formats that know their own.
@@ -96,7 +99,7 @@ pub struct Dataset {
     /// The shape of one sample, when it is not a flat row: `[channels, height, width]`.
     pub shape: Vec<usize>,
     /// Separate files that hold the test part, for data that comes divided.
-    pub test_files: Vec<Name>,
+    pub test_files: Vec<Location>,
     /// The shares of the parts.
     pub split: Split,
     /// Whether features are centred and scaled by the mean and deviation of the training part.
@@ -220,31 +223,4 @@ fn write_call(f: &mut fmt::Formatter<'_>, name: &str, args: &Fields) -> fmt::Res
         write!(f, "{}{key}: {value}", if index > 0 { ", " } else { "" })?;
     }
     f.write_str(")")
-}
-
-/// JSON has no infinity and no NaN; a diverged metric is both. They cross as text.
-mod float {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        Number(f64),
-        Text(String),
-    }
-
-    pub fn serialize<S: Serializer>(float: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        match float.is_finite() {
-            true => Form::Number(*float),
-            false => Form::Text(float.to_string()),
-        }
-        .serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        match Form::deserialize(deserializer)? {
-            Form::Number(float) => Ok(float),
-            Form::Text(text) => text.parse().map_err(D::Error::custom),
-        }
-    }
 }

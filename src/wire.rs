@@ -7,5 +7,5 @@ mod job;
 mod progress;
 
 pub use failure::{Failure, Kind};
-pub use job::{Command, Evaluate, Horizon, Inspect, Job, Op, Program, Rung, Train};
+pub use job::{Command, Evaluate, Horizon, Inspect, Job, Op, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};

@@ -6,14 +6,14 @@ mod serve;
 pub use serve::serve;
 
 use crate::{
-    data::{self, Data, DataError, Table},
+    data::{self, Data, DataError, Files, Table},
     ml::{self, Context, Lesson},
     store::Objects,
     units::Duration,
     value::{Dataset, Part, Value},
     wire::{Done, Failure, Job, Op, Progress},
 };
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// The data sets that a worker keeps in memory, for jobs that read the same ones.
 const KEPT: usize = 4;
@@ -36,14 +36,14 @@ impl Worker {
         let mut context = Context { threads: job.threads.max(1), time_left: job.time_left, objects: &objects, report };
         match &job.op {
             Op::Inspect(inspect) => {
-                let data = self.load(&inspect.data, job)?;
+                let data = self.load(&inspect.data, job, &objects)?;
                 let output = Value::from(data.facts.clone());
                 Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
             }
             Op::Train(train) => {
-                let data = self.load(&train.data, job)?;
-                let other = train.valid.as_ref().map(|valid| Ok::<_, Failure>((self.load(valid, job)?, valid.part)));
-                let other = other.transpose()?;
+                let data = self.load(&train.data, job, &objects)?;
+                let mut other = |valid: &Dataset| Ok::<_, Failure>((self.load(valid, job, &objects)?, valid.part));
+                let other = train.valid.as_ref().map(&mut other).transpose()?;
                 let valid = match &other {
                     Some((data, part)) => data.part(*part).unwrap_or(&data.valid),
                     None => &data.valid,
@@ -56,7 +56,7 @@ impl Worker {
                 ml::train(train, &Lesson { train: table, valid, hash: data.hash }, &mut context)
             }
             Op::Evaluate(evaluate) => {
-                let data = self.load(&evaluate.data, job)?;
+                let data = self.load(&evaluate.data, job, &objects)?;
                 let part = if evaluate.data.part == Part::Whole { Part::Test } else { evaluate.data.part };
                 ml::evaluate(evaluate, filled(&evaluate.data, &data, part)?, &mut context)
             }
@@ -64,31 +64,22 @@ impl Worker {
         }
     }
 
-    fn load(&mut self, dataset: &Dataset, job: &Job) -> Result<Arc<Data>, Failure> {
-        let key = key(dataset, &job.project);
+    /// A data set's data. What was read before serves again while its files have not changed.
+    fn load(&mut self, dataset: &Dataset, job: &Job, objects: &Objects) -> Result<Arc<Data>, Failure> {
+        let files = Files::find(dataset, &job.project, objects)?;
+        let key = format!("{:?}{}", Dataset { part: Part::Whole, ..dataset.clone() }, files.stamp());
         if let Some(index) = self.kept.iter().position(|(kept, _)| *kept == key) {
             let kept = self.kept.remove(index);
             self.kept.push(kept.clone());
             return Ok(kept.1);
         }
-        let data = Arc::new(data::load(dataset, &job.project, &job.objects)?);
+        let data = Arc::new(data::load(dataset, &files)?);
         if self.kept.len() >= KEPT {
             self.kept.remove(0);
         }
         self.kept.push((key, data.clone()));
         Ok(data)
     }
-}
-
-/// A data set and the state of its files: what was read before serves again while nothing has changed.
-fn key(dataset: &Dataset, project: &Path) -> String {
-    let whole = Dataset { part: Part::Whole, ..dataset.clone() };
-    let stamp = |file: &str| {
-        let about = fs::metadata(project.join(file)).ok()?;
-        Some((about.len(), about.modified().ok()?))
-    };
-    let stamps: Vec<_> = dataset.files.iter().chain(&dataset.test_files).map(|file| stamp(file)).collect();
-    format!("{whole:?}{stamps:?}{}", project.display())
 }
 
 fn filled<'a>(dataset: &Dataset, data: &'a Data, part: Part) -> Result<&'a Table, Failure> {

@@ -249,10 +249,13 @@ impl Checker {
             return broken();
         }
         let (files, ty) = self.expr(place, &arg.value, Some(&Type::Uri.list()));
-        let fits = |ty: &Type| matches!(ty, Type::Uri | Type::String | Type::Artifact | Type::Unknown);
         match &ty {
-            Type::List(inner) if fits(inner) => (Expr::native(Native::WithFiles, [dataset, files]), Type::Dataset),
-            ty if fits(ty) => (Expr::native(Native::WithFiles, [dataset, Expr::List(vec![files])]), Type::Dataset),
+            Type::List(inner) if inner.is_location() => {
+                (Expr::native(Native::WithFiles, [dataset, files]), Type::Dataset)
+            }
+            ty if ty.is_location() => {
+                (Expr::native(Native::WithFiles, [dataset, Expr::List(vec![files])]), Type::Dataset)
+            }
             ty => {
                 self.mismatch(arg.value.span, &Type::Uri.list(), ty);
                 broken()

@@ -26,7 +26,7 @@ impl Checker {
                 );
             }
             if let Some(ast) = given {
-                fields.push((name.into(), self.paths(place, ast)));
+                fields.push((name.into(), self.locations(place, ast)));
             }
         }
         let optional = [
@@ -59,13 +59,12 @@ impl Checker {
         fields
     }
 
-    /// One path or a list of them.
-    fn paths(&mut self, place: &mut Place, ast: &ast::Expr) -> Expr {
+    /// A path, a stored file, or a list of them.
+    fn locations(&mut self, place: &mut Place, ast: &ast::Expr) -> Expr {
         let (expr, ty) = self.expr(place, ast, None);
-        let fits = |ty: &Type| matches!(ty, Type::String | Type::Uri | Type::Unknown);
         match &ty {
-            Type::List(inner) if fits(inner) => {}
-            ty if fits(ty) => {}
+            Type::List(inner) if inner.is_location() => {}
+            ty if ty.is_location() => {}
             ty => self.mismatch(ast.span, &Type::Uri, ty),
         }
         if let Expr::Const(Value::String(path)) = &expr
@@ -85,7 +84,7 @@ impl Checker {
         limits: &mut Limits,
     ) -> (Script, Vec<(Name, Expr)>) {
         let mut settings = Settings::new("a task", settings, item.name.span);
-        let command = settings.value(self, place, "command", &Type::String.list());
+        let command = settings.ast(self, "command").map(|ast| self.command(place, ast));
         let shell = settings.ast(self, "shell").map(|ast| self.shell(place, ast));
         let script = match (command, shell) {
             (Some(command), None) => Script::Args(command),
@@ -130,6 +129,16 @@ impl Checker {
         settings.unsupported(self, &["secrets", "image"]);
         settings.finish(self);
         (script, env)
+    }
+
+    /// A program and its arguments: texts, and stored files, which become paths.
+    fn command(&mut self, place: &mut Place, ast: &ast::Expr) -> Expr {
+        let ExprKind::List(words) = &ast.kind else { return self.value(place, ast, Some(&Type::String.list())).0 };
+        let word = |word: &ast::Expr| match self.expr(place, word, Some(&Type::String)) {
+            (expr, Type::Artifact) => expr,
+            (expr, ty) => self.coerce(expr, ty, &Type::String, word.span).0,
+        };
+        Expr::List(words.iter().map(word).collect())
     }
 
     /// A script takes its parameters from the environment: nothing is pasted into it, so nothing can be injected.

@@ -139,7 +139,10 @@ impl Checker {
         (b, right, right_span): (Expr, Type, Span),
     ) -> (Expr, Type) {
         if let Some(ty) = result(op.node, &left, &right) {
-            return (Expr::native(native(op.node), [a, b]), ty);
+            return match (left, right) {
+                (Type::Unknown, _) | (_, Type::Unknown) => (broken().0, ty),
+                _ => (Expr::native(native(op.node), [a, b]), ty),
+            };
         }
         let symbol = symbol(op.node);
         let code = if is_unit(&left) && (is_unit(&right) || right.is_number()) || is_unit(&right) && left.is_number() {

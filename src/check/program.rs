@@ -3,7 +3,7 @@
 use crate::{
     expr::{Expr, Var},
     limits::Limits,
-    source::{Name, Span},
+    source::{Name, Span, Spanned},
     types::Type,
     value::Value,
 };
@@ -41,7 +41,7 @@ pub struct Body {
     /// The statements; what one reads stands before it.
     pub stmts: Vec<Stmt>,
     /// The value; an empty record when absent.
-    pub result: Option<Expr>,
+    pub result: Option<Spanned<Expr>>,
 }
 
 /// A statement.

@@ -70,7 +70,9 @@ impl Checker {
 
     fn named(&mut self, file: FileId, ty: &ast::Type, name: &str, args: &[ast::Type]) -> Type {
         let types: Vec<Type> = args.iter().map(|arg| self.ty(file, arg)).collect();
+        let own = self.modules.lookup(file, name);
         let wanted = match name {
+            _ if own.is_some() => Some(0),
             "List" | "Distribution" | "Range" => Some(1),
             "Map" => Some(2),
             "Fn" => None,
@@ -91,6 +93,23 @@ impl Checker {
                 .help(format!("write it like {example}")),
             );
             return Type::Unknown;
+        }
+        match own {
+            Some(Binding::Item(id)) => {
+                return match self.def(id) {
+                    Def::Type(ty) => ty,
+                    Def::Broken => Type::Unknown,
+                    _ => {
+                        self.report(
+                            Diagnostic::new(Code::E0201, ty.span, format!("`{name}` is not a type"))
+                                .label("used as a type"),
+                        );
+                        Type::Unknown
+                    }
+                };
+            }
+            Some(Binding::Broken) => return Type::Unknown,
+            Some(Binding::Module(_) | Binding::Member(..)) | None => {}
         }
         let boxed = |index: usize| Box::new(types[index].clone());
         match name {
@@ -113,37 +132,21 @@ impl Checker {
         if OPAQUE.contains(&name) || is_var(name) {
             return std(name);
         }
-        match self.modules.lookup(file, name) {
-            Some(Binding::Item(id)) => match self.def(id) {
-                Def::Type(ty) => ty,
-                Def::Broken => Type::Unknown,
-                _ => {
-                    self.report(
-                        Diagnostic::new(Code::E0201, ty.span, format!("`{name}` is not a type"))
-                            .label("used as a type"),
-                    );
-                    Type::Unknown
-                }
-            },
-            Some(Binding::Broken) => Type::Unknown,
-            _ => {
-                let own = self.modules.known(file);
-                let known = SIMPLE.iter().map(|(name, _)| *name).chain(["List", "Map", "Model"]).chain(own);
-                let near = similar(name, known).map(|name| format!("did you mean `{name}`?"));
-                let near = near.or_else(|| match name {
-                    "Number" | "Double" | "f64" | "f32" => Some("numbers are `Float` or `Int`".into()),
-                    "Str" | "str" | "Text" => Some("texts are `String`".into()),
-                    "Integer" | "i64" => Some("whole numbers are `Int`".into()),
-                    "Dict" => Some("maps are `Map[String, T]`, records `{ field: T }`".into()),
-                    _ => None,
-                });
-                self.report(
-                    Diagnostic::new(Code::E0101, ty.span, format!("there is no type `{name}`"))
-                        .label("not defined")
-                        .maybe_help(near),
-                );
-                Type::Unknown
-            }
-        }
+        let known =
+            SIMPLE.iter().map(|(name, _)| *name).chain(["List", "Map", "Model"]).chain(self.modules.known(file));
+        let near = similar(name, known).map(|name| format!("did you mean `{name}`?"));
+        let near = near.or_else(|| match name {
+            "Number" | "Double" | "f64" | "f32" => Some("numbers are `Float` or `Int`".into()),
+            "Str" | "str" | "Text" => Some("texts are `String`".into()),
+            "Integer" | "i64" => Some("whole numbers are `Int`".into()),
+            "Dict" => Some("maps are `Map[String, T]`, records `{ field: T }`".into()),
+            _ => None,
+        });
+        self.report(
+            Diagnostic::new(Code::E0101, ty.span, format!("there is no type `{name}`"))
+                .label("not defined")
+                .maybe_help(near),
+        );
+        Type::Unknown
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Var},
     limits::{Limits, OnMiss},
-    source::{Name, Span},
+    source::{Name, Span, Spanned},
     syntax::ast::{self, Block, Else, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,
@@ -241,7 +241,8 @@ impl Checker {
             }
         }
         let stmts = place.bodies.pop().unwrap_or_default();
-        (Body { stmts, result }, ty)
+        let span = block.result.as_ref().map_or(block.span, |result| result.span);
+        (Body { stmts, result: result.map(|result| Spanned::new(result, span)) }, ty)
     }
 
     /// A statement; its outcome, when it has one that could be the block's value.
@@ -429,7 +430,10 @@ impl Checker {
                 place.bodies.push(Vec::new());
                 let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
                 let stmts = place.bodies.pop().unwrap_or_default();
-                (Some(Body { stmts, result: Some(Expr::Var(var)) }), self.joined(&first, &second, *span))
+                (
+                    Some(Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }),
+                    self.joined(&first, &second, *span),
+                )
             }
         };
         (StmtKind::If { cond, then: then_body, otherwise }, ty)

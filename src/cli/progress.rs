@@ -56,6 +56,8 @@ impl View {
 #[derive(Default)]
 pub struct Plain {
     kinds: HashMap<StepPath, String>,
+    /// The tenths of its work that a command was last said to have done.
+    tenths: HashMap<StepPath, u8>,
 }
 
 impl Plain {
@@ -86,6 +88,13 @@ impl Plain {
                     return None;
                 }
                 format!("{}: epoch {}/{}, {}", words::step(step), metrics.epoch, metrics.of, words::metrics(metrics))
+            }
+            Notice::Progress { step, progress: Progress::Share(share) } => {
+                let tenth = (share * 10.0) as u8;
+                if self.tenths.insert(step.clone(), tenth) == Some(tenth) {
+                    return None;
+                }
+                format!("{}: {}", words::step(step), said(&Progress::Share(*share)))
             }
             Notice::Progress { step, progress } => format!("{}: {}", words::step(step), said(progress)),
             Notice::Trial { search, trial, of, params, epochs, value, best, failure, .. } => {

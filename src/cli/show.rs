@@ -95,8 +95,8 @@ fn text(run: &Run, notices: &[(Time, Notice)]) -> String {
         out += &format!("took       {}, {spent} estimated cloud cost\n", words::brief(elapsed));
     }
     out.push('\n');
-    for (path, step) in &steps(notices) {
-        out += &step_text(path, step);
+    for (path, step) in in_order(steps(notices)) {
+        out += &step_text(&path, &step);
     }
     match &run.state {
         RunState::Over(verdict) => match &**verdict {
@@ -153,6 +153,22 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
         }
     }
     steps
+}
+
+/// The steps as a tree: what is inside a step follows it, and what stands side by side is in the order of its beginning.
+fn in_order(steps: BTreeMap<StepPath, Step>) -> Vec<(StepPath, Step)> {
+    let key = |path: &StepPath| {
+        let ends = path.0.match_indices('/').map(|(end, _)| end).chain([path.0.len()]);
+        let key = ends.map(|end| {
+            let part = StepPath(path.0[..end].into());
+            (steps.get(&part).and_then(|step| step.started), part)
+        });
+        key.collect::<Vec<_>>()
+    };
+    let mut keyed: Vec<_> = steps.keys().map(|path| (key(path), path.clone())).collect();
+    keyed.sort();
+    let mut steps = steps;
+    keyed.into_iter().filter_map(|(_, path)| steps.remove_entry(&path)).collect()
 }
 
 fn step_text(path: &StepPath, step: &Step) -> String {

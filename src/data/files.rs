@@ -1,5 +1,8 @@
 use super::DataError;
-use crate::source::Name;
+use crate::{
+    store::Objects,
+    value::{Dataset, Location},
+};
 use flate2::read::MultiGzDecoder;
 use std::{
     fs,
@@ -7,29 +10,67 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where relative paths and stored files are looked for.
-pub struct Places<'a> {
-    /// The folder of the workflow file.
-    pub project: &'a Path,
-    /// The object store.
-    pub objects: &'a Path,
+/// The files of a data set.
+pub struct Files {
+    /// Those that hold the data; with separate test files, what to learn from.
+    pub main: Vec<Source>,
+    /// Separate test files; none when the data comes undivided.
+    pub test: Vec<Source>,
+    project: PathBuf,
 }
 
 /// A file to read.
+#[derive(Clone, Debug)]
 pub struct Source {
     /// As the user knows it.
     pub name: String,
     path: PathBuf,
 }
 
+impl Files {
+    /// Finds the files of a data set. Paths are relative to `project`, the folder of the workflow file.
+    ///
+    /// # Errors
+    /// When a path leads nowhere, or a pattern fits nothing.
+    pub fn find(dataset: &Dataset, project: &Path, objects: &Objects) -> Result<Self, DataError> {
+        let places = Places { project, objects };
+        let (main, test) = (places.find(&dataset.files)?, places.find(&dataset.test_files)?);
+        Ok(Self { main, test, project: project.to_owned() })
+    }
+
+    /// What changes when one of the files does: their paths, lengths and times.
+    pub fn stamp(&self) -> String {
+        let stamp = |source: &Source| {
+            let about = fs::metadata(&source.path).ok()?;
+            Some((source.path.clone(), about.len(), about.modified().ok()?))
+        };
+        format!("{:?}", self.main.iter().chain(&self.test).map(stamp).collect::<Vec<_>>())
+    }
+
+    /// A file that another one belongs to.
+    pub fn beside(&self, name: &str) -> Result<Source, DataError> {
+        one(&self.project, name)
+    }
+}
+
+struct Places<'a> {
+    project: &'a Path,
+    objects: &'a Objects,
+}
+
 impl Places<'_> {
     /// The files that paths and patterns mean; a pattern's in the order of their names.
-    pub fn find(&self, patterns: &[Name]) -> Result<Vec<Source>, DataError> {
+    fn find(&self, locations: &[Location]) -> Result<Vec<Source>, DataError> {
         let mut sources = Vec::new();
-        for pattern in patterns {
-            if let Some(object) = pattern.strip_prefix("object:") {
-                sources.push(self.stored(object));
-            } else if pattern.contains("://") {
+        for location in locations {
+            let pattern = match location {
+                Location::Path(pattern) => pattern,
+                Location::Stored(artifact) => {
+                    sources.push(Source { name: artifact.name.clone(), path: self.objects.path(artifact) });
+                    continue;
+                }
+            };
+            if pattern.contains("://") {
                 return Err(DataError::Remote(pattern.to_string()));
             } else if pattern.contains(['*', '?', '[']) {
                 let before = sources.len();
@@ -47,27 +88,20 @@ impl Places<'_> {
                     return Err(DataError::NotFound { path: pattern.to_string(), similar: None });
                 }
             } else {
-                sources.push(self.one(pattern)?);
+                sources.push(one(self.project, pattern)?);
             }
         }
         Ok(sources)
     }
+}
 
-    /// The file of one path.
-    pub fn one(&self, name: &str) -> Result<Source, DataError> {
-        let path = self.project.join(name);
-        if !path.is_file() {
-            return Err(DataError::NotFound { path: name.to_owned(), similar: similar_file(&path, name) });
-        }
-        Ok(Source { name: name.to_owned(), path })
+/// The file of one path.
+fn one(project: &Path, name: &str) -> Result<Source, DataError> {
+    let path = project.join(name);
+    if !path.is_file() {
+        return Err(DataError::NotFound { path: name.to_owned(), similar: similar_file(&path, name) });
     }
-
-    /// `hash/name` of a stored file.
-    fn stored(&self, object: &str) -> Source {
-        let (hash, name) = object.split_once('/').unwrap_or((object, object));
-        let (folder, rest) = hash.split_at_checked(2).unwrap_or((hash, ""));
-        Source { name: name.to_owned(), path: self.objects.join(folder).join(rest) }
-    }
+    Ok(Source { name: name.to_owned(), path })
 }
 
 impl Source {

@@ -2,14 +2,14 @@
 
 use super::{
     DataError, Labels, Read, Table,
-    files::{Places, Source},
+    files::{Files, Source},
 };
 use crate::value::{Dataset, Value};
 
 pub fn read(
     dataset: &Dataset,
     sources: &[Source],
-    places: &Places,
+    files: &Files,
     hasher: &mut blake3::Hasher,
     like: Option<&Read>,
 ) -> Result<Read, DataError> {
@@ -25,7 +25,7 @@ pub fn read(
         if label_name == source.name {
             return Err(DataError::NoLabel(dataset.name.to_string()));
         }
-        let labels = Array::parse(&places.one(&label_name)?.read(hasher)?, &label_name)?;
+        let labels = Array::parse(&files.beside(&label_name)?.read(hasher)?, &label_name)?;
         let (rows, sample) = images.sizes.split_first().unwrap_or((&0, &[]));
         if labels.values.len() != *rows {
             let found = labels.values.len();

@@ -2,21 +2,21 @@ use super::eval::{EvalError, unchecked};
 use crate::{
     source::Name,
     units::Percent,
-    value::{Call, Dataset, Fields, Part, Split, Value},
+    value::{Call, Dataset, Fields, Location, Part, Split, Value},
 };
 use rust_decimal::Decimal;
 
 /// A dataset from its evaluated settings; what is absent has its default.
 pub(super) fn build(name: &Name, mut fields: Fields) -> Result<Value, EvalError> {
     let mut take = |field: &str| fields.remove(field).filter(|value| *value != Value::None);
-    let files = names(take("source"))?;
+    let files = locations(take("source"))?;
     let format = match take("format") {
         Some(Value::Std(format)) => format,
         _ => Call { name: "csv".into(), args: Fields::new() },
     };
     let label = take("label").and_then(|label| label.as_str().map(Name::from));
     let columns = names(take("columns"))?;
-    let test_files = names(take("test"))?;
+    let test_files = locations(take("test"))?;
     let shape = match take("shape") {
         Some(Value::List(sizes)) => sizes.iter().map(size).collect::<Result<_, _>>()?,
         _ => Vec::new(),
@@ -51,17 +51,15 @@ pub(super) fn build(name: &Name, mut fields: Fields) -> Result<Value, EvalError>
     })))
 }
 
-/// One text or a list of them.
+fn locations(value: Option<Value>) -> Result<Vec<Location>, EvalError> {
+    let all = value.map_or(Some(Vec::new()), |value| Location::all(&value));
+    all.ok_or_else(|| unchecked("what data is read from is neither a path nor a stored file"))
+}
+
 fn names(value: Option<Value>) -> Result<Vec<Name>, EvalError> {
-    match value {
-        None => Ok(Vec::new()),
-        Some(Value::String(name)) => Ok(vec![name]),
-        Some(Value::List(items)) => {
-            let text = |item: &Value| item.as_str().map(Name::from).ok_or_else(|| unchecked("a path is not a text"));
-            items.iter().map(text).collect()
-        }
-        Some(_) => Err(unchecked("a path is not a text")),
-    }
+    let Some(Value::List(items)) = value else { return Ok(Vec::new()) };
+    let name = |item: &Value| item.as_str().map(Name::from).ok_or_else(|| unchecked("a column's name is not a text"));
+    items.iter().map(name).collect()
 }
 
 fn size(value: &Value) -> Result<usize, EvalError> {

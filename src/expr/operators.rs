@@ -5,9 +5,8 @@ use super::{
     eval::{EvalError, unchecked},
 };
 use crate::{
-    source::Name,
     units::{Duration, Money, Percent, Size},
-    value::{Part, Value},
+    value::{Location, Part, Value},
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use std::cmp::Ordering;
@@ -140,20 +139,11 @@ fn binary(native: Native, a: Value, b: Value) -> Result<Value> {
         (Contains, Text(text), Text(wanted)) => Bool(text.contains(&*wanted)),
         (Contains, List(items), wanted) => Bool(items.iter().any(|item| equal(item, &wanted))),
         (WithFiles, Value::Dataset(mut data), List(files)) => {
-            data.files = files.iter().map(file).collect::<Result<_>>()?;
+            data.files = Location::all(&List(files)).ok_or_else(|| mistyped(WithFiles))?;
             Value::Dataset(data)
         }
         (native, ..) => return Err(mistyped(native)),
     })
-}
-
-/// A stored file is told from a path by its `object:` prefix; the rest is its hash and its name.
-fn file(file: &Value) -> Result<Name> {
-    match file {
-        Value::String(path) => Ok(path.clone()),
-        Value::Artifact(artifact) => Ok(format!("object:{}/{}", artifact.hash, artifact.name).into()),
-        _ => Err(mistyped(Native::WithFiles)),
-    }
 }
 
 fn ternary(native: Native, a: &Value, b: &Value, c: &Value) -> Result<Value> {

@@ -113,7 +113,7 @@ fn body_vars(body: &Body, reads: &mut BTreeSet<Var>) {
         free_vars(stmt, reads);
         reads.extend(&stmt.after);
     }
-    body.result.iter().for_each(|result| result.free_vars(&mut |var| reads.extend([var])));
+    body.result.iter().for_each(|result| result.node.free_vars(&mut |var| reads.extend([var])));
 }
 
 /// Gives nodes names that stay the same while other parts of the file change.

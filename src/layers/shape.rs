@@ -22,7 +22,7 @@ impl fmt::Display for Shape {
 
 /// A layer that can't take what comes in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it takes {expected}, but gets {found}")]
+#[error("takes {expected}, but gets {found}")]
 pub struct ShapeError {
     /// What it takes.
     pub expected: String,
@@ -42,7 +42,7 @@ pub enum ModelError {
         error: LayerError,
     },
     /// A layer does not take what the one before gives.
-    #[error("layer {position}, `{layer}`, does not fit: {error}")]
+    #[error("layer {position}, `{layer}`, {error}")]
     Shape {
         /// Its place, from 1.
         position: usize,

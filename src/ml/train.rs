@@ -16,7 +16,7 @@ use crate::{
     expr::{self, Expr, Scope, Var},
     layers::{self, Shape},
     units::Duration,
-    value::{Artifact, Fields, Hash, Value},
+    value::{Artifact, Fields, Hash, Value, float},
     wire::{Done, EpochMetrics, Failure, Horizon, Kind, Progress, Train, Trained},
 };
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,7 @@ struct Ledger {
 #[derive(Clone, Serialize, Deserialize)]
 struct Best {
     metrics: EpochMetrics,
+    #[serde(with = "float::option")]
     objective: Option<f64>,
 }
 
@@ -101,6 +102,7 @@ impl<'a> Training<'a> {
         let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
         let network = Network::new(&layers);
         network.check_vocabulary(&lesson.train.features)?;
+        network.check_vocabulary(&lesson.valid.features)?;
         let mut optimizer = Optimizer::parse(&job.optimizer, network.size())?;
         let mut weights = network.initial(job.seed.child("init"));
         if let Some(init) = &job.init {

@@ -6,7 +6,7 @@ use crate::{
     seed::Seed,
     source::Name,
     value::{Artifact, Call, Dataset, Fields, Model, Value},
-    wire::{self, Command, Failure, Kind, Op, Program},
+    wire::{self, Command, Failure, Kind, Op, Program, Word},
 };
 
 /// What an expression of a step comes to, or the failure that it is.
@@ -102,12 +102,12 @@ pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> R
     let env = Inside { params, around: env };
     let program = match &run.script {
         Script::Args(args) => match value(args, &env)? {
-            Value::List(args) => Program::Args(args.iter().map(word).collect::<Result<_, _>>()?),
+            Value::List(args) => Program::Args(args.iter().map(word).collect()),
             _ => return Err(unchecked("a list of texts")),
         },
-        Script::Shell(script) => Program::Shell(word(&value(script, &env)?)?),
+        Script::Shell(script) => Program::Shell(text(&value(script, &env)?)),
     };
-    let variable = |(name, expr): &(Name, Expr)| Ok((name.to_string(), word(&value(expr, &env)?)?));
+    let variable = |(name, expr): &(Name, Expr)| Ok((name.to_string(), text(&value(expr, &env)?)));
     Ok(Op::Command(Box::new(Command {
         program,
         inputs,
@@ -155,12 +155,19 @@ fn artifact(value: Option<Value>) -> Result<Option<Artifact>, Failure> {
     }
 }
 
-/// A piece of a command line: a text as it is, another value as it is written.
-fn word(value: &Value) -> Result<String, Failure> {
-    Ok(match value {
+fn word(value: &Value) -> Word {
+    match value {
+        Value::Artifact(artifact) => Word::File(artifact.clone()),
+        value => Word::Text(text(value)),
+    }
+}
+
+/// A text as it is, another value as it is written.
+fn text(value: &Value) -> String {
+    match value {
         Value::String(text) => text.to_string(),
         value => value.to_string(),
-    })
+    }
 }
 
 /// The optimizer of those who name none, with the defaults of `std/optim`.

@@ -5,7 +5,7 @@ use crate::{
     expr::{Expr, Native, Var},
     graph::{Edge, Node, NodeKind, Region, Run, Script},
     limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
-    source::{FileId, Span},
+    source::{FileId, Span, Spanned},
     types::Type,
     units::{Duration, Money, Size},
     value::Value,
@@ -19,6 +19,10 @@ const SPAN: Span = Span::new(FileId(0), 0, 0);
 
 fn ms(ms: i64) -> Duration {
     Duration::from_millis(ms)
+}
+
+fn result(expr: Expr) -> Option<Spanned<Expr>> {
+    Some(Spanned::new(expr, SPAN))
 }
 
 /// A workflow of commands, whose outcomes are made up by the test. The variable of node `i` is `10 + i`.
@@ -233,7 +237,7 @@ fn a_diamond_runs_as_wide_as_it_may() {
 #[test]
 fn a_workflow_without_steps_is_over_at_once() {
     let mut empty = graph(&[], Limits::default());
-    empty.root.result = Some(Expr::Const(Value::Int(7)));
+    empty.root.result = result(Expr::Const(Value::Int(7)));
     assert_eq!(run(&empty, 1, &always(1)).value(), &Value::Int(7));
 }
 
@@ -241,7 +245,7 @@ fn a_workflow_without_steps_is_over_at_once() {
 fn a_result_reads_outcomes_and_the_run() {
     let mut graph = graph(&[plain(&[]), plain(&[0])], Limits::default());
     let sum = Expr::native(Native::Add, vec![Expr::Var(Var(10)), Expr::Var(Var(11))]);
-    graph.root.result = Some(Expr::List(vec![sum, Expr::Context(crate::expr::Context::Elapsed)]));
+    graph.root.result = result(Expr::List(vec![sum, Expr::Context(crate::expr::Context::Elapsed)]));
     let history = run(&graph, 1, &always(100));
     assert_eq!(history.value(), &Value::List(vec![Value::Int(200), Value::Duration(ms(200))]));
 }
@@ -249,12 +253,12 @@ fn a_result_reads_outcomes_and_the_run() {
 #[test]
 fn a_for_keeps_the_order_of_its_list_and_its_own_limit() {
     let mut body = region("main/n0", 20, &[plain(&[])]);
-    body.result = Some(Expr::native(Native::Mul, vec![Expr::Var(Var(99)), Expr::Const(Value::Int(2))]));
+    body.result = result(Expr::native(Native::Mul, vec![Expr::Var(Var(99)), Expr::Const(Value::Int(2))]));
     let list = Expr::Const(Value::List((0..50).map(Value::Int).collect()));
     let each = NodeKind::For { item: Var(99), list, body: Box::new(body) };
     let limits = Limits { max_parallel: Some(3), ..Limits::default() };
     let mut graph = graph(&[(each, vec![], limits)], Limits::default());
-    graph.root.result = Some(Expr::Var(Var(10)));
+    graph.root.result = result(Expr::Var(Var(10)));
     // Later items are quicker.
     let fate = |attempt: &Attempt| {
         let item: i64 = attempt.step.0.split(['[', ']']).nth(1).unwrap().parse().unwrap();
@@ -281,14 +285,14 @@ fn a_million_items_are_entered_one_by_one() {
 fn only_the_chosen_branch_runs() {
     let branch = |first: u32, value: i64| {
         let mut region = region("main/n0", first, &[plain(&[])]);
-        region.result = Some(Expr::Const(Value::Int(value)));
+        region.result = result(Expr::Const(Value::Int(value)));
         Box::new(region)
     };
     for (holds, wanted) in [(true, 1), (false, 2)] {
         let choice =
             NodeKind::If { cond: Expr::Const(Value::Bool(holds)), then: branch(20, 1), otherwise: Some(branch(30, 2)) };
         let mut graph = graph(&[(choice, vec![], Limits::default())], Limits::default());
-        graph.root.result = Some(Expr::Var(Var(10)));
+        graph.root.result = result(Expr::Var(Var(10)));
         let history = run(&graph, 1, &always(10));
         assert_eq!(history.value(), &Value::Int(wanted));
         assert_eq!(history.attempts.len(), 1);
@@ -379,7 +383,7 @@ fn a_deadline_ends_a_run_that_has_nothing_to_show() {
 fn what_may_be_skipped_is_none_and_the_result_is_marked() {
     let mut graph =
         graph(&[(command("slow"), vec![], deadline(100, Some(OnMiss::Skip))), plain(&[0])], Limits::default());
-    graph.root.result = Some(Expr::Var(Var(10)));
+    graph.root.result = result(Expr::Var(Var(10)));
     let history =
         run(&graph, 1, &|attempt| Fate { takes: if &*attempt.step.0 == "main/n0" { 500 } else { 10 }, fails: None });
     let Some(Verdict::Succeeded { value: Value::None, marks }) = &history.verdict else {

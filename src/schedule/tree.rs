@@ -13,6 +13,7 @@ use crate::{
     limits::{Limits, OnMiss, Retry},
     plan::Resources,
     seed::Seed,
+    source::Span,
     units::{Duration, Money, Size},
     value::{Fields, Value},
     wire::{Failure, Inspect, Kind, Op},
@@ -357,14 +358,13 @@ impl<'g> Scheduler<'g> {
         let (region, owner, scope, path) = (instance.region, instance.owner, instance.scope, instance.path.clone());
         let value = match &region.result {
             None => Ok(Value::Record(Fields::new())),
-            Some(result) => self.value(Site { instance: id, node: NodeIndex::end() }, scope, result),
+            Some(result) => self.value(Site { instance: id, node: NodeIndex::end() }, scope, &result.node),
         };
         match (value, owner) {
-            (Err(failure), None) => {
-                let (step, span) = (StepPath(path.into()), self.graph.span);
-                self.conclude(Verdict::Failed { step, span, failure });
+            (Err(failure), owner) => {
+                let span = region.result.as_ref().map_or(self.graph.span, |result| result.span);
+                self.fail_at(owner.map(|(site, _)| site), span, StepPath(path.into()), failure);
             }
-            (Err(failure), Some((site, _))) => self.fail(site, StepPath(path.into()), failure),
             (Ok(value), None) => {
                 self.instances.remove(&id);
                 self.conclude(Verdict::Succeeded { value, marks: Vec::new() });
@@ -427,11 +427,17 @@ impl<'g> Scheduler<'g> {
 
     /// A node failed. The failure climbs to a scope that skips what missed its limit, or else ends the run.
     pub(super) fn fail(&mut self, site: impl Into<Option<Site>>, step: StepPath, failure: Failure) {
+        let site = site.into();
+        let span = site.and_then(|site| self.node(site)).map_or(self.graph.span, |node| node.span);
+        self.fail_at(site, span, step, failure);
+    }
+
+    /// What stands at `span`, in the node at `site` or outside of all, failed.
+    fn fail_at(&mut self, site: Option<Site>, span: Span, step: StepPath, failure: Failure) {
         if self.verdict.is_some() {
             return;
         }
-        let mut at = site.into();
-        let span = at.and_then(|site| self.node(site)).map_or(self.graph.span, |node| node.span);
+        let mut at = site;
         self.note(Notice::StepFailed { step: step.clone(), failure: failure.clone() });
         while let Some(site) = at {
             if let Some(active) = self.active.get(&site)

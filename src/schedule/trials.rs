@@ -189,7 +189,7 @@ impl<'g> Scheduler<'g> {
         let (value, failure) = match ended.result {
             Ok(done) => {
                 let trained = done.trained.as_ref();
-                let value = trained.and_then(|trained| trained.objective);
+                let value = trained.and_then(|trained| trained.objective).filter(|value| value.is_finite());
                 if trained.is_some_and(|trained| trained.cut) {
                     stop = Some(None);
                 } else if task.rung.unwrap_or(0) == 0 {

@@ -22,6 +22,9 @@ const MAX_UNSEPARATED: usize = 8 * MAX_OPERATORS;
 
 const ITEMS: [&str; 10] = ["import", "const", "type", "enum", "extern", "fn", "dataset", "model", "task", "workflow"];
 
+/// What to do about a brace in a text that was not meant to start a value.
+pub const PLAIN_BRACE: &str = "write `\\{` for the brace itself";
+
 /// A text in which all brackets match.
 pub struct Balanced<'a> {
     /// The text; declarations that did not balance are blanked, byte for byte.
@@ -32,23 +35,21 @@ pub struct Balanced<'a> {
     pub broken: Vec<Ident>,
 }
 
+/// Where the value in a text starts that goes on at the end of `text`, if that ends in one.
+pub fn interpolation(file: FileId, text: &str) -> Option<usize> {
+    let mut scan = Scan::of(file, text);
+    while scan.at < text.len() {
+        scan.step().ok()?;
+    }
+    scan.interpolation()
+}
+
 /// Finds what is not closed.
 ///
 /// # Errors
 /// When something is nested more than [`MAX_DEPTH`] deep.
 pub fn check(file: FileId, text: &str) -> Result<Balanced<'_>, Box<Diagnostic>> {
-    let mut scan = Scan {
-        file,
-        text,
-        at: 0,
-        open: vec![],
-        chain: 0,
-        operators: 0,
-        item: 0,
-        spoiled: false,
-        diagnostics: vec![],
-        blank: vec![],
-    };
+    let mut scan = Scan::of(file, text);
     while scan.at < text.len() {
         scan.step()?;
     }
@@ -130,7 +131,27 @@ struct Scan<'a> {
     blank: Vec<(usize, usize)>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    const fn of(file: FileId, text: &'a str) -> Self {
+        Self {
+            file,
+            text,
+            at: 0,
+            open: Vec::new(),
+            chain: 0,
+            operators: 0,
+            item: 0,
+            spoiled: false,
+            diagnostics: Vec::new(),
+            blank: Vec::new(),
+        }
+    }
+
+    /// The brace in a text that started the value at the present place.
+    fn interpolation(&self) -> Option<usize> {
+        self.open.iter().rev().find(|open| open.kind == Kind::Interpolation).map(|open| open.at)
+    }
+
     fn step(&mut self) -> Result<(), Box<Diagnostic>> {
         let rest = &self.text[self.at..];
         let byte = rest.as_bytes()[0];
@@ -161,6 +182,7 @@ impl Scan<'_> {
             }
             b'+' | b'-' | b'*' | b'/' | b'?' | b'<' | b'>' => self.operator(),
             b'|' if !rest.starts_with("|>") => self.chain(1)?,
+            b'\\' if self.interpolation().is_some() => self.plain_brace(),
             byte if byte.is_ascii_alphanumeric() || byte == b'_' => {
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
                 match &rest[..end] {
@@ -193,6 +215,9 @@ impl Scan<'_> {
             }
             b'\n' => {
                 let open = self.open.pop();
+                if self.interpolation().is_some() {
+                    self.plain_brace();
+                }
                 self.unclosed(open.as_ref());
             }
             _ => self.at += self.text[self.at..].chars().next().map_or(1, char::len_utf8),
@@ -302,6 +327,18 @@ impl Scan<'_> {
         self.chain = 0;
         self.operators = 0;
         self.item = self.at;
+    }
+
+    /// A text goes on in a way that no value does, so its brace was meant as a brace.
+    fn plain_brace(&mut self) {
+        let Some(at) = self.interpolation() else { return };
+        let span = Span::new(self.file, at as u32, at as u32 + 1);
+        self.report(
+            Diagnostic::new(Code::E0004, span, "this `{` starts a value, as in `\"{name}\"`, which is not closed")
+                .label("needs a `}` behind a value")
+                .help(PLAIN_BRACE)
+                .fix(Span { end: span.start, ..span }, "\\"),
+        );
     }
 
     fn unclosed(&mut self, open: Option<&Open>) {

@@ -57,7 +57,13 @@ impl<'a> Builder<'a> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Reports what could not be read as `rule`, unless the text just before it could not be read either.
+    /// Whether a declaration or statement was read but in part: what follows on its line could not be.
+    fn is_cut(&self, pair: &Pair<Rule>, next: Option<&Pair<Rule>>) -> bool {
+        next.filter(|next| matches!(next.as_rule(), Rule::junk_item | Rule::junk_stmt))
+            .is_some_and(|next| !self.text[self.span(pair).end as usize..next.as_span().start()].contains('\n'))
+    }
+
+    /// Reports what could not be read as `rule`.
     fn junk(&mut self, pair: &Pair<Rule>, rule: Rule) {
         let diagnostic = junk::describe(self.file, self.text, pair.as_span().start(), pair.as_str(), rule);
         self.report(diagnostic);

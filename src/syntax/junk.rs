@@ -1,6 +1,6 @@
 //! What is wrong with text that could not be read: the grammar is asked again, strictly, and its answer put into words.
 
-use super::{Grammar, Rule};
+use super::{Grammar, Rule, brackets};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
     source::{FileId, Span},
@@ -15,19 +15,44 @@ const ITEMS: [&str; 11] =
 const STATEMENTS: [&str; 11] =
     ["let", "for", "if", "try", "group", "repeat", "assert", "run", "train", "search", "evaluate"];
 
+/// Operators between two values, the longer of those that start alike first.
+const OPERATORS: [&str; 15] = ["==", "!=", "<=", ">=", "??", "|>", "..", "<", ">", "+", "-", "*", "/", "and ", "or "];
+
 /// Says what is wrong with `junk`, found at `start` of `text` where `rule` was expected.
 pub fn describe(file: FileId, text: &str, start: usize, junk: &str, rule: Rule) -> Diagnostic {
     if let Some(known) = habit(file, text, start, junk, 0, rule) {
         return known;
     }
     let strict = if rule == Rule::decl && junk.starts_with("import") { Rule::import } else { rule };
+    let line = text[..start].rsplit('\n').next().unwrap_or_default().trim_end();
+    let goes_on = !line.is_empty() && !line.ends_with(['{', '}', ',']);
     match Grammar::parse(strict, junk) {
         Err(error) => {
             let at = match error.location {
                 InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
             };
-            habit(file, text, start, junk, at, rule)
-                .unwrap_or_else(|| explain(&error, file, start).label(found(&junk[at..])))
+            let diagnostic = habit(file, text, start, junk, at, rule).unwrap_or_else(|| {
+                let operator = OPERATORS.into_iter().find(|operator| junk.starts_with(operator));
+                match operator {
+                    _ if !goes_on => explain(&error, file, start).label(found(&junk[at..])),
+                    Some(operator) => {
+                        let span = Span::new(file, start as u32, (start + operator.len()) as u32);
+                        Diagnostic::new(Code::E0001, span, format!("`{operator}` needs a value on its right side"))
+                            .label("nothing follows that could be one")
+                    }
+                    None => Diagnostic::new(Code::E0001, span_at(file, text, start), "this does not belong here")
+                        .label(found(junk)),
+                }
+            });
+            match brackets::interpolation(file, &junk[..at]) {
+                Some(brace) => {
+                    let brace = (start + brace) as u32;
+                    diagnostic
+                        .related(Span::new(file, brace, brace + 1), "starts a value in the text")
+                        .help(brackets::PLAIN_BRACE)
+                }
+                None => diagnostic,
+            }
         }
         // It can be read as far as it goes, so what is wrong is what follows.
         Ok(pairs) => {

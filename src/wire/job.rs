@@ -132,7 +132,17 @@ pub struct Command {
 #[serde(rename_all = "snake_case")]
 pub enum Program {
     /// A program and its arguments; there is no shell, so nothing to inject into.
-    Args(Vec<String>),
+    Args(Vec<Word>),
     /// A script for `sh -eu`; parameters reach it as environment variables only.
     Shell(String),
+}
+
+/// A piece of a command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// A text.
+    Text(String),
+    /// The path of a stored file.
+    File(Artifact),
 }

@@ -1,7 +1,7 @@
 use super::Failure;
 use crate::{
     units::Duration,
-    value::{Artifact, Fields, Value},
+    value::{Artifact, Fields, Value, float},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ pub enum Progress {
         /// Its step, counted by the command.
         step: Option<u64>,
         /// Its value.
+        #[serde(with = "float")]
         value: f64,
     },
     /// The share of the work that a command reported done, from 0 to 1.
@@ -47,8 +48,10 @@ pub struct EpochMetrics {
     /// The epochs that there will be at most.
     pub of: u64,
     /// Metrics of the training part, `loss` among them.
+    #[serde(with = "float::map")]
     pub train: BTreeMap<String, f64>,
     /// Metrics of the validation part; empty without one.
+    #[serde(with = "float::map")]
     pub valid: BTreeMap<String, f64>,
 }
 
@@ -67,6 +70,7 @@ pub struct Done {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
     /// The objective's value at the kept epoch.
+    #[serde(with = "float::option")]
     pub objective: Option<f64>,
     /// The epochs trained so far.
     pub epochs: u64,

@@ -5,7 +5,7 @@ use crate::{
     types::Type,
     units::Duration,
     value::{Fields, Value},
-    wire::{Command, Done, Failure, Job, Kind, Program, Progress},
+    wire::{Command, Done, Failure, Job, Kind, Program, Progress, Word},
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::{Value as Json, json};
@@ -45,7 +45,9 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
     fs::write(&input, json!(inputs).to_string()).map_err(system("the inputs can't be written"))?;
 
-    let mut process = program(&command.program, &job.project);
+    // One pipe for both streams keeps their lines in the order in which they were written.
+    let (output_lines, written) = io::pipe().map_err(system("the command's output can't be read"))?;
+    let mut process = program(&command.program, &job.project, objects);
     process
         .current_dir(folder.path())
         .envs(command.inputs.iter().filter_map(|(name, value)| Some((&**name, scalar(value, objects)?))))
@@ -55,8 +57,8 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
         .env("SMLT_PROJECT", &job.project)
         .env("SMLT_CHECKPOINT", &checkpoint)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdout(written.try_clone().map_err(system("the command's output can't be read"))?)
+        .stderr(written);
     if let Some(left) = job.time_left {
         process.env("SMLT_DEADLINE", left.secs_f64().to_string());
     }
@@ -68,8 +70,10 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
         process.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
     let mut child = process.spawn().map_err(|error| not_started(&process, &error))?;
+    // The pipe ends when the last who can write to it is gone, so this process must not be one.
+    drop(process);
     let mut log = Log { report, tail: VecDeque::new() };
-    let status = log.follow(&mut child).map_err(system("the command can't be followed"))?;
+    let status = log.follow(output_lines, &mut child).map_err(system("the command can't be followed"))?;
     if !status.success() {
         return Err(Failure { log: log.tail.into(), ..exited(status) });
     }
@@ -83,17 +87,20 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure::new(Kind::TaskFailed, format!("{what}: {error}"))
 }
 
-fn program(program: &Program, project: &Path) -> process::Command {
+fn program(program: &Program, project: &Path, objects: &Objects) -> process::Command {
     // The command runs in a folder of its own, so a file of the project is given by its whole path.
-    let place = |arg: &String| {
-        let file = project.join(arg);
-        if file.is_file() && Path::new(arg).is_relative() { file } else { PathBuf::from(arg) }
+    let whole = |word: &Word| match word {
+        Word::File(artifact) => objects.path(artifact),
+        Word::Text(text) => {
+            let file = project.join(text);
+            if file.is_file() && Path::new(text).is_relative() { file } else { PathBuf::from(text) }
+        }
     };
     match program {
-        Program::Args(args) => {
-            let mut args = args.iter().map(place);
-            let mut command = process::Command::new(args.next().unwrap_or_default());
-            command.args(args);
+        Program::Args(words) => {
+            let mut words = words.iter().map(whole);
+            let mut command = process::Command::new(words.next().unwrap_or_default());
+            command.args(words);
             command
         }
         Program::Shell(script) => {
@@ -210,14 +217,9 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    fn follow(&mut self, child: &mut process::Child) -> io::Result<ExitStatus> {
+    fn follow(&mut self, output: impl Read + Send + 'static, child: &mut process::Child) -> io::Result<ExitStatus> {
         let (sender, lines) = channel();
-        if let Some(stdout) = child.stdout.take() {
-            read_lines(stdout, sender.clone());
-        }
-        if let Some(stderr) = child.stderr.take() {
-            read_lines(stderr, sender);
-        }
+        read_lines(output, sender);
         self.drain(&lines, child)?;
         child.wait()
     }

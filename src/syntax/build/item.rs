@@ -16,7 +16,8 @@ impl Builder<'_> {
         let Some(root) = pairs.next() else { return file };
         let mut doc: Vec<String> = Vec::new();
         let mut after_junk = false;
-        for pair in root.into_inner() {
+        let mut pairs = root.into_inner().peekable();
+        while let Some(pair) = pairs.next() {
             match pair.as_rule() {
                 Rule::COMMENT => {
                     match pair.as_str().strip_prefix("///").filter(|line| !line.starts_with('/')) {
@@ -24,6 +25,10 @@ impl Builder<'_> {
                         None => doc.clear(),
                     }
                     continue;
+                }
+                Rule::decl if self.is_cut(&pair, pairs.peek()) => {
+                    let span = pair.as_span();
+                    file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
                 }
                 Rule::import => file.imports.extend(self.import(pair)),
                 Rule::decl => {

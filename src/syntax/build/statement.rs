@@ -3,7 +3,9 @@ use crate::{
     source::{Span, Spanned},
     syntax::{
         Rule,
-        ast::{Block, Catch, Else, Expr, ExprKind, Flow, Rhs, Setting, SettingValue, Step, StepKind, Stmt, StmtKind},
+        ast::{
+            Block, Catch, Else, Expr, ExprKind, Flow, Ident, Rhs, Setting, SettingValue, Step, StepKind, Stmt, StmtKind,
+        },
     },
 };
 use pest::iterators::Pair;
@@ -14,9 +16,13 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let mut block = Block { stmts: Vec::new(), result: None, broken: false, span };
         let mut after_junk = false;
-        for part in parts(pair) {
+        let mut parts_left = parts(pair).peekable();
+        while let Some(part) = parts_left.next() {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
+                Rule::annotated_stmt if self.is_cut(&part, parts_left.peek()) => {
+                    block.stmts.extend(self.broken_let(&part))
+                }
                 Rule::annotated_stmt => block.stmts.extend(self.stmt(part)),
                 Rule::result => {
                     block.result = parts(part).next().map(|expr| self.expr(expr));
@@ -38,15 +44,18 @@ impl Builder<'_> {
     /// The name that a `let` beyond reading would have bound, so that its uses are not reported as well.
     fn broken_let(&self, pair: &Pair<Rule>) -> Option<Stmt> {
         let text = pair.as_str();
-        let rest = text.strip_prefix("let")?;
-        let start = text.len() - rest.trim_start().len();
-        let name = &text[start..];
-        let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())];
-        let at = pair.as_span().start() + start;
-        let span = Span::new(self.file, at as u32, (at + name.len()) as u32);
+        let rest = text.strip_prefix("let")?.trim_start();
+        let name = self.first_word(rest, pair.as_span().start() + text.len() - rest.len())?;
+        let span = name.span;
         let value = Rhs::Expr(Expr { kind: ExprKind::Broken, span });
-        let kind = StmtKind::Let { name: Spanned::new(name.into(), span), ty: None, value };
-        (!name.is_empty()).then_some(Stmt { annotations: Vec::new(), kind, span })
+        Some(Stmt { annotations: Vec::new(), kind: StmtKind::Let { name, ty: None, value }, span })
+    }
+
+    /// The word that starts `text`, which stands at `at`.
+    fn first_word(&self, text: &str, at: usize) -> Option<Ident> {
+        let word = &text[..text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())];
+        let span = Span::new(self.file, at as u32, (at + word.len()) as u32);
+        (!word.is_empty()).then(|| Spanned::new(word.into(), span))
     }
 
     fn stmt(&mut self, pair: Pair<Rule>) -> Option<Stmt> {
@@ -195,12 +204,25 @@ impl Builder<'_> {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
                 Rule::setting_ok => settings.extend(self.setting(part)),
-                Rule::junk_stmt if !after_junk => self.junk(&part, Rule::setting_ok),
+                Rule::junk_stmt => {
+                    if !after_junk {
+                        self.junk(&part, Rule::setting_ok);
+                    }
+                    settings.extend(self.broken_setting(&part));
+                }
                 _ => {}
             }
             after_junk = junk;
         }
         settings
+    }
+
+    /// A setting beyond reading, so that it is not reported as missing as well.
+    fn broken_setting(&self, pair: &Pair<Rule>) -> Option<Setting> {
+        let name = self.first_word(pair.as_str(), pair.as_span().start())?;
+        let span = name.span;
+        let value = SettingValue::Expr { value: Expr { kind: ExprKind::Broken, span }, cond: None };
+        Some(Setting { annotations: Vec::new(), name, value, span })
     }
 
     fn setting(&mut self, pair: Pair<Rule>) -> Option<Setting> {
