@@ -77,10 +77,7 @@ enum Command {
     Show(show::Args),
     #[cfg(feature = "local")]
     #[command(hide = true)]
-    Worker {
-        /// The process that it works for
-        parent: i32,
-    },
+    Worker,
 }
 
 /// Runs the program with the command line it was started with.
@@ -113,7 +110,7 @@ fn dispatch(words: &[OsString]) -> Exit {
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
             #[cfg(feature = "local")]
-            Command::Worker { parent } => worker::main(parent),
+            Command::Worker => worker::main(),
         },
     }
 }

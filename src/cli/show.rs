@@ -160,8 +160,14 @@ fn in_order(steps: BTreeMap<StepPath, Step>) -> Vec<(StepPath, Step)> {
     let key = |path: &StepPath| {
         let ends = path.0.match_indices('/').map(|(end, _)| end).chain([path.0.len()]);
         let key = ends.map(|end| {
-            let part = StepPath(path.0[..end].into());
-            (steps.get(&part).and_then(|step| step.started), part)
+            // `best[7]` is an item of the step `best`.
+            let path = &path.0[..end];
+            let (step, item) = match path.strip_suffix(']').and_then(|path| path.rsplit_once('[')) {
+                Some((step, item)) => (step, item.parse::<u64>().ok()),
+                None => (path, None),
+            };
+            let step = StepPath(step.into());
+            (steps.get(&step).and_then(|step| step.started), step, item)
         });
         key.collect::<Vec<_>>()
     };

@@ -11,7 +11,7 @@ use std::{
     env,
     fs::File,
     io,
-    process::{self, Stdio},
+    process::Stdio,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -143,7 +143,7 @@ impl Pool {
 
     fn spawn(&self) -> io::Result<Worker> {
         let mut worker = Command::new(env::current_exe()?)
-            .args(["worker", &process::id().to_string()])
+            .arg("worker")
             .env("RAYON_NUM_THREADS", "1")
             .process_group(0)
             .stdin(Stdio::piped())

@@ -2,18 +2,18 @@ use super::Worker;
 use crate::wire::{Failure, Job, Kind, Reply};
 use serde::Deserialize;
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, Write},
     panic::{self, AssertUnwindSafe},
 };
 
-/// Serves jobs until the input ends: one a line comes in, its progress and its end go out, a line each.
+/// Serves jobs until there are no more: a line comes in for each, its progress and its end go out, a line each.
 ///
 /// # Errors
 /// When the output is closed.
-pub fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+pub fn serve(jobs: impl IntoIterator<Item = String>, mut output: impl Write) -> io::Result<()> {
     let mut worker = Worker::default();
-    for line in input.lines() {
-        let reply = match read(&line?) {
+    for line in jobs {
+        let reply = match read(&line) {
             Ok(job) => attempt(&mut worker, &job, &mut output),
             Err(error) => Reply::Failed(Failure::new(Kind::TaskFailed, format!("the job can't be read: {error}"))),
         };
