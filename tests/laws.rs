@@ -63,7 +63,7 @@ fn imports() -> Vec<(String, String, String)> {
         if ["main", "lib", "bin"].contains(&&*module) {
             continue;
         }
-        let text = fs::read_to_string(&path).unwrap();
+        let text = read(&path);
         let text = text.split("#[cfg(test)]").next().unwrap();
         for (index, _) in text.match_indices("crate::") {
             let rest = &text[index + "crate::".len()..];
@@ -167,7 +167,7 @@ fn no_part_of_an_example_takes_the_compiler_down() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part.smlt");
     for example in files(&root().join("examples"), "smlt") {
-        let text = fs::read_to_string(&example).unwrap();
+        let text = read(&example);
         let cuts: Vec<usize> = text.char_indices().map(|(index, _)| index).step_by(7).collect();
         for cut in cuts {
             fs::write(&path, &text[..cut]).unwrap();
@@ -211,5 +211,82 @@ fn every_example_is_without_a_mistake() {
         let outcome = check_within(&path, Duration::from_secs(1));
         assert!(outcome.diagnostics.is_empty(), "{}: {:#?}", path.display(), outcome.diagnostics);
         assert!(outcome.value > 0, "{} has no workflow with a step", path.display());
+    }
+}
+
+/// The words that the grammar keeps for itself, and those that are keywords in some places only.
+fn keywords() -> Vec<String> {
+    let grammar = read(&root().join("grammar/smlt.pest"));
+    let rules = grammar.lines().filter_map(|line| line.strip_prefix("KW_"));
+    let words: Vec<String> = rules.map(|rule| rule.split(' ').next().unwrap().to_owned()).collect();
+    assert!(words.len() > 30);
+    words
+}
+
+#[test]
+fn editors_know_the_keywords_of_the_grammar() {
+    for file in ["vim/syntax/smlt.vim", "vscode/syntaxes/smlt.tmLanguage.json"] {
+        let text = read(&root().join("editors").join(file));
+        let known: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let missing: Vec<String> = keywords().into_iter().filter(|word| !known.contains(&&**word)).collect();
+        assert!(missing.is_empty(), "editors/{file} lacks {missing:?}");
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fenced blocks of a Markdown text in one language, each with what stands behind the language and its line.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<(&'t str, String, usize)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().zip(1..);
+    while let Some((line, number)) = lines.next() {
+        let Some(info) = line.strip_prefix("```").and_then(|info| info.strip_prefix(language)) else { continue };
+        if info.starts_with(|c: char| c.is_alphanumeric()) {
+            continue;
+        }
+        let block: Vec<&str> =
+            lines.by_ref().map(|(line, _)| line).take_while(|line| !line.starts_with("```")).collect();
+        blocks.push((info.trim(), block.join("\n") + "\n", number));
+    }
+    blocks
+}
+
+/// A block of a page is a file beside the examples; one that is marked with a code is an example of that mistake.
+#[test]
+fn what_the_pages_show_is_as_they_say() {
+    let mut pages = files(&root().join("docs"), "md");
+    pages.extend([root().join("README.md"), root().join("CONTRIBUTING.md")]);
+    let project = tempfile::tempdir().unwrap();
+    let path = project.path().join("block.smlt");
+    let mut count = 0;
+    for page in pages {
+        for (mark, block, line) in blocks(&read(&page), "smlt") {
+            fs::write(&path, block).unwrap();
+            let outcome = check_within(&path, Duration::from_secs(1));
+            let codes: Vec<&str> = outcome.diagnostics.iter().map(|diagnostic| diagnostic.code.name()).collect();
+            let wanted: Vec<&str> = mark.split_whitespace().collect();
+            assert_eq!(codes, wanted, "{}:{line}: {:#?}", page.display(), outcome.diagnostics);
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "the pages' blocks were not found");
+}
+
+/// A link from page to page leads somewhere.
+#[test]
+fn no_link_of_the_pages_is_broken() {
+    let mut pages = files(&root().join("docs"), "md");
+    pages.extend(
+        ["README.md", "CONTRIBUTING.md", "editors/README.md", "examples/data/README.md"].map(|page| root().join(page)),
+    );
+    for page in pages {
+        let text = read(&page);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+            let place = page.parent().unwrap().join(target);
+            assert!(place.exists(), "{} links to `{target}`, which is not there", page.display());
+        }
     }
 }

@@ -6,9 +6,10 @@ use crate::{
     units::{Duration, Money},
     wire::Progress,
 };
+use console::StyledObject;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::{self, Write},
     time::Instant,
 };
@@ -97,18 +98,16 @@ impl Plain {
                 format!("{}: {}", words::step(step), said(&Progress::Share(*share)))
             }
             Notice::Progress { step, progress } => format!("{}: {}", words::step(step), said(progress)),
-            Notice::Trial { search, trial, of, params, epochs, value, best, failure, .. } => {
-                let of = of.map(|of| format!("/{of}")).unwrap_or_default();
+            Notice::Trial { search, trial, params, epochs, value, best, failure, .. } => {
                 let came = match (value, failure) {
                     (Some(value), _) => words::number(*value),
                     (None, Some(failure)) => failure.to_string(),
                     (None, None) => "no value".into(),
                 };
-                let best = best.map(|(trial, value)| format!("; best {} (trial {})", words::number(value), trial + 1));
+                let best = best.map(|(trial, value)| format!("; best {} (trial[{trial}])", words::number(value)));
                 format!(
-                    "{}: trial {}{of} after {}: {came} with {}{}",
+                    "{}/trial[{trial}]: {came} after {} with {}{}",
                     words::step(search),
-                    trial + 1,
                     words::count(*epochs as usize, "epoch"),
                     words::fields(params),
                     best.unwrap_or_default()
@@ -157,13 +156,15 @@ struct Step {
     bar: ProgressBar,
     /// What stands before the step's latest news.
     title: String,
+    /// The trials of a search that have come to a value.
+    trials: BTreeSet<u64>,
 }
 
 impl Live {
     /// A view on the terminal of the error stream.
     pub fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let total = bars.add(ProgressBar::new_spinner().with_style(style("  {msg}")));
+        let total = bars.add(ProgressBar::new_spinner().with_style(style("  {msg:.dim}")));
         total.enable_steady_tick(std::time::Duration::from_millis(200));
         Self {
             bars,
@@ -182,7 +183,7 @@ impl Live {
         match notice {
             Notice::RunStarted { deadline, budget, .. } => {
                 (self.deadline, self.budget) = (*deadline, *budget);
-                self.print(at, "•", line);
+                self.print(at, console::style("•").dim(), line);
             }
             Notice::StepStarted { step, kind, .. } => self.begin(step, kind),
             Notice::Epoch { step, metrics } => {
@@ -191,31 +192,36 @@ impl Live {
             Notice::Progress { step, progress } => self.news(step, &said(progress)),
             Notice::Trial { search, trial, of, best, .. } => {
                 self.end_trial(search, *trial);
-                let best = best.map(|(trial, value)| format!("  best {} (trial {})", words::number(value), trial + 1));
+                let best = best.map(|(trial, value)| format!("  best {} (trial[{trial}])", words::number(value)));
                 let of = of.map(|of| format!("/{of}")).unwrap_or_default();
-                self.news(search, &format!("trial {}{of}{}", trial + 1, best.unwrap_or_default()));
+                let over = self.steps.get_mut(search).map_or(0, |step| {
+                    step.trials.insert(*trial);
+                    step.trials.len()
+                });
+                self.news(search, &format!("{over}{of} trials{}", best.unwrap_or_default()));
             }
             Notice::StepDone { step, .. } => {
                 self.end(step);
-                self.print(at, "✓", line);
+                self.print(at, console::style("✓").green(), line);
             }
             Notice::StepFailed { step, .. } => {
                 self.end(step);
-                self.print(at, "✗", line);
+                self.print(at, console::style("✗").red(), line);
             }
             Notice::StepRetried { step, .. } => {
                 self.end(step);
-                self.print(at, "↻", line);
+                self.print(at, console::style("↻").yellow(), line);
             }
-            Notice::Limit { .. } => self.print(at, "!", line),
+            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();
     }
 
-    fn print(&self, at: Time, sign: &str, line: Option<String>) {
+    fn print(&self, at: Time, sign: StyledObject<&str>, line: Option<String>) {
         if let Some(line) = line {
-            let _ = self.bars.println(format!("{sign} {:>8}  {line}", words::brief(at.0)));
+            let at = console::style(format!("{:>8}", words::brief(at.0))).for_stderr().dim();
+            let _ = self.bars.println(format!("{} {at}  {line}", sign.for_stderr()));
         }
     }
 
@@ -223,8 +229,9 @@ impl Live {
         self.end(step);
         let depth = words::step(step).matches('/').count();
         let name = words::step(step).rsplit('/').next().unwrap_or_default();
+        let name = console::style(name).for_stderr().bold();
         let title = format!("{}{name} {kind}", "  ".repeat(depth));
-        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}"));
+        let bar = ProgressBar::new_spinner().with_style(style("{spinner:.cyan} {msg}"));
         // Paths sort as the tree does: what is inside a step comes after it.
         let before = self.steps.range::<StepPath, _>(..step).next_back().map(|(_, before)| before.bar.clone());
         let bar = match before {
@@ -233,7 +240,7 @@ impl Live {
         };
         bar.set_message(title.clone());
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        self.steps.insert(step.clone(), Step { bar, title });
+        self.steps.insert(step.clone(), Step { bar, title, trials: BTreeSet::new() });
     }
 
     fn news(&self, step: &StepPath, news: &str) {

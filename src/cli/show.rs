@@ -203,7 +203,7 @@ fn step_text(path: &StepPath, step: &Step) -> String {
     for trial in trials.iter().take(TRIALS) {
         let value = trial.value.map_or_else(|| "no value".into(), words::number);
         let epochs = words::count(trial.epochs as usize, "epoch");
-        out += &format!("{indent}  trial {}  {value}  {epochs}, {}\n", trial.number + 1, words::fields(&trial.params));
+        out += &format!("{indent}  trial[{}]  {value}  {epochs}, {}\n", trial.number, words::fields(&trial.params));
     }
     if trials.len() > TRIALS {
         out += &format!("{indent}  and {}\n", words::count(trials.len() - TRIALS, "further trial"));

@@ -542,7 +542,12 @@ fn in_short(kind: &NodeKind, value: &Value) -> Value {
         Value::Record(names.iter().filter_map(field).collect())
     };
     match kind {
-        NodeKind::Train(_) => only(&["metrics", "epochs", "best_epoch", "weights"]),
+        NodeKind::Train(_) => match (only(&["epochs", "best_epoch", "weights"]), value.field("metrics")) {
+            (Value::Record(short), Some(Value::Record(metrics))) => {
+                Value::Record(short.into_iter().chain(metrics.clone()).collect())
+            }
+            (short, _) => short,
+        },
         NodeKind::Search(_) => only(&["params", "value"]),
         NodeKind::Inspect(_) => only(&["rows", "width", "classes"]),
         NodeKind::For { .. } => match value {
