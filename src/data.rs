@@ -6,6 +6,9 @@ mod files;
 mod idx;
 mod split;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::DataError;
 pub use files::Files;
 

@@ -16,6 +16,9 @@ mod shards;
 mod state;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 pub use evaluate::evaluate;
 pub use train::{Lesson, train};
 

@@ -343,3 +343,22 @@ fn two_programs_share_a_project() {
     let listed = String::from_utf8(project.smltc(&["runs", "--json"]).stdout).unwrap();
     assert_eq!(listed.lines().filter(|line| line.contains("\"succeeded\"")).count(), 4);
 }
+
+#[test]
+fn a_terminal_sees_the_steps_the_trials_and_the_limits() {
+    let project = Project::new();
+    // `script` gives the program a terminal of its own.
+    let command = format!("stty columns 200; {} run digits.smlt --trials 12 --epochs 40", env!("CARGO_BIN_EXE_smltc"));
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .current_dir(project.0.path())
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let seen = String::from_utf8(output.stdout).unwrap();
+    for wanted in ["/12 trials", "/40  train.loss", " of 5min · $", " of $0.10", "✓", "accuracy"] {
+        assert!(seen.contains(wanted), "{wanted:?} is not in {seen}");
+    }
+}
