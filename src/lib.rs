@@ -11,6 +11,8 @@ pub mod data;
 pub mod diagnostic;
 pub mod expr;
 #[cfg(feature = "compile")]
+pub mod format;
+#[cfg(feature = "compile")]
 pub mod graph;
 pub mod layers;
 pub mod limits;

@@ -12,16 +12,22 @@ mod grammar;
 mod junk;
 
 pub use cst::{Cst, Token};
-use grammar::{Grammar, Rule};
+use grammar::Grammar;
+pub(crate) use grammar::Rule;
 
 use crate::{
     diagnostic::{Code, Diagnostic, Outcome},
     source::{FileId, Span},
 };
-use pest::Parser;
+use pest::{Parser, iterators::Pair};
 
 /// Texts beyond this are refused, so that every place in a file fits 32 bits with room to spare.
 const MAX_BYTES: usize = 16 << 20;
+
+/// The grammar's own tree of a file, for the formatter; `None` where there is none.
+pub(crate) fn pairs(text: &str) -> Option<Pair<'_, Rule>> {
+    Grammar::parse(Rule::file, text).ok()?.next()
+}
 
 /// Reads a file. The tree holds all that could be read.
 pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
