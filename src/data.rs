@@ -4,6 +4,7 @@ mod csv;
 mod error;
 mod files;
 mod idx;
+mod lens;
 mod split;
 
 #[cfg(test)]
@@ -11,15 +12,19 @@ mod tests;
 
 pub use error::DataError;
 pub use files::Files;
+pub use lens::Lens;
 
 use crate::{
     value::{Dataset, Hash, Part},
     wire::Facts,
 };
+use std::borrow::Cow;
 
-/// A data set in memory.
+/// A data set in memory, its features as they stand in the files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
+    /// Its name.
+    name: String,
     /// What to train on.
     pub train: Table,
     /// What to choose by.
@@ -28,6 +33,8 @@ pub struct Data {
     pub test: Table,
     /// What is known of the whole.
     pub facts: Facts,
+    /// How a model sees the world that learns from this data.
+    pub lens: Lens,
     /// The hash of the files' contents and of the way they are read.
     pub hash: Hash,
 }
@@ -111,14 +118,33 @@ impl Table {
 }
 
 impl Data {
-    /// The table of one part; `None` for the whole, which has none of its own.
-    pub const fn part(&self, part: Part) -> Option<&Table> {
-        match part {
-            Part::Whole => None,
-            Part::Train => Some(&self.train),
-            Part::Valid => Some(&self.valid),
-            Part::Test => Some(&self.test),
+    /// The table of one part, as a model with this lens sees it; of the whole, that of `otherwise`.
+    ///
+    /// # Errors
+    /// When the part is empty, lacks a column, or has a label that the model does not know.
+    pub fn part(&self, part: Part, otherwise: Part, lens: &Lens) -> Result<Cow<'_, Table>, DataError> {
+        let part = if part == Part::Whole { otherwise } else { part };
+        let table = match part {
+            Part::Train | Part::Whole => &self.train,
+            Part::Valid => &self.valid,
+            Part::Test => &self.test,
+        };
+        if table.rows() == 0 {
+            return Err(DataError::EmptyPart { name: self.name.clone(), part, rows: self.facts.rows });
         }
+        self.seen(table, lens)
+    }
+
+    /// The validation part, as a model with this lens sees it; it may be empty.
+    ///
+    /// # Errors
+    /// When it lacks a column, or has a label that the model does not know.
+    pub fn validation(&self, lens: &Lens) -> Result<Cow<'_, Table>, DataError> {
+        self.seen(&self.valid, lens)
+    }
+
+    fn seen<'d>(&'d self, table: &'d Table, lens: &Lens) -> Result<Cow<'d, Table>, DataError> {
+        lens.apply(table, &self.lens.columns, &self.name)
     }
 }
 
@@ -126,6 +152,8 @@ impl Data {
 struct Read {
     table: Table,
     columns: Vec<String>,
+    /// Whether the columns' names are the data's own.
+    named: bool,
 }
 
 /// Reads a data set from its files.
@@ -151,15 +179,19 @@ pub fn load(dataset: &Dataset, files: &Files) -> Result<Data, DataError> {
         dataset.scale.to_bits(),
     ]);
     hasher.update(options.to_string().as_bytes());
-    let [mut train, mut valid, mut test] = split::divide(whole.table, held_out, &dataset.split)?;
+    let columns = if whole.named { whole.columns } else { Vec::new() };
+    let [train, valid, test] = split::divide(whole.table, held_out, &dataset.split)?;
+    let name = dataset.name.to_string();
     if train.rows() == 0 {
-        return Err(DataError::NothingToTrainOn { name: dataset.name.to_string(), rows: facts.rows });
+        return Err(DataError::NothingToTrainOn { name, rows: facts.rows });
     }
-    if dataset.standardize {
-        let standard = split::Standard::learn(&train);
-        [&mut train, &mut valid, &mut test].into_iter().for_each(|table| standard.apply(table));
-    }
-    Ok(Data { train, valid, test, facts, hash: hasher.finalize().into() })
+    let classes = match &train.labels {
+        Labels::Classes { names, .. } => Some(names.clone()),
+        Labels::Numbers(_) => None,
+    };
+    let standard = dataset.standardize.then(|| lens::Standard::learn(&train));
+    let lens = Lens { columns, classes, standard };
+    Ok(Data { name, train, valid, test, facts, lens, hash: hasher.finalize().into() })
 }
 
 fn read(

@@ -6,7 +6,7 @@ mod serve;
 pub use serve::serve;
 
 use crate::{
-    data::{self, Data, DataError, Files, Table},
+    data::{self, Data, Files},
     ml::{self, Context, Lesson},
     store::Objects,
     units::Duration,
@@ -42,23 +42,18 @@ impl Worker {
             }
             Op::Train(train) => {
                 let data = self.load(&train.data, job, &objects)?;
-                let mut other = |valid: &Dataset| Ok::<_, Failure>((self.load(valid, job, &objects)?, valid.part));
-                let other = train.valid.as_ref().map(&mut other).transpose()?;
-                let valid = match &other {
-                    Some((data, part)) => data.part(*part).unwrap_or(&data.valid),
-                    None => &data.valid,
+                let other = train.valid.as_ref().map(|valid| self.load(valid, job, &objects)).transpose()?;
+                let table = data.part(train.data.part, Part::Train, &data.lens)?;
+                let valid = match (&other, &train.valid) {
+                    (Some(other), Some(valid)) => other.part(valid.part, Part::Valid, &data.lens)?,
+                    _ => data.validation(&data.lens)?,
                 };
-                let table = filled(
-                    &train.data,
-                    &data,
-                    if train.data.part == Part::Whole { Part::Train } else { train.data.part },
-                )?;
-                ml::train(train, &Lesson { train: table, valid, hash: data.hash }, &mut context)
+                let lesson = Lesson { train: &table, valid: &valid, lens: &data.lens, hash: data.hash };
+                ml::train(train, &lesson, &mut context)
             }
             Op::Evaluate(evaluate) => {
                 let data = self.load(&evaluate.data, job, &objects)?;
-                let part = if evaluate.data.part == Part::Whole { Part::Test } else { evaluate.data.part };
-                ml::evaluate(evaluate, filled(&evaluate.data, &data, part)?, &mut context)
+                ml::evaluate(evaluate, &data, &mut context)
             }
             Op::Command(command) => command::run(command, job, &objects, context.report),
         }
@@ -80,9 +75,4 @@ impl Worker {
         self.kept.push((key, data.clone()));
         Ok(data)
     }
-}
-
-fn filled<'a>(dataset: &Dataset, data: &'a Data, part: Part) -> Result<&'a Table, Failure> {
-    let table = data.part(part).filter(|table| table.rows() > 0);
-    table.ok_or_else(|| DataError::EmptyPart { name: dataset.name.to_string(), part }.into())
 }

@@ -51,7 +51,7 @@ pub fn read(
     let known = like.map(|read| &read.table.labels);
     let labels = labels(&rows.labels, known, sources.first().map_or("", |source| &source.name))?;
     let shape = vec![rows.columns.len()];
-    Ok(Read { table: Table { features: rows.features, shape, labels }, columns: rows.columns })
+    Ok(Read { table: Table { features: rows.features, shape, labels }, columns: rows.columns, named: true })
 }
 
 /// The columns that are used, by their places.

@@ -140,6 +140,28 @@ pub enum DataError {
         name: String,
         /// The part.
         part: Part,
+        /// The rows of all parts.
+        rows: u64,
+    },
+    /// A model was trained on a column that is not there.
+    #[error("`{name}` lacks the column `{column}`, which the model was trained on")]
+    OtherColumns {
+        /// The data set.
+        name: String,
+        /// The column.
+        column: String,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// A label is none of those that a model was trained on.
+    #[error("`{name}` has the label `{label}`, which the model was not trained on")]
+    OtherLabel {
+        /// The data set.
+        name: String,
+        /// The label.
+        label: String,
+        /// The labels that the model knows; none when it predicts numbers.
+        classes: Vec<String>,
     },
 }
 
@@ -150,6 +172,12 @@ const fn part_name(part: Part) -> &'static str {
         Part::Valid => "validation",
         Part::Test => "test",
     }
+}
+
+/// Some names, the first dozen of them.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(12).map(|name| format!("`{name}`")).collect();
+    shown.join(", ") + if names.len() > 12 { ", …" } else { "" }
 }
 
 impl DataError {
@@ -165,24 +193,27 @@ impl DataError {
                 "leave the column out with `columns: [...]`, or turn it into numbers in a task that runs before".into()
             }
             Self::NoColumn { similar: Some(similar), .. } => format!("did you mean `{similar}`?"),
+            Self::NoColumn { columns, .. } if columns.is_empty() => "the file is empty".into(),
             Self::NoColumn { columns, .. } => {
-                let shown: Vec<String> = columns.iter().take(12).map(|column| format!("`{column}`")).collect();
-                let more = if columns.len() > 12 { ", …" } else { "" };
-                format!("there are {}{more}; a file without a header needs `csv(header: false)`", shown.join(", "))
+                format!("there are {}; a file without a header needs `csv(header: false)`", listed(columns))
             }
             Self::NoLabel(_) => "name it: `label: \"churned\"`".into(),
             Self::Ragged { .. } => "check the row, and the delimiter: `csv(delimiter: \";\")`".into(),
             Self::NotIdx { .. } => "the format is that of the MNIST family, gzip or not".into(),
             Self::Split(_) => "they must not exceed 100%: `split { train: 80%, valid: 10%, test: 10% }`".into(),
             Self::NothingToTrainOn { .. } => "give `train` a larger share of the split".into(),
-            Self::EmptyPart { part, .. } => format!(
-                "give `{}` a share of the split",
+            Self::EmptyPart { part, rows, .. } => format!(
+                "give `{}` a larger share of the split; there {} in all",
                 match part {
                     Part::Valid => "valid",
                     Part::Test => "test",
                     _ => "train",
-                }
+                },
+                if *rows == 1 { "is 1 row".into() } else { format!("are {rows} rows") }
             ),
+            Self::OtherColumns { columns, .. } => format!("it has {}", listed(columns)),
+            Self::OtherLabel { classes, .. } if classes.is_empty() => "the model predicts numbers".into(),
+            Self::OtherLabel { classes, .. } => format!("the model knows {}", listed(classes)),
             Self::UnknownLabel { .. } | Self::Unpaired { .. } | Self::Columns { .. } | Self::Empty(_) => return None,
             Self::Shape { width, .. } => format!("the product of the shape must be {width}"),
             Self::Unreadable { .. } => return None,

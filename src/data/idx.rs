@@ -57,7 +57,7 @@ pub fn read(
     }
     table.labels = Labels::Classes { indices: classes, names: (0..count).map(|class| class.to_string()).collect() };
     let columns = (0..table.width()).map(|index| format!("pixel{index}")).collect();
-    Ok(Read { table, columns })
+    Ok(Read { table, columns, named: false })
 }
 
 struct Array {

@@ -98,9 +98,10 @@ fn a_standard_is_learned_on_the_training_part_alone() {
     let mean = |table: &Table| table.features.iter().map(|value| f64::from(*value)).sum::<f64>() / table.rows() as f64;
     let square =
         |table: &Table| table.features.iter().map(|value| f64::from(value * value)).sum::<f64>() / table.rows() as f64;
-    assert!(mean(&data.train).abs() < 1e-6);
-    assert!((square(&data.train) - 1.0).abs() < 1e-6);
-    assert!(mean(&data.test).abs() > 1e-3, "chance alone would have to make it zero");
+    let seen = |part| data.part(part, part, &data.lens).unwrap();
+    assert!(mean(&seen(Part::Train)).abs() < 1e-6);
+    assert!((square(&seen(Part::Train)) - 1.0).abs() < 1e-6);
+    assert!(mean(&seen(Part::Test)).abs() > 1e-3, "chance alone would have to make it zero");
     let plain = read(&dataset(&["a.csv"]), folder.path()).unwrap();
     assert_ne!(plain.hash, data.hash, "the hash is also that of how the files are read");
 }
@@ -166,4 +167,30 @@ fn a_stored_file_is_read_where_it_lies() {
     let data = read(&dataset, folder.path()).unwrap();
     assert_eq!(data.facts.shards, ["clean.csv"]);
     assert_eq!(data.facts.rows, 10);
+}
+
+#[test]
+fn other_data_is_seen_as_the_model_learned_to_see() {
+    let all = format!("x,z,y\n{}", "1,10,ant\n2,20,bee\n3,30,cow\n1,10,ant\n2,20,bee\n3,30,cow\n".repeat(5));
+    // Another order of columns, another column, fewer classes.
+    let other = format!("z,w,x,y\n{}", "10,7,1,bee\n20,7,2,cow\n".repeat(5));
+    let folder = folder(&[("all.csv", all.as_bytes()), ("other.csv", other.as_bytes())]);
+    let read = |file: &str| {
+        let mut dataset = Dataset { standardize: true, ..dataset(&[file]) };
+        dataset.split =
+            Split { train: Percent::new(100.into()), valid: Percent::default(), test: Percent::default(), seed: 1 };
+        read(&dataset, folder.path()).unwrap()
+    };
+    let (learned, shown) = (read("all.csv"), read("other.csv"));
+    let own = learned.part(Part::Train, Part::Train, &learned.lens).unwrap();
+    let seen = shown.part(Part::Train, Part::Train, &learned.lens).unwrap();
+    assert_eq!(seen.shape, [2]);
+    let names = ["ant", "bee", "cow"].map(str::to_owned).to_vec();
+    assert_eq!(seen.labels, Labels::Classes { indices: [1, 2].repeat(5), names });
+    assert_eq!(seen.features[..2], own.features[..2], "the first row of both is 1 and 10");
+    assert!(learned.part(Part::Train, Part::Train, &shown.lens).is_err(), "`w` is missing");
+
+    let strange = Lens { classes: Some(vec!["ant".into(), "bee".into()]), ..Lens::default() };
+    let error = learned.part(Part::Train, Part::Train, &strange).unwrap_err();
+    assert_eq!(error.to_string(), "`table` has the label `cow`, which the model was not trained on");
 }

@@ -2,23 +2,30 @@
 
 use super::{Context, MlError, loss::Loss, metric, network::Network, shards::Worker, state::State, unusable};
 use crate::{
-    data::Table,
+    data::{Data, Lens},
     layers::{self, Shape},
     units::Duration,
-    value::{Fields, Value},
+    value::{Fields, Part, Value},
     wire::{Done, Evaluate, Failure},
 };
+use serde::Deserialize;
 use std::time::Instant;
 
-/// Measures a trained model on a table.
+/// What must be known of weights to use them.
+#[derive(Deserialize)]
+struct Card {
+    lens: Lens,
+}
+
+/// Measures a trained model on a part of a data set, by default its test part.
 ///
 /// # Errors
 /// When the model has no weights, does not fit the data, or a metric is not for such labels.
-pub fn evaluate(job: &Evaluate, table: &Table, context: &mut Context) -> Result<Done, Failure> {
-    Ok(judge(job, table, context)?)
+pub fn evaluate(job: &Evaluate, data: &Data, context: &mut Context) -> Result<Done, Failure> {
+    Ok(judge(job, data, context)?)
 }
 
-fn judge(job: &Evaluate, table: &Table, context: &Context) -> Result<Done, MlError> {
+fn judge(job: &Evaluate, data: &Data, context: &Context) -> Result<Done, MlError> {
     let started = Instant::now();
     let model = &job.model;
     let weights = model.weights.as_ref().ok_or_else(|| {
@@ -27,6 +34,9 @@ fn judge(job: &Evaluate, table: &Table, context: &Context) -> Result<Done, MlErr
             "train it first: `let final = train …`, then `evaluate final.model()`",
         )
     })?;
+    let bytes = context.objects.read(weights).map_err(|error| unusable(error.to_string(), "run the training again"))?;
+    let (mut weights, card) = State::from_bytes::<Card>(&bytes, weights)?;
+    let table = &*data.part(job.data.part, Part::Test, &card.lens).map_err(Failure::from)?;
     let input = Shape(table.shape.clone());
     let layers = layers::check(&model.layers, &input).map_err(|error| {
         unusable(
@@ -38,8 +48,7 @@ fn judge(job: &Evaluate, table: &Table, context: &Context) -> Result<Done, MlErr
     let loss = Loss::choose(None, &table.labels, outputs, &model.name)?;
     let network = Network::new(&layers);
     network.check_vocabulary(&table.features)?;
-    let bytes = context.objects.read(weights).map_err(|error| unusable(error.to_string(), "run the training again"))?;
-    let weights = State::from_bytes::<serde_json::Value>(&bytes, weights)?.0.weights(&network)?;
+    let weights = weights.weights(&network)?;
     let worker = Worker { network: &network, table, loss, threads: context.threads };
     let raw = worker.outputs(&weights)?;
     let mean_loss = worker.mean_loss(&raw)?;

@@ -12,7 +12,7 @@ use super::{
     unusable,
 };
 use crate::{
-    data::Table,
+    data::{Lens, Table},
     expr::{self, Expr, Scope, Var},
     layers::{self, Shape},
     units::Duration,
@@ -32,6 +32,8 @@ pub struct Lesson<'a> {
     pub train: &'a Table,
     /// The samples to choose the best epoch by; may be empty.
     pub valid: &'a Table,
+    /// How the model sees the data, for those who show it other data later.
+    pub lens: &'a Lens,
     /// What stands on the model card for the data.
     pub hash: Hash,
 }
@@ -138,6 +140,13 @@ impl<'a> Training<'a> {
             names.remove("loss");
             names.into_iter().collect()
         };
+        if lesson.valid.rows() > 0 && lesson.valid.shape != lesson.train.shape {
+            let (wanted, found) = (input, Shape(lesson.valid.shape.clone()));
+            return Err(unusable(
+                format!("the samples to validate on are {found}, but those to train on are {wanted}"),
+                "give `valid:` data of the same shape",
+            ));
+        }
         if lesson.valid.rows() == 0 && reads_validation(job) {
             return Err(unusable(
                 format!("there is nothing to validate on: the validation part of `{}` is empty", job.data.name),
@@ -368,10 +377,7 @@ impl<'a> Training<'a> {
             "architecture": model.layers,
             "parameters": self.network.size(),
             "data": { "name": self.job.data.name, "hash": self.lesson.hash, "rows": self.lesson.train.rows() },
-            "classes": match &self.lesson.train.labels {
-                crate::data::Labels::Classes { names, .. } => json!(names),
-                crate::data::Labels::Numbers(_) => json!(null),
-            },
+            "lens": self.lesson.lens,
             "loss": format!("{:?}", self.loss),
             "optimizer": self.job.optimizer.to_string(),
             "batch": self.job.batch,
