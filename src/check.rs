@@ -20,7 +20,7 @@ mod workflows;
 
 use crate::{
     diagnostic::{Code, Diagnostic, Outcome},
-    expr::{self, Expr, Scope, Var},
+    expr::{self, Expr, Fuel, Scope, Var},
     source::{Span, World},
     types::Type,
     value::Value,
@@ -28,7 +28,13 @@ use crate::{
 use definitions::{Def, ItemId};
 use modules::Modules;
 use program::Program;
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+/// The steps that all constants of a program may take together.
+const ALL_STEPS: u64 = 20_000_000;
 
 /// Checks the root file of `world` and all that it imports.
 pub fn check(world: &dyn World) -> Outcome<Program> {
@@ -40,7 +46,9 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         diagnostics,
         next: Var::FIRST.0,
         muted: 0,
-        depth: 0,
+        defining: Vec::new(),
+        cyclic: HashSet::new(),
+        fuel: Fuel::new(ALL_STEPS),
     };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
@@ -57,8 +65,12 @@ struct Checker {
     next: u32,
     /// While positive, nothing is reported: the same text is looked at again in another place.
     muted: usize,
-    /// Definitions that are being looked at because another needs them.
-    depth: usize,
+    /// Definitions that are being looked at, each because the one before needs it.
+    defining: Vec<ItemId>,
+    /// Definitions that need themselves.
+    cyclic: HashSet<ItemId>,
+    /// The steps that all constants together may still take.
+    fuel: Fuel,
 }
 
 impl Checker {
@@ -98,7 +110,24 @@ impl Checker {
         if matches!(expr, Expr::Const(_) | Expr::Var(_) | Expr::Lambda(..)) || !is_closed(&expr) {
             return expr;
         }
-        match expr::eval(&expr, &Scope::default()) {
+        if self.fuel.is_empty() {
+            return Expr::Const(Value::None);
+        }
+        let mut own = self.fuel.at_most(expr::STEPS);
+        let value = expr::eval_with(&expr, &Scope::default(), &mut own);
+        if self.fuel.burn(own.burnt()).is_err() {
+            self.report(
+                Diagnostic::new(
+                    Code::E0003,
+                    span,
+                    format!("the constants of this program take more than {ALL_STEPS} steps"),
+                )
+                .label("this one is one too many")
+                .help("compute less of them; what a run needs once can be computed by a task"),
+            );
+            return Expr::Const(Value::None);
+        }
+        match value {
             Ok(value) => Expr::Const(value),
             // What is built on a mistake has no value either, and the mistake was told of.
             Err(expr::EvalError::Unknown | expr::EvalError::Unchecked(_)) => Expr::Const(Value::None),

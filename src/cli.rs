@@ -28,6 +28,7 @@ use std::{
     io::{self, Write},
     panic,
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -85,12 +86,19 @@ pub fn main() -> Exit {
     let said = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         said(info);
-        eprintln!("smltc has failed, not your workflow; please report the lines above, with the workflow file");
+        complain("smltc has failed, not your workflow; please report the lines above, with the workflow file");
     }));
     let words: Vec<OsString> = env::args_os().collect();
-    let thread = thread::Builder::new().stack_size(STACK).spawn(move || dispatch(&words));
-    // A panic has been told of by the hook.
-    thread.map_or(Exit::Internal, |thread| thread.join().unwrap_or(Exit::Internal))
+    let exit = match thread::Builder::new().stack_size(STACK).spawn(move || dispatch(&words)) {
+        // A panic has been told of by the hook.
+        Ok(thread) => thread.join().unwrap_or(Exit::Internal),
+        Err(error) => {
+            complain(format_args!("error: the system does not give {} MiB of stack: {error}", STACK >> 20));
+            Exit::Failed
+        }
+    };
+    heard(io::stdout().flush());
+    if LOST.load(Ordering::Relaxed) && exit == Exit::Ok { Exit::Failed } else { exit }
 }
 
 fn dispatch(words: &[OsString]) -> Exit {
@@ -115,9 +123,27 @@ fn dispatch(words: &[OsString]) -> Exit {
     }
 }
 
-/// Writes to the output. A reader that has gone away, as `head` does, is no reason to fail.
+/// Whether something that was meant for the output could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes to the output.
 fn say(text: impl Display) {
-    let _ = write!(io::stdout(), "{text}");
+    heard(write!(io::stdout(), "{text}"));
+}
+
+/// Notes whether the output took what was written. A reader that has gone away, as `head` does, is no reason to fail.
+fn heard(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(format_args!("error: the output can't be written: {error}"));
+    }
+}
+
+/// Writes a line to the error stream. Nothing can be done when that is closed.
+fn complain(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints help, the version, or what is wrong with the command line.

@@ -116,9 +116,17 @@ impl<T> Outcome<T> {
     }
 }
 
+/// Longer names are not compared: the comparison takes time for each pair of letters.
+const COMPARED: usize = 64;
+
 /// The name in `known` that `wanted` was probably meant to be.
 pub fn similar<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wanted.len() > COMPARED {
+        return None;
+    }
     let near = |name: &&str| strsim::damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase());
     let limit = wanted.chars().count().div_ceil(3).max(1);
-    known.into_iter().filter(|name| near(name) <= limit).min_by_key(near)
+    // Names of other lengths can't be near.
+    let comparable = known.into_iter().filter(|name| name.len().abs_diff(wanted.len()) <= 4 * limit.min(COMPARED));
+    comparable.filter(|name| near(name) <= limit).min_by_key(near)
 }

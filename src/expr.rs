@@ -7,7 +7,7 @@ mod eval;
 mod native;
 mod operators;
 
-pub use eval::{Context, Env, EvalError, Scope, eval};
+pub use eval::{Context, Env, EvalError, Fuel, STEPS, Scope, eval, eval_with};
 pub use native::Native;
 
 use crate::{source::Name, value::Value};

@@ -102,7 +102,8 @@ impl Driver<'_> {
         mut incoming: mpsc::UnboundedReceiver<Report>,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
-        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
         let (mut wake, mut stopping) = (None, false);
         let mut event = Event::Begin;
         loop {
@@ -121,7 +122,13 @@ impl Driver<'_> {
                     wake = None;
                     Event::Tick
                 }
-                Some(()) = async { tokio::select! { it = interrupt.recv() => it, it = terminate.recv() => it } } => {
+                Some(()) = async {
+                    tokio::select! {
+                        it = interrupt.recv() => it,
+                        it = terminate.recv() => it,
+                        it = hangup.recv() => it,
+                    }
+                } => {
                     if stopping {
                         self.pool.kill_all();
                         return Ok((Verdict::Cancelled, self.now().0, self.spent));

@@ -12,7 +12,7 @@ use crate::{
     units::{Duration, Money},
     value::Fields,
 };
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs, io,
@@ -43,7 +43,7 @@ pub enum RunsError {
     #[error("`{0}` can't be written: {1}")]
     Folder(PathBuf, io::Error),
     /// The database refused.
-    #[error("the list of runs can't be used: {0}")]
+    #[error("the list of runs, `.smlt/runs.db`, can't be used: {0}")]
     Database(#[from] rusqlite::Error),
     /// It was written by another version of the program.
     #[error("the list of runs was written by another version of smltc")]
@@ -157,7 +157,15 @@ impl Runs {
         if !home.database().exists() {
             return Ok(None);
         }
-        Self::ready(Connection::open_with_flags(home.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?).map(Some)
+        match Connection::open_with_flags(home.database(), OpenFlags::SQLITE_OPEN_READ_WRITE).map(Self::ready)? {
+            // Who may only read can read what was there when the last run ended.
+            Err(RunsError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+                let uri = format!("file:{}?immutable=1", home.database().display());
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+                Ok(Some(Self { database: Connection::open_with_flags(uri, flags)? }))
+            }
+            ready => ready.map(Some),
+        }
     }
 
     fn ready(database: Connection) -> Result<Self, RunsError> {

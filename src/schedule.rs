@@ -166,9 +166,12 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    /// Asks the compounds, in order, for something to do.
+    /// Asks the compounds, in order, for something to do; not those whose limits would only let it wait.
     fn pull(&mut self) -> bool {
-        let sources = self.sources.clone();
+        let meters = self.meters();
+        let has_room =
+            |site: &Site| self.active.get(site).is_some_and(|active| self.scopes.has_room(active.scope, &meters));
+        let sources: Vec<Site> = self.sources.iter().copied().filter(has_room).collect();
         sources.into_iter().any(|site| self.pull_item(site) || self.pull_trial(site))
     }
 

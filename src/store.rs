@@ -2,8 +2,9 @@
 
 use crate::value::{Artifact, Hash};
 use std::{
-    fs, io,
-    io::Write,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -55,12 +56,35 @@ impl Objects {
         Ok(artifact)
     }
 
-    /// Stores a file under a name.
+    /// Stores a file under a name. However large it is, little of it is in memory at a time.
     ///
     /// # Errors
-    /// When it can't be read or the folder can't be written.
+    /// When it is no plain file or can't be read, or the folder can't be written.
     pub fn put_file(&self, name: &str, path: &Path) -> io::Result<Artifact> {
-        self.put_bytes(name, &fs::read(path)?)
+        let mut file = open_plain(path)?;
+        fs::create_dir_all(&self.root)?;
+        let mut copy = new_file(&self.root)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut bytes = 0;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                count => {
+                    hasher.update(&buffer[..count]);
+                    copy.write_all(&buffer[..count])?;
+                    bytes += count as u64;
+                }
+            }
+        }
+        let artifact = Artifact { name: name.to_owned(), hash: hasher.finalize().into(), bytes };
+        let path = self.path(&artifact);
+        if !path.exists() {
+            fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+            copy.as_file().sync_all()?;
+            copy.persist(path)?;
+        }
+        Ok(artifact)
     }
 
     /// The bytes of a stored file.
@@ -84,6 +108,22 @@ impl Objects {
     }
 }
 
+/// Opens a file that has an end: a pipe or a device may have none.
+///
+/// # Errors
+/// When it is something else than a plain file, or can't be opened.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    match fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file")),
+    }
+}
+
+/// A new file with the rights that new files have here, without a name that others would use.
+fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
 /// Writes a file so that it is there whole or not at all, whatever happens meanwhile.
 ///
 /// # Errors
@@ -91,7 +131,7 @@ impl Objects {
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = new_file(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

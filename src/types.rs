@@ -123,6 +123,20 @@ impl Type {
         Self::Record(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect())
     }
 
+    /// The types that it is made of, itself included.
+    pub fn size(&self) -> usize {
+        1 + match self {
+            Self::Range(inner)
+            | Self::List(inner)
+            | Self::Map(inner)
+            | Self::Optional(inner)
+            | Self::Distribution(inner) => inner.size(),
+            Self::Record(fields) => fields.values().map(Self::size).sum(),
+            Self::Function(types) => types.iter().map(Self::size).sum(),
+            _ => 0,
+        }
+    }
+
     /// Whether values of this type say where a file lies.
     pub const fn is_location(&self) -> bool {
         matches!(self, Self::Uri | Self::String | Self::Artifact | Self::Unknown)

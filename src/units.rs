@@ -16,7 +16,7 @@ pub use size::Size;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// The text is not a number followed by a unit of this kind.
-    #[error("`{text}` is not a {expected}")]
+    #[error("`{text}` is not {expected}")]
     Malformed {
         /// What was written.
         text: String,

@@ -139,6 +139,21 @@ pub enum Part {
 }
 
 impl Value {
+    /// How much making it counts among the steps of an evaluation: about the memory of the values in it, and 64 bytes of
+    /// text for one.
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::String(text) => text.len() as u64 / 64,
+            Self::List(items) => 4 + items.iter().map(|item| 1 + item.weight()).sum::<u64>(),
+            Self::Map(fields) | Self::Record(fields) => {
+                4 + fields.values().map(|field| 4 + field.weight()).sum::<u64>()
+            }
+            Self::Std(call) => call.args.values().map(|arg| 1 + arg.weight()).sum(),
+            Self::Model(model) => model.layers.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// The value of a field of a record.
     pub fn field(&self, name: &str) -> Option<&Self> {
         match self {

@@ -322,7 +322,7 @@ fn weights_carry_their_model_card() {
     assert_eq!(card["model"], "mlp");
     assert_eq!(card["parameters"], 64 * 256 + 256 + 256 * 10 + 10);
     assert_eq!(card["epochs"], 2);
-    assert_eq!(card["classes"].as_array().unwrap().len(), 10);
+    assert_eq!(card["lens"]["classes"].as_array().unwrap().len(), 10);
     assert!(card["metrics"]["valid"]["loss"].as_f64().unwrap() > 0.0);
     assert_eq!(card["data"]["hash"].as_str().unwrap().len(), 64);
     assert!(card["seed"].is_number());

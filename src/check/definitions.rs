@@ -15,6 +15,9 @@ use std::{rc::Rc, sync::Arc};
 /// Definitions may need one another this deep before any of them is known.
 const MAX_CHAIN: usize = 100;
 
+/// Types are compared and printed as a whole, so one that doubles with each alias must end somewhere.
+const MAX_TYPE: usize = 2000;
+
 /// A declaration: its file and its place among the declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId {
@@ -86,19 +89,23 @@ impl Checker {
             Some(Some(def)) => return def.clone(),
             Some(None) => {
                 self.recursion(id, "needs itself to be defined");
+                // Whatever is being defined since then is part of the cycle, and can't be evaluated either.
+                let start = self.defining.iter().position(|defining| *defining == id).unwrap_or(0);
+                self.cyclic.extend(&self.defining[start..]);
                 return Def::Broken;
             }
             None => {}
         }
-        if self.depth >= MAX_CHAIN {
+        if self.defining.len() >= MAX_CHAIN {
             self.recursion(id, &format!("ends a chain of more than {MAX_CHAIN} definitions that need one another"));
             return Def::Broken;
         }
         self.defs.insert(id, None);
-        self.depth += 1;
+        self.defining.push(id);
         let modules = self.modules.clone();
         let def = self.define(id.file, modules.item(id));
-        self.depth -= 1;
+        self.defining.pop();
+        let def = if self.cyclic.contains(&id) { Def::Broken } else { def };
         self.defs.insert(id, Some(def.clone()));
         def
     }
@@ -125,7 +132,22 @@ impl Checker {
                 let (expr, given) = self.value(&mut place, value, wanted.as_ref());
                 Def::Const(expr, wanted.unwrap_or(given))
             }
-            ItemKind::Type(ty) => Def::Type(self.ty(file, ty)),
+            ItemKind::Type(ty) => {
+                let made = self.ty(file, ty);
+                if made.size() <= MAX_TYPE {
+                    return Def::Type(made);
+                }
+                self.report(
+                    Diagnostic::new(
+                        Code::E0003,
+                        item.name.span,
+                        format!("`{name}` has more than {MAX_TYPE} fields in all"),
+                    )
+                    .label("too large")
+                    .help("a type holds all the fields of the types that it is made of; leave some out"),
+                );
+                Def::Broken
+            }
             ItemKind::Enum(members) => {
                 let members = members.iter().map(|member| member.node.clone()).collect();
                 Def::Type(Type::Enum { name: name.clone(), members })

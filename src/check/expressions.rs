@@ -295,16 +295,29 @@ impl Checker {
                     };
                 }
                 Some(Meaning::Value(..)) => {}
-                None => {
-                    if let Some(Binding::Module(file)) = self.modules.lookup(place.file, name) {
-                        return self.module_item(place, file, name, field);
+                None => match self.modules.lookup(place.file, name) {
+                    Some(Binding::Module(file)) => return self.module_item(place, file, name, field),
+                    Some(Binding::Item(id)) => {
+                        if let Def::Type(ty @ Type::Enum { .. }) = self.def(id) {
+                            return self.member(&ty, field);
+                        }
                     }
-                }
+                    _ => {}
+                },
             }
         }
         let (expr, ty) = self.expr(place, base, None);
         let _ = hint;
         self.field_of(place, expr, ty, field, base.span)
+    }
+
+    /// A member of an enum by its whole name, such as `Mode.Fast`.
+    fn member(&mut self, ty: &Type, field: &ast::Ident) -> (Expr, Type) {
+        let Type::Enum { name, members } = ty else { return broken() };
+        match members.iter().find(|member| **member == field.node) {
+            Some(member) => (Expr::Const(Value::Member(member.clone())), ty.clone()),
+            None => self.no_field(&format!("`{name}`"), field, members.iter().map(|member| &**member)),
+        }
     }
 
     fn module_item(

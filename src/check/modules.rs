@@ -15,6 +15,9 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
+/// A chain of imports that is longer is longer than any project's.
+const MAX_CHAIN: usize = 100;
+
 /// What a name at the top of a file stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
@@ -178,10 +181,21 @@ impl Modules {
                     continue;
                 }
             };
-            // A chain of imports is a chain of calls here; a hundred files deep is deeper than any project.
-            if chain.len() < 100 {
-                self.add(world, target, chain, diagnostics);
+            // A chain of imports is a chain of calls here.
+            if chain.len() >= MAX_CHAIN && !self.modules.contains_key(&target) {
+                names.diagnostics.push(
+                    Diagnostic::new(
+                        Code::E0002,
+                        path.span,
+                        format!("files import one another more than {MAX_CHAIN} deep"),
+                    )
+                    .label("one too many")
+                    .help("import what is needed from where it stands, not through a chain of files"),
+                );
+                names.add_broken(&import.what);
+                continue;
             }
+            self.add(world, target, chain, diagnostics);
             let Some(module) = self.modules.get(&target) else { continue };
             match &import.what {
                 Imported::Module(name) => {

@@ -60,15 +60,16 @@ pub fn main(args: &Args) -> Exit {
 /// Opens a workflow file, or says why not.
 pub fn open(path: &Path) -> Result<Files, ()> {
     Files::open(path).map_err(|error| {
-        eprintln!("error: {error}");
+        super::complain(format_args!("error: {error}"));
         if path.extension().is_none() && path.with_extension("smlt").exists() {
-            eprintln!("help: did you mean `{}`?", path.with_extension("smlt").display());
+            super::complain(format_args!("help: did you mean `{}`?", path.with_extension("smlt").display()));
         }
     })
 }
 
-/// Checks a file that is about to be used; nothing comes back when it has errors, which are reported.
-pub fn program(path: &Path, json: bool) -> Result<(Files, Program), Exit> {
+/// Checks a file that is about to be used; nothing comes back when it has errors, which are reported. When `quiet`,
+/// warnings are not.
+pub fn program(path: &Path, json: bool, quiet: bool) -> Result<(Files, Program), Exit> {
     let files = open(path).map_err(|()| Exit::Failed)?;
     let outcome = check::check(&files);
     let ok = outcome.is_ok();
@@ -78,7 +79,7 @@ pub fn program(path: &Path, json: bool) -> Result<(Files, Program), Exit> {
                 json!({ "event": "diagnostic", "diagnostic": to_json(diagnostic, &|file| files.source(file)) });
             super::say(format_args!("{object}\n"));
         }
-    } else {
+    } else if !(ok && quiet) {
         report(&outcome.diagnostics, &files);
     }
     if ok { Ok((files, outcome.value)) } else { Err(Exit::Failed) }

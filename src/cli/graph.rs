@@ -31,14 +31,14 @@ enum Format {
 }
 
 pub fn main(args: &Args) -> Exit {
-    let (files, program) = match check::program(&args.file, false) {
+    let (files, program) = match check::program(&args.file, false, false) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
     let workflow = match pick(&program, args.workflow.as_deref()) {
         Ok(workflow) => workflow,
         Err(message) => {
-            eprintln!("error: {message}");
+            super::complain(format_args!("error: {message}"));
             return Exit::Usage;
         }
     };

@@ -60,6 +60,7 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         Notice::StepFailed { step, failure } => {
             json!({ "event": "step_failed", "step": step, "failure": self::failure(failure) })
         }
+        Notice::StepStopped { step } => json!({ "event": "step_stopped", "step": step }),
         Notice::StepRetried { step, failure, attempt, after } => json!({
             "event": "step_retried",
             "step": step,

@@ -10,23 +10,29 @@ use crate::{
     value::{Fields, Value},
 };
 use clap::{Arg, ArgMatches, Command};
-use std::path::Path;
+use std::{
+    num::{IntErrorKind, ParseIntError},
+    path::Path,
+};
 
 /// Adds an option for each parameter. A parameter with the name of an option of `run` itself is called `--param-NAME`.
 pub fn add(mut command: Command, graph: &Graph) -> Command {
+    let own = command.clone();
     let heading = format!("Parameters of `{}`", graph.workflow);
     if let Some(doc) = &graph.doc {
         command = command.before_help(doc.clone());
     }
     for param in &graph.params {
-        let long = option(&command, param);
+        let long = option(&own, param);
         let mut arg = Arg::new(id(param))
             .long(long)
             .value_name(param.ty.to_string())
             .help(help(param))
             .help_heading(heading.clone())
             .required(param.default.is_none())
-            .allow_negative_numbers(true);
+            .allow_negative_numbers(true)
+            // `-5s` is no option.
+            .allow_hyphen_values(matches!(param.ty, Type::Duration | Type::Money));
         if let Some(default) = &param.default {
             arg = arg.default_value(written(default));
         }
@@ -38,17 +44,18 @@ pub fn add(mut command: Command, graph: &Graph) -> Command {
     command
 }
 
-/// The value of each parameter.
-pub fn read(matches: &ArgMatches, graph: &Graph, objects: &Objects) -> Result<Fields, String> {
+/// The value of each parameter; `own` is the command before they were added.
+pub fn read(matches: &ArgMatches, own: &Command, graph: &Graph, objects: &Objects) -> Result<Fields, String> {
     let mut args = Fields::new();
     for param in &graph.params {
         let Some(text) = matches.get_one::<String>(&id(param)) else { continue };
         let given = matches.value_source(&id(param)) == Some(clap::parser::ValueSource::CommandLine);
         let value = match (&param.default, given) {
             (Some(default), false) => default.clone(),
-            _ => parse(&param.ty, text, objects).map_err(|error| format!("`--{} {text}`: {error}", param.name))?,
+            _ => parse(&param.ty, text, objects)
+                .map_err(|error| format!("`--{} {text}`: {error}", option(own, param)))?,
         };
-        param.admits(&value).map_err(|error| format!("`--{}` {error}", param.name))?;
+        param.admits(&value).map_err(|error| format!("`--{}` {error}", option(own, param)))?;
         args.insert(param.name.clone(), value);
     }
     Ok(args)
@@ -80,7 +87,7 @@ fn help(param: &Param) -> String {
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) => text.to_string(),
-        Value::List(_) | Value::Map(_) => value.to_json().to_string(),
+        Value::List(_) | Value::Map(_) | Value::Record(_) => value.to_json().to_string(),
         value => value.to_string(),
     }
 }
@@ -96,7 +103,10 @@ fn parse(ty: &Type, text: &str, objects: &Objects) -> Result<Value, String> {
         Type::Optional(_) if text == "none" => Value::None,
         Type::Optional(inner) => parse(inner, text, objects)?,
         Type::Bool => Value::Bool(text.parse().map_err(|_| wanted())?),
-        Type::Int => Value::Int(text.replace('_', "").parse().map_err(|_| wanted())?),
+        Type::Int => Value::Int(text.replace('_', "").parse().map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "it does not fit a whole number of 64 bits".into(),
+            _ => wanted(),
+        })?),
         Type::Float => Value::Float(text.replace('_', "").parse().map_err(|_| wanted())?),
         Type::String | Type::Uri => Value::String(text.into()),
         Type::Duration => Value::Duration(text.parse().map_err(|error| format!("{error}"))?),

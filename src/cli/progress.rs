@@ -119,6 +119,7 @@ impl Plain {
                 format!("{}: done in {}, {cost}{value}", words::step(step), words::brief(*elapsed))
             }
             Notice::StepFailed { step, failure } => format!("{}: failed: {failure}", words::step(step)),
+            Notice::StepStopped { step } => format!("{}: stopped", words::step(step)),
             Notice::StepRetried { step, failure, attempt, after } => {
                 format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
             }
@@ -208,6 +209,7 @@ impl Live {
                 self.end(step);
                 self.print(at, console::style("✗").red(), line);
             }
+            Notice::StepStopped { step } => self.end(step),
             Notice::StepRetried { step, .. } => {
                 self.end(step);
                 self.print(at, console::style("↻").yellow(), line);

@@ -22,7 +22,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Value as Json, json};
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal},
+    fs::{self, File},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     thread,
 };
@@ -114,9 +115,10 @@ fn file_of(words: &[OsString]) -> Option<(PathBuf, Option<String>)> {
 }
 
 fn prepare(file: &Path, workflow: Option<String>, words: &[OsString]) -> Result<Prepared, Exit> {
-    let (files, program) = check::program(file, words.iter().any(|word| word == "--json"))?;
+    let given = |option: &str| words.iter().any(|word| word == option);
+    let (files, program) = check::program(file, given("--json"), given("--quiet") || given("-q"))?;
     let workflow = graph::pick(&program, workflow.as_deref()).map_err(|message| {
-        eprintln!("error: {message}");
+        super::complain(format_args!("error: {message}"));
         Exit::Usage
     })?;
     let graph = crate::graph::build(workflow, &files.source(workflow.span.file));
@@ -126,11 +128,13 @@ fn prepare(file: &Path, workflow: Option<String>, words: &[OsString]) -> Result<
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let Prepared { files, graph } = prepared;
     let (home, wrong) = (Home::of(files.project()), |message: String| {
-        eprintln!("error: {message}");
+        super::complain(format_args!("error: {message}"));
         Exit::Usage
     });
     let objects = Objects::open(home.objects());
-    let values = match params::read(matches, graph, &objects) {
+    let own = super::Args::command();
+    let own = own.find_subcommand("run").unwrap_or(&own);
+    let values = match params::read(matches, own, graph, &objects) {
         Ok(values) => values,
         Err(message) => {
             return wrong(format!(
@@ -161,7 +165,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         spent: None,
     };
     let internal = |error: &dyn std::fmt::Display| {
-        eprintln!("error: {error}");
+        super::complain(format_args!("error: {error}"));
         Exit::Failed
     };
     let recorder = match Runs::open(&home).and_then(|runs| runs.enter(&run).map(|()| runs.record(&run.id))) {
@@ -199,8 +203,20 @@ fn writable(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::tempfile_in(folder).map(drop)
+}
+
+/// Writes the result to where the user wants it: through a link, and into what is no plain file, such as a pipe.
+fn deliver(out: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::metadata(out) {
+        Ok(about) if !about.is_file() => File::options().write(true).open(out)?.write_all(bytes),
+        Ok(_) => write_atomically(&out.canonicalize()?, bytes),
+        Err(_) => write_atomically(out, bytes),
+    }
 }
 
 /// What is said at the end of a run.
@@ -230,12 +246,15 @@ impl Report<'_> {
             Verdict::Succeeded { value, marks } => {
                 self.note(&format!("succeeded {sum}"));
                 for mark in marks {
-                    eprintln!("note: `{}` was cut short: {}", mark.scope, mark.message);
+                    super::complain(format_args!("note: `{}` was cut short: {}", mark.scope, mark.message));
                 }
                 if let Some(out) = &self.args.out {
                     let text = format!("{:#}\n", self.result(value));
-                    if let Err(error) = write_atomically(out, text.as_bytes()) {
-                        eprintln!("error: the result can't be written to `{}`: {error}", out.display());
+                    if let Err(error) = deliver(out, text.as_bytes()) {
+                        super::complain(format_args!(
+                            "error: the result can't be written to `{}`: {error}",
+                            out.display()
+                        ));
                         return Exit::Failed;
                     }
                 }
@@ -250,7 +269,7 @@ impl Report<'_> {
                 if failure.kind.is_limit() { Exit::LimitMissed } else { Exit::Failed }
             }
             Verdict::Cancelled => {
-                eprintln!("interrupted {sum}");
+                super::complain(format_args!("cancelled {sum}"));
                 Exit::Interrupted
             }
         }
@@ -258,7 +277,7 @@ impl Report<'_> {
 
     fn note(&self, text: &str) {
         if !self.args.quiet && !self.args.json {
-            eprintln!("{text}");
+            super::complain(format_args!("{text}"));
         }
     }
 
@@ -275,10 +294,10 @@ impl Report<'_> {
             step: words::step(step),
             help: failure.help.as_deref(),
         };
-        eprintln!("{}", error.render(&self.files.source(span.file), style));
+        super::complain(format_args!("{}", error.render(&self.files.source(span.file), style)));
         if !failure.log.is_empty() {
-            eprintln!("the last lines of its log:");
-            failure.log.iter().for_each(|line| eprintln!("    {line}"));
+            super::complain(format_args!("the last lines of its log:"));
+            failure.log.iter().for_each(|line| super::complain(format_args!("    {line}")));
         }
     }
 
@@ -306,9 +325,13 @@ impl Report<'_> {
     }
 
     fn lines(&self, value: &Value) -> String {
+        let for_people = io::stdout().is_terminal();
         let shown = |value: &Value| match value {
             Value::Artifact(artifact) => self.path(artifact).display().to_string(),
-            value => words::value(value),
+            value if for_people => words::value(value),
+            Value::String(text) => text.to_string(),
+            Value::List(_) | Value::Map(_) | Value::Record(_) => self.result(value).to_string(),
+            value => value.to_string(),
         };
         match value {
             Value::Record(fields) => {

@@ -21,7 +21,7 @@ pub fn main(args: &Args) -> Exit {
     let runs = match open(&args.project) {
         Ok(Some(runs)) => runs,
         Ok(None) => {
-            eprintln!("no runs yet");
+            super::complain(format_args!("no runs yet"));
             return Exit::Ok;
         }
         Err(exit) => return exit,
@@ -29,7 +29,7 @@ pub fn main(args: &Args) -> Exit {
     let runs = match runs.list() {
         Ok(runs) => runs,
         Err(error) => {
-            eprintln!("error: {error}");
+            super::complain(format_args!("error: {error}"));
             return Exit::Failed;
         }
     };
@@ -65,11 +65,11 @@ pub fn open(path: &std::path::Path) -> Result<Option<Runs>, Exit> {
         false => path,
     };
     if !folder.is_dir() {
-        eprintln!("error: there is no folder `{}`", folder.display());
+        super::complain(format_args!("error: there is no folder `{}`", folder.display()));
         return Err(Exit::Failed);
     }
     Runs::existing(&Home::of(folder)).map_err(|error| {
-        eprintln!("error: {error}");
+        super::complain(format_args!("error: {error}"));
         Exit::Failed
     })
 }

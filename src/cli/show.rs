@@ -25,7 +25,7 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Exit {
     let failed = |message: &str| {
-        eprintln!("error: {message}");
+        super::complain(format_args!("error: {message}"));
         Exit::Failed
     };
     let runs = match runs::open(&args.project) {
@@ -75,6 +75,7 @@ enum State {
     Open,
     Done(Duration, Money, Value),
     Failed(String),
+    Stopped,
 }
 
 struct Trial {
@@ -149,6 +150,11 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
             Notice::StepFailed { step, failure } => {
                 steps.entry(step.clone()).or_default().state = State::Failed(failure.to_string());
             }
+            Notice::StepStopped { step } => {
+                if let Some(step) = steps.get_mut(step) {
+                    step.state = State::Stopped;
+                }
+            }
             _ => {}
         }
     }
@@ -184,6 +190,7 @@ fn step_text(path: &StepPath, step: &Step) -> String {
     let again = if step.attempts > 1 { format!(" (attempt {})", step.attempts) } else { String::new() };
     let state = match &step.state {
         State::Open => step.epoch.clone().unwrap_or_else(|| "not over".into()),
+        State::Stopped => "stopped".into(),
         State::Failed(why) => format!("failed: {why}"),
         State::Done(elapsed, cost, value) => {
             let value = words::value(value);

@@ -24,7 +24,8 @@ pub fn number(value: f64) -> String {
     }
     let digits = 3 - value.abs().log10().floor() as i32;
     match digits {
-        ..0 => format!("{value:.0}"),
+        ..=-9 => format!("{value:.3e}"),
+        -8..=-1 => format!("{value:.0}"),
         0..=8 => {
             let text = format!("{value:.prec$}", prec = digits as usize);
             if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }

@@ -13,11 +13,17 @@ pub enum Style {
     Plain,
 }
 
-/// Messages as a person reads them, each with its lines of source.
+/// More messages than this help nobody.
+const MAX_SHOWN: usize = 100;
+
+/// Longer lines are not shown: they would take screens, and time.
+const MAX_LINE: usize = 4000;
+
+/// Messages as a person reads them, each with its lines of source: the first hundred, and how many more there are.
 pub fn render(diagnostics: &[Diagnostic], source: &dyn Fn(FileId) -> Source, style: Style) -> String {
     let renderer = renderer(style);
     let mut text = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
         let mut sources: BTreeMap<FileId, Source> = BTreeMap::new();
         for span in diagnostic.spans() {
             sources.entry(span.file).or_insert_with(|| source(span.file));
@@ -25,7 +31,21 @@ pub fn render(diagnostics: &[Diagnostic], source: &dyn Fn(FileId) -> Source, sty
         text.push_str(&renderer.render(&report(diagnostic, &sources)));
         text.push_str("\n\n");
     }
+    if diagnostics.len() > MAX_SHOWN {
+        text.push_str(&format!("… and {} more\n\n", diagnostics.len() - MAX_SHOWN));
+    }
     text
+}
+
+/// Whether a line that a message would show is too long for it.
+fn has_long_line(diagnostic: &Diagnostic, sources: &BTreeMap<FileId, Source>) -> bool {
+    diagnostic.spans().any(|span| {
+        let source = &sources[&span.file];
+        let range = within(source, span);
+        let start = source.text[..range.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = source.text[range.end..].find('\n').map_or(source.text.len(), |newline| range.end + newline);
+        source.text[start..end].lines().any(|line| line.len() > MAX_LINE)
+    })
 }
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a BTreeMap<FileId, Source>) -> Vec<Group<'a>> {
@@ -35,6 +55,14 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a BTreeMap<FileId, Source>)
     };
     let main = diagnostic.primary.span.file;
     let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code.name()));
+    if has_long_line(diagnostic, sources) {
+        let (line, column) = sources[&main].position(diagnostic.primary.span.start);
+        group = group.element(Level::NOTE.message(format!("at {}:{line}:{column}", sources[&main].name)));
+        return match &diagnostic.help {
+            Some(help) => vec![group.element(Level::HELP.message(help))],
+            None => vec![group],
+        };
+    }
     let files = std::iter::once(main).chain(sources.keys().copied().filter(|file| *file != main));
     for file in files {
         let source = &sources[&file];

@@ -7,7 +7,49 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The steps that one evaluation may take: far more than a sensible expression needs, few enough to end at once.
-const FUEL: u64 = 2_000_000;
+pub const STEPS: u64 = 2_000_000;
+
+/// Texts may hold this many bytes.
+pub(super) const MAX_TEXT: usize = 1 << 20;
+
+/// The steps that an evaluation may still take. What it makes counts as well, so that memory has an end too.
+#[derive(Clone, Copy, Debug)]
+pub struct Fuel {
+    all: u64,
+    left: u64,
+}
+
+impl Fuel {
+    /// Fuel for some steps.
+    pub const fn new(steps: u64) -> Self {
+        Self { all: steps, left: steps }
+    }
+
+    /// Fuel for as many steps as are left here, but no more than `steps`.
+    pub fn at_most(self, steps: u64) -> Self {
+        Self::new(steps.min(self.left))
+    }
+
+    /// Whether nothing is left.
+    pub const fn is_empty(self) -> bool {
+        self.left == 0
+    }
+
+    /// The steps taken so far.
+    pub const fn burnt(self) -> u64 {
+        self.all - self.left
+    }
+
+    /// Takes some steps.
+    ///
+    /// # Errors
+    /// When there are not so many left; nothing is left then.
+    pub fn burn(&mut self, steps: u64) -> Result<(), EvalError> {
+        let left = self.left.checked_sub(steps);
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or(EvalError::TooLong(self.all))
+    }
+}
 
 /// What only a run knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +92,9 @@ pub enum EvalError {
     /// The evaluation took more steps than an expression may.
     #[error("the expression takes more than {0} steps to evaluate")]
     TooLong(u64),
+    /// A text grew beyond what a text may hold.
+    #[error("the text is longer than {} MiB", MAX_TEXT >> 20)]
+    TooLarge,
     /// The expression was not checked, or the checker let a wrong type through.
     #[error("internal: {0}")]
     Unchecked(String),
@@ -81,21 +126,32 @@ impl Env for Scope {
 /// # Errors
 /// When it reads a variable that `env` does not know yet, overflows, divides by zero, or takes too long.
 pub fn eval(expr: &Expr, env: &dyn Env) -> Result<Value, EvalError> {
-    Evaluator { env, bound: Vec::new(), fuel: FUEL }.eval(expr)
+    eval_with(expr, env, &mut Fuel::new(STEPS))
+}
+
+/// The same with fuel of the caller's.
+///
+/// # Errors
+/// Like [`eval`].
+pub fn eval_with(expr: &Expr, env: &dyn Env, fuel: &mut Fuel) -> Result<Value, EvalError> {
+    Evaluator { env, bound: Vec::new(), fuel }.eval(expr)
 }
 
 /// One evaluation: the variables bound on the way, innermost last, and the steps left.
 pub(super) struct Evaluator<'a> {
     env: &'a dyn Env,
     bound: Vec<(Var, Value)>,
-    fuel: u64,
+    fuel: &'a mut Fuel,
 }
 
 impl Evaluator<'_> {
     fn eval(&mut self, expr: &Expr) -> Result<Value, EvalError> {
         self.burn(1)?;
         Ok(match expr {
-            Expr::Const(value) => value.clone(),
+            Expr::Const(value) => {
+                self.burn(value.weight())?;
+                value.clone()
+            }
             Expr::Var(var) => self.var(*var)?,
             Expr::Field(base, name) => field(&self.eval(base)?, name)?,
             Expr::Index(base, index) => {
@@ -127,7 +183,7 @@ impl Evaluator<'_> {
             Expr::Text(pieces) => {
                 let mut text = String::new();
                 for piece in pieces {
-                    operators::push_text(&mut text, &self.eval(piece)?);
+                    operators::push_text(&mut text, &self.eval(piece)?)?;
                     self.burn(text.len() as u64 / 64)?;
                 }
                 Value::String(text.into())
@@ -176,13 +232,14 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn burn(&mut self, steps: u64) -> Result<(), EvalError> {
-        self.fuel = self.fuel.checked_sub(steps).ok_or(EvalError::TooLong(FUEL))?;
-        Ok(())
+        self.fuel.burn(steps)
     }
 
-    fn var(&self, var: Var) -> Result<Value, EvalError> {
+    fn var(&mut self, var: Var) -> Result<Value, EvalError> {
         let bound = self.bound.iter().rev().find(|(bound, _)| *bound == var).map(|(_, value)| value);
-        bound.or_else(|| self.env.var(var)).cloned().ok_or(EvalError::Unknown)
+        let value = bound.or_else(|| self.env.var(var)).ok_or(EvalError::Unknown)?.clone();
+        self.fuel.burn(value.weight())?;
+        Ok(value)
     }
 
     fn with(&mut self, bindings: Vec<(Var, Value)>, body: &Expr) -> Result<Value, EvalError> {
@@ -255,7 +312,7 @@ impl Evaluator<'_> {
             _ => {
                 let args = self.eval_all(args)?;
                 let value = operators::apply(native, args)?;
-                self.burn(operators::weight(&value))?;
+                self.burn(value.weight())?;
                 Ok(value)
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Native,
-    eval::{EvalError, unchecked},
+    eval::{EvalError, MAX_TEXT, unchecked},
 };
 use crate::{
     units::{Duration, Money, Percent, Size},
@@ -12,16 +12,6 @@ use rust_decimal::{Decimal, prelude::FromPrimitive};
 use std::cmp::Ordering;
 
 type Result<T> = std::result::Result<T, EvalError>;
-
-/// The steps that making `value` counts for, so that a list can't be doubled until memory runs out.
-pub(super) fn weight(value: &Value) -> u64 {
-    match value {
-        Value::List(items) => items.len() as u64,
-        Value::Map(entries) => entries.len() as u64,
-        Value::String(text) => text.len() as u64 / 64,
-        _ => 0,
-    }
-}
 
 /// Applies an operation whose arguments are all evaluated first.
 pub(super) fn apply(native: Native, args: Vec<Value>) -> Result<Value> {
@@ -91,7 +81,7 @@ fn unary(native: Native, a: Value) -> Result<Value> {
         (Native::Trim, Text(text)) => Text(text.trim().into()),
         (Native::ToText, a) => {
             let mut text = String::new();
-            push_text(&mut text, &a);
+            push_text(&mut text, &a)?;
             Text(text.into())
         }
         (Native::TrainPart, Dataset(data)) => part(*data, Part::Train),
@@ -132,7 +122,7 @@ fn binary(native: Native, a: Value, b: Value) -> Result<Value> {
                 if index > 0 {
                     text.push_str(&separator);
                 }
-                push_text(&mut text, item);
+                push_text(&mut text, item)?;
             }
             Text(text.into())
         }
@@ -149,7 +139,12 @@ fn binary(native: Native, a: Value, b: Value) -> Result<Value> {
 fn ternary(native: Native, a: &Value, b: &Value, c: &Value) -> Result<Value> {
     match (native, a, b, c) {
         (Native::Replace, Value::String(text), Value::String(from), Value::String(to)) => {
-            Ok(Value::String(text.replace(&**from, to).into()))
+            let count = if from.is_empty() { text.chars().count() + 1 } else { text.matches(&**from).count() };
+            let length = count.checked_mul(to.len()).and_then(|added| added.checked_add(text.len()));
+            match length.is_some_and(|length| length <= MAX_TEXT) {
+                true => Ok(Value::String(text.replace(&**from, to).into())),
+                false => Err(EvalError::TooLarge),
+            }
         }
         _ => Err(mistyped(native)),
     }
@@ -180,6 +175,7 @@ fn arithmetic(native: Native, a: &Value, b: &Value) -> Result<Value> {
             0.0 => return Err(by_zero()),
             divisor => Float(number(a)? / divisor),
         },
+        (Add, Text(a), Text(b)) if a.len() + b.len() > MAX_TEXT => return Err(EvalError::TooLarge),
         (Add, Text(a), Text(b)) => Text(format!("{a}{b}").into()),
         (Add, List(a), List(b)) => List(a.iter().chain(b).cloned().collect()),
         (Add, Time(a), Time(b)) => Time(a.checked_add(*b).ok_or_else(overflow)?),
@@ -305,9 +301,10 @@ pub(super) fn index(base: Value, index: &Value) -> Result<Value> {
 }
 
 /// Appends a value to a text: texts as they are, everything else as it is written in a file.
-pub(super) fn push_text(text: &mut String, value: &Value) {
+pub(super) fn push_text(text: &mut String, value: &Value) -> Result<()> {
     match value {
         Value::String(piece) => text.push_str(piece),
         value => text.push_str(&value.to_string()),
     }
+    if text.len() > MAX_TEXT { Err(EvalError::TooLarge) } else { Ok(()) }
 }

@@ -126,6 +126,7 @@ impl Names {
             (Some(name), _) => name.clone(),
             (None, StmtKind::Value(_)) => "value".into(),
             (None, StmtKind::Assert { .. }) => "assert".into(),
+            (None, StmtKind::Inspect(Expr::Dataset(name, _))) => format!("inspect.{name}").into(),
             (None, StmtKind::Inspect(_)) => "inspect".into(),
             (None, StmtKind::Run(run)) => run.task.clone(),
             (None, StmtKind::Train(_)) => "train".into(),

@@ -147,13 +147,7 @@ impl Scheduler<'_> {
     /// Starts the first queued job that may start.
     pub(super) fn launch_next(&mut self) -> bool {
         let meters = self.meters();
-        let may = |id: &JobId| {
-            self.jobs.get(id).is_some_and(|job| {
-                self.scopes.around(job.scope).all(|(id, scope)| {
-                    scope.max_parallel.is_none_or(|most| self.scopes.busy(id, &meters) < most as usize)
-                })
-            })
-        };
+        let may = |id: &JobId| self.jobs.get(id).is_some_and(|job| self.scopes.has_room(job.scope, &meters));
         let Some(index) = self.queue.iter().position(may) else { return false };
         let id = self.queue.remove(index).filter(|id| self.jobs.contains_key(id));
         if let Some(id) = id {
@@ -312,7 +306,9 @@ impl Scheduler<'_> {
         if job.since().is_some() {
             job.owner = Owner::Nobody;
             let attempt = job.attempt();
+            let step = job.path.clone();
             self.actions.push(Action::Stop(attempt));
+            self.note(Notice::StepStopped { step });
         } else {
             self.jobs.remove(&id);
         }

@@ -176,6 +176,11 @@ pub enum Notice {
         /// Why.
         failure: Failure,
     },
+    /// An attempt at a step was stopped, for a limit, a failure beside it, or the user.
+    StepStopped {
+        /// Which.
+        step: StepPath,
+    },
     /// A step failed and is tried again.
     StepRetried {
         /// Which.

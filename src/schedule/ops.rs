@@ -16,8 +16,15 @@ pub(super) fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
         match error {
             EvalError::OutOfRange(_) => failure,
             EvalError::DivisionByZero(_) => failure.help("guard it: `if n == 0 then 0 else total / n`"),
-            EvalError::Unchecked(_) | EvalError::Unknown => failure.help("this is a fault of smltc; please report it"),
-            EvalError::Overflow(_) | EvalError::TooLong(_) => failure.help("compute with smaller numbers or lists"),
+            // Every variable is known by now, and so is all of the run but one thing.
+            EvalError::Unknown => Failure {
+                message: "`remaining()` has no deadline around it".into(),
+                ..failure.help("set one: `@deadline(1h)` above the workflow or the step's scope")
+            },
+            EvalError::Unchecked(_) => failure.help("this is a fault of smltc; please report it"),
+            EvalError::Overflow(_) | EvalError::TooLong(_) | EvalError::TooLarge => {
+                failure.help("compute with smaller numbers or lists")
+            }
         }
     })
 }

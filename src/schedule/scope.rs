@@ -167,6 +167,11 @@ impl Scopes {
         self.inside(id, meters).count()
     }
 
+    /// Whether one more attempt may be under way in a scope and all around it.
+    pub fn has_room(&self, id: ScopeId, meters: &[Meter]) -> bool {
+        self.around(id).all(|(id, scope)| scope.max_parallel.is_none_or(|most| self.busy(id, meters) < most as usize))
+    }
+
     /// Enters what an ended attempt has cost into its scope and all around it; says which shares of a budget that passes.
     pub fn charge(&mut self, id: ScopeId, cost: Money) -> Vec<(StepPath, Percent, Money)> {
         let around: Vec<ScopeId> = self.around(id).map(|(id, _)| id).collect();

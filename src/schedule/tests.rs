@@ -270,6 +270,38 @@ fn a_for_keeps_the_order_of_its_list_and_its_own_limit() {
 }
 
 #[test]
+fn an_item_that_would_only_wait_does_not_begin() {
+    // The workflow lets one attempt run at a time, so the others' deadlines must not pass while they wait for it.
+    let mut body = region("main/n0", 20, &[(command("c"), vec![], deadline(150, Some(OnMiss::Skip)))]);
+    body.result = result(Expr::Var(Var(20)));
+    let list = Expr::Const(Value::List((0..4).map(Value::Int).collect()));
+    let kind = NodeKind::For { item: Var(99), list, body: Box::new(body) };
+    let limits = Limits { max_parallel: Some(1), ..Limits::default() };
+    let history = simulate(
+        &graph(&[(kind, vec![], Limits::default())], limits),
+        options(4),
+        &World { fate: &always(100), lag: 0 },
+        None,
+    );
+    assert!(matches!(&history.verdict, Some(Verdict::Succeeded { marks, .. }) if marks.is_empty()));
+    assert_eq!(history.attempts.len(), 4);
+    assert_eq!(history.ended, Time(ms(400)));
+}
+
+#[test]
+fn what_was_stopped_is_paid_for_where_it_ran() {
+    let group = NodeKind::Group(Box::new(region("main/n0", 20, &[plain(&[])])));
+    let graph = graph(&[(group, vec![], deadline(1000, Some(OnMiss::Skip)))], Limits::default());
+    let history = run(&graph, 1, &always(60_000));
+    let cost = history.notices.iter().find_map(|(_, notice)| match notice {
+        Notice::StepDone { step, cost, .. } if &*step.0 == "main/n0" => Some(*cost),
+        _ => None,
+    });
+    assert_eq!(cost, Some(history.spent()));
+    assert!(history.notices.iter().any(|(_, notice)| matches!(notice, Notice::StepStopped { .. })));
+}
+
+#[test]
 fn a_million_items_are_entered_one_by_one() {
     let body = region("main/n0", 20, &[plain(&[])]);
     let list = Expr::Const(Value::List(vec![Value::None; 1_000_000]));

@@ -386,12 +386,15 @@ impl<'g> Scheduler<'g> {
     /// A step or compound is over: its scope closes, and its value is known.
     pub(super) fn end(&mut self, site: Site, value: Value) {
         self.sources.retain(|source| *source != site);
-        if let Some(active) = self.active.remove(&site)
-            && let Some(scope) = self.close(active.scope)
-        {
-            let elapsed = self.now.since(scope.started);
-            let short = self.node(site).map_or(Value::None, |node| in_short(&node.kind, &value));
-            self.note(Notice::StepDone { step: active.path, elapsed, cost: scope.spent, value: short });
+        if let Some(active) = self.active.remove(&site) {
+            // What was stopped inside may still be dying, at a cost.
+            let dying = self.scopes.accrued(active.scope, self.now, &self.meters());
+            if let Some(scope) = self.close(active.scope) {
+                let elapsed = self.now.since(scope.started);
+                let cost = scope.spent.checked_add(dying).unwrap_or(scope.spent);
+                let short = self.node(site).map_or(Value::None, |node| in_short(&node.kind, &value));
+                self.note(Notice::StepDone { step: active.path, elapsed, cost, value: short });
+            }
         }
         self.complete(site, value);
     }
@@ -438,7 +441,12 @@ impl<'g> Scheduler<'g> {
             return;
         }
         let mut at = site;
-        self.note(Notice::StepFailed { step: step.clone(), failure: failure.clone() });
+        let skipped = site
+            .and_then(|site| self.active.get(&site))
+            .is_some_and(|active| active.path == step && self.skips(active.scope, failure.kind));
+        if !skipped {
+            self.note(Notice::StepFailed { step: step.clone(), failure: failure.clone() });
+        }
         while let Some(site) = at {
             if let Some(active) = self.active.get(&site)
                 && self.skips(active.scope, failure.kind)

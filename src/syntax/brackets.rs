@@ -53,7 +53,7 @@ pub fn check(file: FileId, text: &str) -> Result<Balanced<'_>, Box<Diagnostic>> 
     while scan.at < text.len() {
         scan.step()?;
     }
-    scan.end_item();
+    scan.end_item(text.len());
     let mut blanked = Cow::Borrowed(text);
     let mut broken = Vec::new();
     for (start, end) in scan.blank {
@@ -126,6 +126,8 @@ struct Scan<'a> {
     /// The operators since the last separator.
     operators: usize,
     item: usize,
+    /// Where the annotations and comments above the next declaration start.
+    lead: Option<usize>,
     spoiled: bool,
     diagnostics: Vec<Diagnostic>,
     blank: Vec<(usize, usize)>,
@@ -141,6 +143,7 @@ impl<'a> Scan<'a> {
             chain: 0,
             operators: 0,
             item: 0,
+            lead: None,
             spoiled: false,
             diagnostics: Vec::new(),
             blank: Vec::new(),
@@ -310,18 +313,23 @@ impl<'a> Scan<'a> {
             && named.len() < rest.len() - word.len()
             && named.starts_with(|c: char| c.is_ascii_alphabetic() || "_./".contains(c));
         if starts {
-            self.end_item();
-            self.item = self.at;
+            let start = self.lead.take().unwrap_or(self.at);
+            self.end_item(start);
+            self.item = start;
+        } else if self.open.is_empty() && (rest.starts_with('@') || rest.starts_with("///")) {
+            self.lead.get_or_insert(self.at);
+        } else if !rest.starts_with(['\n', ' ', '\t', '\r', '/']) {
+            self.lead = None;
         }
     }
 
-    fn end_item(&mut self) {
+    fn end_item(&mut self, end: usize) {
         if let Some(open) = self.open.pop() {
             self.unclosed(Some(&open));
         }
         self.open.clear();
         if self.spoiled {
-            self.blank.push((self.item, self.at));
+            self.blank.push((self.item, end));
         }
         self.spoiled = false;
         self.chain = 0;

@@ -94,7 +94,7 @@ fn token(pair: &Pair<Rule>) -> Option<Token> {
     Some(match pair.as_rule() {
         Rule::COMMENT => Token::Comment,
         Rule::junk_item | Rule::junk_stmt => Token::Junk,
-        Rule::ident | Rule::word | Rule::path => Token::Name,
+        Rule::ident | Rule::part_name | Rule::word | Rule::path => Token::Name,
         Rule::money
         | Rule::duration
         | Rule::size

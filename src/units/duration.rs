@@ -88,7 +88,7 @@ impl FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let malformed =
-            || UnitError::Malformed { text: text.into(), expected: "duration, such as `1h30min` or `250ms`" };
+            || UnitError::Malformed { text: text.into(), expected: "a duration, such as `1h30min` or `250ms`" };
         let mut rest = text;
         let mut total = 0.0_f64;
         let mut previous = f64::INFINITY;

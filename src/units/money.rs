@@ -81,7 +81,7 @@ impl FromStr for Money {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let malformed = || UnitError::Malformed { text: text.into(), expected: "amount of money, such as `$12.50`" };
+        let malformed = || UnitError::Malformed { text: text.into(), expected: "an amount of money, such as `$12.50`" };
         let digits = text.strip_prefix('$').ok_or_else(malformed)?.replace('_', "");
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
             return Err(malformed());

@@ -40,7 +40,7 @@ impl FromStr for Percent {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let malformed = || UnitError::Malformed { text: text.into(), expected: "percentage, such as `80%`" };
+        let malformed = || UnitError::Malformed { text: text.into(), expected: "a percentage, such as `80%`" };
         let digits = text.strip_suffix('%').ok_or_else(malformed)?.replace('_', "");
         match Decimal::from_str_exact(&digits) {
             Ok(points) if !points.is_sign_negative() => Ok(Self(points)),

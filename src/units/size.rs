@@ -72,7 +72,7 @@ impl FromStr for Size {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let malformed = || UnitError::Malformed { text: text.into(), expected: "size, such as `512MiB` or `2GB`" };
+        let malformed = || UnitError::Malformed { text: text.into(), expected: "a size, such as `512MiB` or `2GB`" };
         let digits = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(malformed)?;
         let (_, bytes) = UNITS.into_iter().find(|(unit, _)| *unit == &text[digits..]).ok_or_else(malformed)?;
         let number: f64 = text[..digits].replace('_', "").parse().map_err(|_| malformed())?;

@@ -101,6 +101,12 @@ impl Value {
                     })
                     .collect::<Result<_, JsonError>>()?,
             ),
+            (Type::Record(fields), Json::Object(entries))
+                if let Some(name) = entries.keys().find(|name| !fields.contains_key(name.as_str())) =>
+            {
+                let found = format!("the field `{name}`, which it does not have");
+                return Err(JsonError { path: String::new(), wanted: wanted.clone(), found });
+            }
             (Type::Record(fields), Json::Object(entries)) => Self::Record(
                 fields
                     .iter()

@@ -1,7 +1,7 @@
 //! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
 
 use crate::{
-    store::Objects,
+    store::{Objects, open_plain},
     types::Type,
     units::Duration,
     value::{Fields, Value},
@@ -26,6 +26,9 @@ const TAIL: usize = 20;
 
 /// Longer lines are cut into pieces, so that a program that never ends its line can't fill the memory.
 const MAX_LINE: u64 = 64 << 10;
+
+/// A result is kept in the log of the run and handed on in memory; what is larger belongs into a file.
+const MAX_RESULT: u64 = 16 << 20;
 
 /// Once a command is over, what it started may hold its output open; its log ends this long after the last line.
 const LINGER: Time = Time::from_millis(100);
@@ -156,12 +159,23 @@ fn scalar(value: &Value, objects: &Objects) -> Option<String> {
     }
 }
 
+fn read_result(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_plain(path)?.take(MAX_RESULT + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > MAX_RESULT {
+        true => {
+            Err(io::Error::other(format!("it is larger than {} MiB; return large data as a file", MAX_RESULT >> 20)))
+        }
+        false => Ok(text),
+    }
+}
+
 /// The result that the command wrote, with its files stored.
 fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects) -> Result<Value, Failure> {
     let wanted = &command.output;
     let bad = |message: String| Failure::new(Kind::BadResult, message);
     let help = || format!("write a JSON object of the type `{wanted}` to the file that $SMLT_OUT names");
-    let text = match fs::read_to_string(path) {
+    let text = match read_result(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if matches!(wanted, Type::Record(fields) if fields.is_empty()) {

@@ -161,7 +161,7 @@ impl Builder<'_> {
         if rule == Rule::literal {
             return Some(self.literal(parts(pair).next()?));
         }
-        if rule == Rule::ident {
+        if matches!(rule, Rule::ident | Rule::part_name) {
             return Some(ExprKind::Name(pair.as_str().into()));
         }
         let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
