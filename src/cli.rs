@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, all of them thin.
 
 mod check;
+mod fmt;
 mod graph;
 #[cfg(feature = "local")]
 mod json;
@@ -71,6 +72,7 @@ enum Command {
     #[cfg(feature = "local")]
     Run(run::Args),
     Check(check::Args),
+    Fmt(fmt::Args),
     Graph(graph::Args),
     #[cfg(feature = "local")]
     Runs(runs::Args),
@@ -110,6 +112,7 @@ fn dispatch(words: &[OsString]) -> Exit {
         Err(error) => usage(&error),
         Ok(args) => match args.command {
             Command::Check(args) => check::main(&args),
+            Command::Fmt(args) => fmt::main(&args),
             Command::Graph(args) => graph::main(&args),
             #[cfg(feature = "local")]
             Command::Run(_) => run::main(words),

@@ -9,6 +9,8 @@ pub mod cli;
 pub mod data;
 #[cfg(feature = "compile")]
 pub mod diagnostic;
+#[cfg(any(feature = "compile", feature = "work"))]
+pub mod disk;
 pub mod expr;
 #[cfg(feature = "compile")]
 pub mod format;

@@ -1,10 +1,12 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed.
 
-use crate::value::{Artifact, Hash};
+use crate::{
+    disk::{new_file, open_plain, write_atomically},
+    value::{Artifact, Hash},
+};
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -106,34 +108,4 @@ impl Objects {
         let hash = artifact.hash.to_string();
         self.root.join(&hash[..2]).join(&hash[2..])
     }
-}
-
-/// Opens a file that has an end: a pipe or a device may have none.
-///
-/// # Errors
-/// When it is something else than a plain file, or can't be opened.
-pub fn open_plain(path: &Path) -> io::Result<File> {
-    match fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file")),
-    }
-}
-
-/// A new file with the rights that new files have here, without a name that others would use.
-fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
-}
-
-/// Writes a file so that it is there whole or not at all, whatever happens meanwhile.
-///
-/// # Errors
-/// When the folder can't be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = new_file(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

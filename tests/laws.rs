@@ -4,8 +4,8 @@ use smlt::{
     check,
     cli::world::Files,
     diagnostic::{Outcome, Severity},
-    graph,
-    source::World,
+    format, graph,
+    source::{FileId, World},
 };
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 
 /// Every module may import those of lower levels only; two of one level know nothing of each other.
 const LEVELS: [&[&str]; 10] = [
-    &["units", "source", "seed"],
+    &["units", "source", "seed", "disk"],
     &["types"],
     &["value"],
     &["expr", "layers"],
@@ -287,6 +287,17 @@ fn no_link_of_the_pages_is_broken() {
         for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
             let place = page.parent().unwrap().join(target);
             assert!(place.exists(), "{} links to `{target}`, which is not there", page.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_that_people_read_is_in_the_one_style() {
+    for folder in ["examples", "stdlib"] {
+        for path in files(&root().join(folder), "smlt") {
+            let text = read(&path);
+            let formatted = format::format(FileId(0), &text);
+            assert!(formatted.is_ok_and(|formatted| formatted == text), "`smltc fmt {}`", path.display());
         }
     }
 }

@@ -85,13 +85,17 @@ pub fn program(path: &Path, json: bool, quiet: bool) -> Result<(Files, Program),
     if ok { Ok((files, outcome.value)) } else { Err(Exit::Failed) }
 }
 
-/// Writes messages for people to the error stream.
-fn report(diagnostics: &[Diagnostic], files: &Files) {
-    let style = match io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+/// How messages look on the error stream.
+pub fn style() -> Style {
+    match io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         true => Style::Colored,
         false => Style::Plain,
-    };
-    let mut text = render(diagnostics, &|file| files.source(file), style);
+    }
+}
+
+/// Writes messages for people to the error stream.
+fn report(diagnostics: &[Diagnostic], files: &Files) {
+    let mut text = render(diagnostics, &|file| files.source(file), style());
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity() == severity).count();
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     match (count(Severity::Error), count(Severity::Warning)) {

@@ -5,7 +5,8 @@ use super::{
     world::Files,
 };
 use crate::{
-    diagnostic::{RunError, Style},
+    diagnostic::RunError,
+    disk::replace,
     graph::Graph,
     local::{self, Machine},
     plan::Prices,
@@ -13,7 +14,7 @@ use crate::{
     schedule::{Options, StepPath, Verdict},
     seed::Seed,
     source::{Span, World},
-    store::{Objects, write_atomically},
+    store::Objects,
     units::{Duration, Money},
     value::{Artifact, Value},
     wire::Failure,
@@ -22,8 +23,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Value as Json, json};
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     thread,
 };
@@ -210,15 +210,6 @@ fn writable(path: &Path) -> io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
 }
 
-/// Writes the result to where the user wants it: through a link, and into what is no plain file, such as a pipe.
-fn deliver(out: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::metadata(out) {
-        Ok(about) if !about.is_file() => File::options().write(true).open(out)?.write_all(bytes),
-        Ok(_) => write_atomically(&out.canonicalize()?, bytes),
-        Err(_) => write_atomically(out, bytes),
-    }
-}
-
 /// What is said at the end of a run.
 struct Report<'a> {
     args: &'a Args,
@@ -250,7 +241,7 @@ impl Report<'_> {
                 }
                 if let Some(out) = &self.args.out {
                     let text = format!("{:#}\n", self.result(value));
-                    if let Err(error) = deliver(out, text.as_bytes()) {
+                    if let Err(error) = replace(out, text.as_bytes()) {
                         super::complain(format_args!(
                             "error: the result can't be written to `{}`: {error}",
                             out.display()
@@ -282,11 +273,6 @@ impl Report<'_> {
     }
 
     fn failed(&self, step: &StepPath, span: Span, failure: &Failure) {
-        let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-            Style::Colored
-        } else {
-            Style::Plain
-        };
         let error = RunError {
             kind: failure.kind.name(),
             message: &failure.message,
@@ -294,7 +280,7 @@ impl Report<'_> {
             step: words::step(step),
             help: failure.help.as_deref(),
         };
-        super::complain(format_args!("{}", error.render(&self.files.source(span.file), style)));
+        super::complain(format_args!("{}", error.render(&self.files.source(span.file), check::style())));
         if !failure.log.is_empty() {
             super::complain(format_args!("the last lines of its log:"));
             failure.log.iter().for_each(|line| super::complain(format_args!("    {line}")));

@@ -120,6 +120,8 @@ pub struct Printer<'t> {
     out: String,
     column: usize,
     due: Due,
+    /// Whether the line ends with a comment so far.
+    in_comment: bool,
 }
 
 impl<'t> Printer<'t> {
@@ -133,6 +135,7 @@ impl<'t> Printer<'t> {
             out: String::with_capacity(file.len()),
             column: 0,
             due: Due::Nothing,
+            in_comment: false,
         }
     }
 
@@ -156,7 +159,8 @@ impl<'t> Printer<'t> {
                 Doc::Blank => self.due = Due::Blank,
                 Doc::Nest(parts) => stack.extend(parts.iter().rev().map(|part| (indent + INDENT, mode, part))),
                 Doc::Group(group) => {
-                    let flat = !group.broken && !self.has_comment(group) && self.fits(group, &stack);
+                    let fits = || !self.has_comment(group) && self.fits(group, &stack, indent);
+                    let flat = !group.broken && (mode == Mode::Flat || fits());
                     let mode = if flat { Mode::Flat } else { Mode::Broken };
                     stack.extend(group.parts.iter().rev().map(|part| (indent, mode, part)));
                 }
@@ -177,8 +181,9 @@ impl<'t> Printer<'t> {
     }
 
     /// Whether a group fits into the rest of the line, with what follows it there.
-    fn fits(&self, group: &Group, rest: &[(usize, Mode, &Doc)]) -> bool {
-        let mut left = WIDTH.saturating_sub(self.column);
+    fn fits(&self, group: &Group, rest: &[(usize, Mode, &Doc)], indent: usize) -> bool {
+        let column = if self.due == Due::Nothing { self.column } else { indent };
+        let mut left = WIDTH.saturating_sub(column);
         let mut stack: Vec<(Mode, &Doc)> = group.parts.iter().rev().map(|part| (Mode::Flat, part)).collect();
         let mut rest = rest.iter().rev();
         loop {
@@ -223,6 +228,7 @@ impl<'t> Printer<'t> {
         let text = if self.column == indent && self.at_line_start() { text.trim_start() } else { text };
         self.out.push_str(text);
         self.column += text.chars().count();
+        self.in_comment = false;
     }
 
     fn at_line_start(&self) -> bool {
@@ -243,7 +249,8 @@ impl<'t> Printer<'t> {
     fn comments_before(&mut self, at: usize, indent: usize) {
         while let Some(comment) = self.comments.next_if(|comment| comment.at < at) {
             let starts_file = self.out.is_empty();
-            if comment.alone || starts_file {
+            // A second comment needs a line of its own, wherever it stood.
+            if comment.alone || starts_file || self.in_comment {
                 let blank = match self.due {
                     Due::Blank => true,
                     Due::KeptBreak | Due::Nothing => self.blank_before(comment.at),
@@ -259,6 +266,7 @@ impl<'t> Printer<'t> {
             }
             self.out.push_str(comment.text);
             self.column += comment.text.chars().count();
+            self.in_comment = true;
         }
     }
 

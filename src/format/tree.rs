@@ -128,7 +128,11 @@ impl<'t> Tree<'t> {
                     Rule::let_stmt,
                     Rule::step | Rule::for_flow | Rule::if_flow | Rule::try_flow | Rule::group_flow | Rule::repeat_flow,
                 ) => docs.push(Doc::Text(" = ")),
-                (Rule::assert_stmt, Rule::expr) if docs.len() > 2 => docs.push(Doc::Text(", ")),
+                (Rule::assert_stmt, Rule::expr) if docs.len() > 2 => {
+                    docs.push(Doc::Text(","));
+                    docs.push(Doc::Nest([vec![Doc::Line(" ")], self.any(part)].concat()));
+                    continue;
+                }
                 (Rule::after | Rule::catch, Rule::ident) if matches!(docs.last(), Some(Doc::Source(word, _)) if !["after", "catch", "as"].contains(word)) =>
                 {
                     docs.push(Doc::Text(", "));
@@ -138,6 +142,9 @@ impl<'t> Tree<'t> {
                 _ => {}
             }
             docs.extend(self.any(part));
+        }
+        if rule == Rule::assert_stmt {
+            return vec![Doc::group(docs)];
         }
         if rule == Rule::enum_decl {
             docs.push(Doc::Text(" "));
@@ -226,16 +233,17 @@ impl<'t> Tree<'t> {
             Rule::primary => parts(pair).flat_map(|part| self.any(part)).collect(),
             Rule::paren => self.between("(", ")", pair),
             Rule::if_expr => {
+                let mut inner = parts(pair);
+                let word: Docs = inner.next().iter().map(source).collect();
                 let mut docs = Vec::new();
-                for part in parts(pair) {
-                    match part.as_rule() {
-                        Rule::KW_then | Rule::KW_else => docs.push(Doc::Line(" ")),
-                        _ if !docs.is_empty() => docs.push(Doc::Text(" ")),
-                        _ => {}
-                    }
+                for part in inner {
+                    docs.push(match part.as_rule() {
+                        Rule::KW_then | Rule::KW_else => Doc::Line(" "),
+                        _ => Doc::Text(" "),
+                    });
                     docs.extend(self.any(part));
                 }
-                vec![Doc::group(vec![Doc::Nest(docs)])]
+                vec![Doc::group([word, vec![Doc::Nest(docs)]].concat())]
             }
             Rule::match_expr => {
                 let mut inner = parts(pair);
@@ -443,8 +451,8 @@ impl<'t> Tree<'t> {
         let is_operand = |rule: Rule| matches!(rule, Rule::postfix | Rule::neg | Rule::not);
         let infix = parts(pair.clone()).filter(|part| !is_operand(part.as_rule()));
         let weakest = infix.clone().map(|part| strength(part.as_rule())).min();
-        let kept =
-            infix.filter(|part| part.as_rule() == Rule::pipe).any(|part| self.breaks_before(part.as_span().start()));
+        let pipes = weakest == Some(strength(Rule::pipe));
+        let kept = pipes && infix.clone().any(|part| self.breaks_before(part.as_span().start()));
         let (mut first, mut rest): (Docs, Docs) = (Vec::new(), Vec::new());
         for part in parts(pair) {
             let docs = if rest.is_empty() { &mut first } else { &mut rest };
@@ -470,7 +478,7 @@ impl<'t> Tree<'t> {
             true => first,
             // A pipe goes on at the level where it began.
             false if kept => [first, rest].concat(),
-            false if weakest == Some(strength(Rule::pipe)) => vec![Doc::group([first, rest].concat())],
+            false if pipes => vec![Doc::group([first, rest].concat())],
             false => {
                 first.push(Doc::Nest(rest));
                 vec![Doc::group(first)]

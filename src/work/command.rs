@@ -1,7 +1,8 @@
 //! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
 
 use crate::{
-    store::{Objects, open_plain},
+    disk::open_plain,
+    store::Objects,
     types::Type,
     units::Duration,
     value::{Fields, Value},
