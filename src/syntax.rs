@@ -55,6 +55,6 @@ pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
             diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
             Outcome { value, diagnostics }
         }
-        Err(error) => refuse(junk::explain(&error, file, 0)),
+        Err(error) => refuse(junk::explain(&error, file)),
     }
 }

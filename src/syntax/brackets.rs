@@ -35,13 +35,12 @@ pub struct Balanced<'a> {
     pub broken: Vec<Ident>,
 }
 
-/// Where the value in a text starts that goes on at the end of `text`, if that ends in one.
-pub fn interpolation(file: FileId, text: &str) -> Option<usize> {
+/// The brackets that are open at the end of `text`, outermost first: each with its place, a text's brace as `'"'`.
+pub fn open_at_end(file: FileId, text: &str) -> Vec<(char, usize)> {
     let mut scan = Scan::of(file, text);
-    while scan.at < text.len() {
-        scan.step().ok()?;
-    }
-    scan.interpolation()
+    while scan.at < text.len() && scan.step().is_ok() {}
+    let open = scan.open.iter().filter(|open| open.kind != Kind::Quote);
+    open.map(|open| (if open.kind == Kind::Interpolation { '"' } else { open.kind.symbol() }, open.at)).collect()
 }
 
 /// Finds what is not closed.

@@ -5,7 +5,11 @@ mod item;
 mod literal;
 mod statement;
 
-use super::{Rule, ast::Ident, junk};
+use super::{
+    Rule,
+    ast::Ident,
+    junk::{self, Whole},
+};
 use crate::{
     diagnostic::{Code, Diagnostic},
     source::{FileId, Span, Spanned},
@@ -63,9 +67,10 @@ impl<'a> Builder<'a> {
             .is_some_and(|next| !self.text[self.span(pair).end as usize..next.as_span().start()].contains('\n'))
     }
 
-    /// Reports what could not be read as `rule`.
-    fn junk(&mut self, pair: &Pair<Rule>, rule: Rule) {
-        let diagnostic = junk::describe(self.file, self.text, pair.as_span().start(), pair.as_str(), rule);
+    /// Reports what could not be read as a part of `whole`. With a part before it that was `cut`, they are one mistake.
+    fn junk(&mut self, pair: &Pair<Rule>, whole: Whole, cut: Option<usize>) {
+        let start = cut.unwrap_or(pair.as_span().start());
+        let diagnostic = junk::describe(self.file, self.text, start..pair.as_span().end(), whole);
         self.report(diagnostic);
     }
 

@@ -5,6 +5,7 @@ use crate::{
         Rule,
         ast::{Annotation, Arg, File, Ident, Import, Imported, Item, ItemKind, Param, Type, TypeKind},
         brackets,
+        junk::{self, Whole},
     },
 };
 use pest::iterators::{Pair, Pairs};
@@ -16,6 +17,7 @@ impl Builder<'_> {
         let Some(root) = pairs.next() else { return file };
         let mut doc: Vec<String> = Vec::new();
         let mut after_junk = false;
+        let mut cut = None;
         let mut pairs = root.into_inner().peekable();
         while let Some(pair) = pairs.next() {
             match pair.as_rule() {
@@ -28,7 +30,10 @@ impl Builder<'_> {
                 }
                 Rule::decl if self.is_cut(&pair, pairs.peek()) => {
                     let span = pair.as_span();
+                    cut = Some(span.start());
                     file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
+                    after_junk = false;
+                    continue;
                 }
                 Rule::import => file.imports.extend(self.import(pair)),
                 Rule::decl => {
@@ -36,8 +41,8 @@ impl Builder<'_> {
                     file.items.extend(self.decl(pair, doc));
                 }
                 Rule::junk_item => {
-                    if !after_junk {
-                        self.junk(&pair, Rule::decl);
+                    if !after_junk || junk::starts(pair.as_str(), Whole::Item) {
+                        self.junk(&pair, Whole::Item, cut.take());
                     }
                     let span = pair.as_span();
                     file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));

@@ -6,6 +6,7 @@ use crate::{
         ast::{
             Block, Catch, Else, Expr, ExprKind, Flow, Ident, Rhs, Setting, SettingValue, Step, StepKind, Stmt, StmtKind,
         },
+        junk::{self, Whole},
     },
 };
 use pest::iterators::Pair;
@@ -15,21 +16,22 @@ impl Builder<'_> {
     pub(super) fn block(&mut self, pair: Pair<Rule>) -> Block {
         let span = self.span(&pair);
         let mut block = Block { stmts: Vec::new(), result: None, broken: false, span };
-        let mut after_junk = false;
+        let (mut after_junk, mut cut) = (false, None);
         let mut parts_left = parts(pair).peekable();
         while let Some(part) = parts_left.next() {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
                 Rule::annotated_stmt if self.is_cut(&part, parts_left.peek()) => {
-                    block.stmts.extend(self.broken_let(&part))
+                    cut = Some(part.as_span().start());
+                    block.stmts.extend(self.broken_let(&part));
                 }
                 Rule::annotated_stmt => block.stmts.extend(self.stmt(part)),
                 Rule::result => {
                     block.result = parts(part).next().map(|expr| self.expr(expr));
                 }
                 Rule::junk_stmt => {
-                    if !after_junk {
-                        self.junk(&part, Rule::annotated_stmt);
+                    if !after_junk || junk::starts(part.as_str(), Whole::Statement) {
+                        self.junk(&part, Whole::Statement, cut.take());
                     }
                     block.broken = true;
                     block.stmts.extend(self.broken_let(&part));
@@ -199,14 +201,19 @@ impl Builder<'_> {
     /// `{ name: value … }`
     pub(super) fn settings(&mut self, pair: Pair<Rule>) -> Vec<Setting> {
         let mut settings = Vec::new();
-        let mut after_junk = false;
-        for part in parts(pair) {
+        let (mut after_junk, mut cut) = (false, None);
+        let mut parts_left = parts(pair).peekable();
+        while let Some(part) = parts_left.next() {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
+                Rule::setting_ok if self.is_cut(&part, parts_left.peek()) => {
+                    cut = Some(part.as_span().start());
+                    settings.extend(self.broken_setting(&part));
+                }
                 Rule::setting_ok => settings.extend(self.setting(part)),
                 Rule::junk_stmt => {
-                    if !after_junk {
-                        self.junk(&part, Rule::setting_ok);
+                    if !after_junk || junk::starts(part.as_str(), Whole::Setting) {
+                        self.junk(&part, Whole::Setting, cut.take());
                     }
                     settings.extend(self.broken_setting(&part));
                 }
