@@ -45,6 +45,7 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         defs: HashMap::new(),
         diagnostics,
         next: Var::FIRST.0,
+        found: 0,
         muted: 0,
         defining: Vec::new(),
         cyclic: HashSet::new(),
@@ -63,6 +64,8 @@ struct Checker {
     defs: HashMap<ItemId, Option<Def>>,
     diagnostics: Vec<Diagnostic>,
     next: u32,
+    /// The messages so far, also those that are muted.
+    found: usize,
     /// While positive, nothing is reported: the same text is looked at again in another place.
     muted: usize,
     /// Definitions that are being looked at, each because the one before needs it.
@@ -79,7 +82,13 @@ impl Checker {
         Var(self.next - 1)
     }
 
+    /// How many mistakes were found so far, told of or not.
+    const fn mistakes(&self) -> usize {
+        self.found
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
+        self.found += 1;
         if self.muted == 0 {
             self.diagnostics.push(diagnostic);
         }
@@ -87,13 +96,28 @@ impl Checker {
 
     /// Reports that `span` has a type other than the wanted one.
     fn mismatch(&mut self, span: Span, wanted: &Type, given: &Type) {
-        let mut diagnostic = Diagnostic::new(Code::E0201, span, format!("expected `{wanted}`, found `{given}`"))
-            .label(format!("this is `{given}`"));
+        let (wanted_name, given_name) = (wanted.brief(), given.brief());
+        let mut diagnostic =
+            Diagnostic::new(Code::E0201, span, format!("expected `{wanted_name}`, found `{given_name}`"))
+                .label(format!("this is `{given_name}`"));
         diagnostic.help = match (wanted, given) {
             (_, Type::Optional(inner)) if wanted.accepts(inner) => {
                 Some("say what to use when it is `none`: `value ?? other`".into())
             }
             (Type::Int, Type::Float) => Some("round it: `round(x)`, `floor(x)` or `ceil(x)`".into()),
+            (Type::Artifact, Type::String | Type::Uri) => {
+                Some("a file becomes an `Artifact` as a parameter of the workflow, or as a task's result".into())
+            }
+            (Type::String | Type::Uri, Type::Artifact) => {
+                Some("declare the parameter as `Artifact`: a task sees it as a path".into())
+            }
+            (
+                Type::Std(_) | Type::Duration | Type::Money | Type::Size | Type::Percent | Type::Enum { .. },
+                Type::String,
+            ) => Some("write it without quotes".into()),
+            (Type::Model, Type::Record(fields)) if fields.contains_key("model") => {
+                Some("take its model: `net.model()`".into())
+            }
             (Type::String, Type::Record(_) | Type::List(_)) => None,
             (Type::String, _) => Some("put it into a text: `\"{value}\"`".into()),
             (Type::Duration, Type::Int | Type::Float) => Some("add a unit: `30s`, `5min`, `2h`".into()),

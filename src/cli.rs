@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, all of them thin.
 
 mod check;
+mod explain;
 mod fmt;
 mod graph;
 #[cfg(feature = "local")]
@@ -73,6 +74,7 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Fmt(fmt::Args),
+    Explain(explain::Args),
     Graph(graph::Args),
     #[cfg(feature = "local")]
     Runs(runs::Args),
@@ -113,6 +115,7 @@ fn dispatch(words: &[OsString]) -> Exit {
         Ok(args) => match args.command {
             Command::Check(args) => check::main(&args),
             Command::Fmt(args) => fmt::main(&args),
+            Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),
             #[cfg(feature = "local")]
             Command::Run(_) => run::main(words),

@@ -1,10 +1,13 @@
 //! What the compiler has to say about a file: coded messages with places and mends.
 
 mod codes;
+mod pages;
 mod render;
+mod sarif;
 
 pub use codes::Code;
 pub use render::{RunError, Style, render, to_json};
+pub use sarif::sarif;
 
 use crate::source::Span;
 

@@ -137,6 +137,20 @@ impl Type {
         }
     }
 
+    /// The type for a message: long records are told by the first of their fields.
+    pub fn brief(&self) -> String {
+        let whole = self.to_string();
+        match self {
+            Self::Record(fields) if whole.len() > 60 => {
+                let names: Vec<&str> = fields.keys().take(4).map(|name| &**name).collect();
+                format!("{{ {}, … }}", names.join(", "))
+            }
+            Self::List(inner) if whole.len() > 60 => format!("List[{}]", inner.brief()),
+            Self::Optional(inner) if whole.len() > 60 => format!("{}?", inner.brief()),
+            _ => whole,
+        }
+    }
+
     /// Whether values of this type say where a file lies.
     pub const fn is_location(&self) -> bool {
         matches!(self, Self::Uri | Self::String | Self::Artifact | Self::Unknown)

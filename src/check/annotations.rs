@@ -66,6 +66,7 @@ impl Checker {
             let home = match &**name {
                 "range" | "one_of" | "secret" => "a parameter of a workflow",
                 "max_parallel" => "a workflow, a `for`, a `group` or a `search`",
+                "deadline" | "budget" | "goal" | "seed" => "a workflow, a step or a `group`",
                 _ => "a workflow, a task or a step",
             };
             Diagnostic::new(Code::E0205, annotation.span, format!("`@{name}` does not belong above {what}"))

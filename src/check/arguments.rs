@@ -1,6 +1,6 @@
 //! Arguments find their parameters: by position, then by name, then by default.
 
-use super::{Checker, scope::Place};
+use super::{Checker, expressions::broken, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
     expr::{Expr, Var},
@@ -46,6 +46,15 @@ impl Checker {
     ) -> Vec<Option<Given<'a>>> {
         let mut given: Vec<Option<Given>> = params.iter().map(|_| None).collect();
         let mut position = 0;
+        let late = args.iter().skip_while(|arg| arg.name.is_none()).find(|arg| arg.name.is_none() && !arg.spread);
+        if let Some(late) = late {
+            self.report(
+                Diagnostic::new(Code::E0202, late.value.span, "arguments without a name stand before those with one")
+                    .label("stands after a named one")
+                    .help("name it as well, or move it to the front"),
+            );
+            return params.iter().map(|_| Some(Given::Known(broken().0, Type::Unknown, span))).collect();
+        }
         if let Some(first) = first {
             match given.first_mut() {
                 Some(slot) => *slot = Some(first),
@@ -79,8 +88,21 @@ impl Checker {
                 None => {
                     let diagnostic = match &arg.name {
                         Some(name) => {
-                            let known = params.iter().map(|param| &*param.name);
-                            let near = similar(&name.node, known).map(|name| format!("did you mean `{name}`?"));
+                            let free = |(param, given): &(&ParamSig, &Option<Given>)| {
+                                given.is_none()
+                                    && !args
+                                        .iter()
+                                        .any(|arg| matches!(&arg.name, Some(name) if name.node == param.name))
+                            };
+                            let known = params.iter().zip(&given).filter(free).map(|(param, _)| &*param.name);
+                            let near = similar(&name.node, known).map(str::to_owned);
+                            // It is not missing as well.
+                            if let Some(meant) =
+                                near.as_deref().and_then(|near| params.iter().position(|param| &*param.name == near))
+                            {
+                                given[meant] = Some(Given::Known(broken().0, Type::Unknown, at));
+                            }
+                            let near = near.map(|name| format!("did you mean `{name}`?"));
                             Diagnostic::new(Code::E0202, at, format!("`{callee}` has no parameter `{}`", name.node))
                                 .label("unknown")
                                 .maybe_help(near.or_else(|| Some(self.signature(callee, params))))

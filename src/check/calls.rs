@@ -131,9 +131,15 @@ impl Checker {
         let mut bound = Bound::new();
         let mut values: Vec<(Name, Expr, Type)> = Vec::new();
         let mut given = given.into_iter().chain(std::iter::repeat_with(|| None));
+        let before = self.mistakes();
         for param in &function.params {
             let wanted = apply(&param.ty, &bound);
             let (expr, ty) = match given.next().flatten() {
+                // After a first mistake the others are likely to follow from it.
+                given if self.mistakes() > before && holds_var(&param.ty) => {
+                    drop(given);
+                    broken()
+                }
                 None => self.default(callee, param, &values, span),
                 Some(Given::Known(expr, ty, at)) => self.argument(expr, ty, &param.ty, &mut bound, at),
                 Some(Given::Written(ast)) => match &param.ty {
@@ -146,7 +152,10 @@ impl Checker {
             };
             values.push((param.name.clone(), expr, ty));
         }
-        let output = apply(&function.output, &bound);
+        let output = match apply(&function.output, &bound) {
+            _ if self.mistakes() > before && holds_var(&function.output) => Type::Unknown,
+            output => output,
+        };
         let expr = match &function.body {
             FnBody::Std => Expr::Std(function.name.clone(), named(values)),
             FnBody::Model(model) => Expr::Model(model.clone(), named(values)),
@@ -173,7 +182,21 @@ impl Checker {
     /// A value for a parameter of type `wanted`, which may hold type variables.
     fn argument(&mut self, expr: Expr, given: Type, wanted: &Type, bound: &mut Bound, span: Span) -> (Expr, Type) {
         if !bind(wanted, &given, bound) {
-            let wanted = match apply(wanted, bound) {
+            if let (Type::List(_), false) = (wanted, matches!(given, Type::List(_) | Type::Unknown)) {
+                let help = match given {
+                    Type::Int | Type::Float | Type::String => {
+                        Some("a list stands in square brackets: `[32, 64]`".into())
+                    }
+                    _ => None,
+                };
+                self.report(
+                    Diagnostic::new(Code::E0201, span, format!("expected a list, found `{}`", given.brief()))
+                        .label(format!("this is `{}`", given.brief()))
+                        .maybe_help(help),
+                );
+                return broken();
+            }
+            let wanted = match shown(wanted, bound) {
                 Type::Std(name) if &*name == "N" => Type::Float,
                 Type::Std(name) if &*name == "O" => {
                     self.report(
@@ -194,10 +217,21 @@ impl Checker {
     fn lambda(&mut self, place: &mut Place, ast: &ast::Expr, types: &[Type], bound: &mut Bound) -> (Expr, Type) {
         let [params @ .., output] = types else { return broken() };
         let ExprKind::Lambda(names, body) = &ast.kind else {
+            if let ExprKind::Name(name) = &ast.kind
+                && place.find(name).is_none()
+                && matches!(self.modules.lookup(place.file, name), Some(Binding::Item(id)) if matches!(self.def(id), Def::Fn(_)))
+            {
+                self.report(
+                    Diagnostic::new(Code::E0201, ast.span, format!("`{name}` by itself is not a value"))
+                        .label("a function's name")
+                        .help(format!("say what to do with each item: `|x| {name}(x)`")),
+                );
+                return broken();
+            }
             let (_, ty) = self.expr(place, ast, None);
             if ty != Type::Unknown {
                 self.report(
-                    Diagnostic::new(Code::E0201, ast.span, "expected a lambda")
+                    Diagnostic::new(Code::E0201, ast.span, "expected a small function, such as `|x| x + 1`")
                         .label(format!("this is `{ty}`"))
                         .help("write what to do with each item: `|x| x + 1`"),
                 );
@@ -330,6 +364,24 @@ fn bind(wanted: &Type, given: &Type, bound: &mut Bound) -> bool {
         (Type::Optional(_), Type::None) => true,
         (Type::Optional(wanted), given) => bind(wanted, given, bound),
         _ => wanted.accepts(given),
+    }
+}
+
+/// Whether a type of a signature holds a variable.
+fn holds_var(ty: &Type) -> bool {
+    match ty {
+        Type::Std(name) => is_var(name),
+        Type::List(inner) | Type::Map(inner) | Type::Distribution(inner) | Type::Optional(inner) => holds_var(inner),
+        Type::Function(types) => types.iter().any(holds_var),
+        _ => false,
+    }
+}
+
+/// A type with its variables replaced by what they stand for; one that is not known yet is any.
+fn shown(ty: &Type, bound: &Bound) -> Type {
+    match apply(ty, bound) {
+        Type::List(inner) if holds_var(&inner) => Type::List(Box::new(Type::Unknown)),
+        ty => ty,
     }
 }
 

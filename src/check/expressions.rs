@@ -270,6 +270,25 @@ impl Checker {
         let modules = self.modules.clone();
         let locals = place.locals.iter().map(|local| &*local.name);
         let near = similar(name, locals.chain(modules.known(place.file))).map(|near| format!("did you mean `{near}`?"));
+        let word = match name {
+            "None" | "null" | "nil" | "undefined" => Some("nothing is written `none`"),
+            "True" | "TRUE" => Some("write `true`"),
+            "False" | "FALSE" => Some("write `false`"),
+            "int" => Some("round it: `round(x)`, `floor(x)` or `ceil(x)`"),
+            "str" | "string" | "repr" => Some("write `\"{x}\"` or `text(x)`"),
+            "print" => Some("what a workflow tells is its result"),
+            "zip" | "enumerate" => Some("write `range(len(list)) |> map(|i| list[i])`"),
+            "length" | "size" | "count" => Some("write `len(list)`"),
+            "test" => Some("a training sees its `train` and `valid` parts alone; judge on `test` with `evaluate`"),
+            "validation" | "val" => Some("the validation part is called `valid`"),
+            _ => None,
+        };
+        if let Some(word) = word {
+            self.report(
+                Diagnostic::new(Code::E0101, span, format!("`{name}` is not defined")).label("not found").help(word),
+            );
+            return broken();
+        }
         let home = Modules::std_home(name).map(|home| format!("import it: `import std/{home}.{{{name}}}`"));
         self.report(
             Diagnostic::new(Code::E0101, span, format!("`{name}` is not defined"))
@@ -395,7 +414,7 @@ impl Checker {
             Type::Unknown => broken(),
             Type::Record(fields) => match fields.get(&field.node) {
                 Some(ty) => (Expr::Field(Box::new(expr), field.node.clone()), ty.clone()),
-                None => self.no_field(&format!("`{ty}`"), field, fields.keys().map(|name| &**name)),
+                None => self.no_field(&format!("`{}`", ty.brief()), field, fields.keys().map(|name| &**name)),
             },
             Type::Dataset => match name {
                 "train" => (Expr::native(Native::TrainPart, [expr]), Type::Dataset),
@@ -420,7 +439,30 @@ impl Checker {
                 );
                 broken()
             }
-            other => self.no_field(&format!("`{other}`"), field, std::iter::empty()),
+            other => {
+                let help = match (other, name) {
+                    (Type::List(_) | Type::Map(_) | Type::String, "len" | "length" | "size" | "count") => {
+                        Some("its length is `len(x)`".to_owned())
+                    }
+                    (Type::List(inner), _) if matches!(&**inner, Type::Record(fields) if fields.contains_key(name)) => {
+                        Some(format!("of each item: `list |> map(|x| x.{name})`"))
+                    }
+                    (Type::List(_), "map" | "filter" | "fold" | "sort_by" | "sum" | "mean") => {
+                        Some(format!("lists are piped into functions: `list |> {name}(…)`"))
+                    }
+                    (Type::Map(_), _) => Some(format!("an entry of a map is `map[\"{name}\"]`")),
+                    (Type::String, "lower" | "upper" | "trim" | "split" | "replace" | "contains") => {
+                        Some(format!("write `{name}(text)`"))
+                    }
+                    _ => None,
+                };
+                self.report(
+                    Diagnostic::new(Code::E0203, field.span, format!("`{}` has no fields", other.brief()))
+                        .label("no field")
+                        .maybe_help(help),
+                );
+                broken()
+            }
         }
     }
 

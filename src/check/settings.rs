@@ -83,7 +83,9 @@ impl<'a> Settings<'a> {
     /// Takes a setting that must be there.
     pub fn required(&mut self, checker: &mut Checker, place: &mut Place, name: &'static str, wanted: &Type) -> Expr {
         let missing = !self.left.iter().any(|setting| &*setting.name.node == name);
-        if missing {
+        let misspelt = self.left.iter().any(|setting| similar(&setting.name.node, [name]).is_some());
+        // A misspelt setting is told of as one that is unknown.
+        if missing && !misspelt {
             checker.report(
                 Diagnostic::new(Code::E0204, self.span, format!("{} needs the setting `{name}`", self.owner))
                     .label("missing here")

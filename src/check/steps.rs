@@ -170,7 +170,7 @@ impl Checker {
                 Diagnostic::new(Code::E0201, target.span, format!("expected a model, found `{ty}`"))
                     .label(format!("this is `{ty}`")),
             );
-        } else if let Some(arg) = args.first() {
+        } else if let Some(arg) = args.first().filter(|_| ty == Type::Model) {
             self.report(
                 Diagnostic::new(Code::E0202, arg.value.span, "a finished model takes no argument but `seed`")
                     .label("already decided")
@@ -339,17 +339,30 @@ impl Checker {
             self.report(Diagnostic::new(Code::E0202, step.span, "an evaluation draws nothing, so it takes no `seed`"));
         }
         let data = settings.required(self, place, "data", &Type::Dataset);
+        let before = self.mistakes();
         let metrics = settings.required(self, place, "metrics", &std_type("Metric").list());
         settings.finish(self);
-        let fields = metric_fields(Some(&metrics)).into_iter().map(|name| (name, Type::Float)).collect();
-        if !matches!(metrics, Expr::Const(Value::List(_))) {
-            self.report(Diagnostic::new(
-                Code::E0303,
-                step.span,
-                "the metrics must be known before the run, for their names are the fields of the result",
-            ));
-        }
-        (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), Type::Record(fields))
+        let fields = match &metrics {
+            // A mistake in the metrics was told of, and leaves the fields unknown.
+            _ if self.mistakes() > before => Type::Unknown,
+            Expr::Const(Value::List(_)) => {
+                let names = metric_fields(Some(&metrics));
+                Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect())
+            }
+            _ => {
+                let span = step.settings.iter().find(|setting| &*setting.name.node == "metrics");
+                self.report(
+                    Diagnostic::new(
+                        Code::E0303,
+                        span.map_or(step.span, |setting| setting.span),
+                        "the metrics must be known before the run, for their names are the fields of the result",
+                    )
+                    .label("depends on a parameter or a step"),
+                );
+                Type::Unknown
+            }
+        };
+        (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), fields)
     }
 
     fn search(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {

@@ -9,7 +9,7 @@ use super::{
     scope::Place,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Severity},
     expr::{Expr, Var},
     limits::{Limits, OnMiss},
     source::{Name, Span, Spanned},
@@ -39,7 +39,9 @@ impl Checker {
                 }
             }
         }
-        for (span, name) in modules.unused() {
+        // What could not be read, or was not looked at for a mistake, may use any of them.
+        let all_seen = self.diagnostics.iter().all(|diagnostic| diagnostic.severity() != Severity::Error);
+        for (span, name) in modules.unused().into_iter().filter(|_| all_seen) {
             self.report(
                 Diagnostic::new(Code::W1002, span, format!("`{name}` is imported and never used"))
                     .label("unused")

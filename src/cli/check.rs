@@ -1,11 +1,12 @@
 use super::{Exit, world::Files};
 use crate::{
     check::{self, program::Program},
-    diagnostic::{Diagnostic, Severity, Style, render, to_json},
-    source::World,
+    diagnostic::{Diagnostic, Severity, Style, render, sarif, to_json},
+    source::{FileId, Source, World},
 };
 use serde_json::json;
 use std::{
+    collections::HashSet,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
@@ -31,28 +32,42 @@ enum Format {
     Human,
     /// One JSON object a line
     Json,
+    /// One SARIF 2.1.0 log, for code hosts
+    Sarif,
 }
 
 pub fn main(args: &Args) -> Exit {
     let mut exit = Exit::Ok;
+    let mut checked: Vec<(Files, Vec<Diagnostic>)> = Vec::new();
+    let mut told: HashSet<String> = HashSet::new();
     for path in &args.files {
-        match open(path) {
-            Err(()) => exit = Exit::Failed,
-            Ok(files) => {
-                let outcome = check::check(&files);
-                if !outcome.is_ok() {
-                    exit = Exit::Failed;
-                }
-                match args.format {
-                    Format::Human => report(&outcome.diagnostics, &files),
-                    Format::Json => {
-                        for diagnostic in &outcome.diagnostics {
-                            super::say(format_args!("{}\n", to_json(diagnostic, &|file| files.source(file))));
-                        }
-                    }
+        let Ok(files) = open(path) else {
+            exit = Exit::Failed;
+            continue;
+        };
+        let outcome = check::check(&files);
+        if !outcome.is_ok() {
+            exit = Exit::Failed;
+        }
+        let mut diagnostics = outcome.diagnostics;
+        // What several files import is told of once.
+        diagnostics.retain(|diagnostic| told.insert(to_json(diagnostic, &|file| files.source(file)).to_string()));
+        match args.format {
+            Format::Human => report(&diagnostics, &files),
+            Format::Json => {
+                for diagnostic in &diagnostics {
+                    super::say(format_args!("{}\n", to_json(diagnostic, &|file| files.source(file))));
                 }
             }
+            Format::Sarif => checked.push((files, diagnostics)),
         }
+    }
+    if args.format == Format::Sarif {
+        let sources: Vec<_> = checked.iter().map(|(files, _)| |file| files.source(file)).collect();
+        let found = checked.iter().zip(&sources).flat_map(|((_, diagnostics), source)| {
+            diagnostics.iter().map(move |diagnostic| (diagnostic, source as &dyn Fn(FileId) -> Source))
+        });
+        super::say(format_args!("{:#}\n", sarif(found)));
     }
     exit
 }

@@ -105,7 +105,15 @@ pub fn to_json(diagnostic: &Diagnostic, source: &dyn Fn(FileId) -> Source) -> Va
         let source = source(span.file);
         let (line, column) = source.position(span.start);
         let (end_line, end_column) = source.position(span.end);
-        json!({ "file": source.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column })
+        json!({
+            "file": source.name,
+            "line": line,
+            "column": column,
+            "end_line": end_line,
+            "end_column": end_column,
+            "start": span.start,
+            "end": span.end,
+        })
     };
     let label = |label: &super::Label| json!({ "place": place(label.span), "text": label.text });
     json!({

@@ -32,6 +32,10 @@ impl<'a> Builder<'a> {
 
     /// Where a pair stands, without the white space and comments that pest leaves at its end.
     fn span(&self, pair: &Pair<Rule>) -> Span {
+        // What looks like a comment in a text is none.
+        if matches!(pair.as_rule(), Rule::string | Rule::chars | Rule::path) {
+            return Span::new(self.file, pair.as_span().start() as u32, pair.as_span().end() as u32);
+        }
         let last = pair.clone().into_inner().filter(|inner| inner.as_rule() != Rule::COMMENT).last();
         let span = pair.as_span();
         let tail = last.map_or(span.start(), |last| self.span(&last).end as usize);

@@ -14,6 +14,7 @@ impl Stuck<'_> {
     pub(super) fn habit(&self) -> Option<Diagnostic> {
         self.strange_character()
             .or_else(|| self.keyword_as_name())
+            .or_else(|| self.name())
             .or_else(|| self.declaration())
             .or_else(|| self.symbol())
             .or_else(|| self.literal())
@@ -90,12 +91,51 @@ impl Stuck<'_> {
         )
     }
 
+    /// Names with letters that they can't have.
+    fn name(&self) -> Option<Diagnostic> {
+        let (rest, before) = (self.rest(), self.before());
+        let last = word_before(before);
+        let touches = before.len() == self.at - self.start;
+        let dashed = rest.starts_with('-') && touches && !last.is_empty() && !word_at(&rest[1..]).is_empty();
+        let binds = ["let", "const", "fn", "model", "task", "workflow", "dataset", "type", "enum", "for"]
+            .iter()
+            .any(|keyword| before.strip_suffix(last).is_some_and(|before| before.trim_end().ends_with(keyword)));
+        if dashed && (binds || self.in_params()) {
+            let name = format!("{last}-{}", word_at(&rest[1..]));
+            let span = self.span_of(self.at - last.len(), name.len());
+            let mend = name.replace('-', "_");
+            return Some(
+                Diagnostic::new(Code::E0001, span, "names are made of the letters a to z, digits and `_`")
+                    .label("`-` is none of them")
+                    .help(format!("write `{mend}`"))
+                    .fix(span, mend),
+            );
+        }
+        let word = word_at(rest);
+        let numbered = word.starts_with(|c: char| c.is_ascii_digit())
+            && word.contains(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let wants_name = self.expected.first() == Some(&"a name");
+        (numbered && wants_name).then(|| {
+            self.say(word.len(), "a name starts with a letter")
+                .label("starts with a digit")
+                .help(format!("call it `_{word}` or something else"))
+        })
+    }
+
     /// What is left out of declarations, or brought into them.
     fn declaration(&self) -> Option<Diagnostic> {
         let rest = self.rest();
         let before = self.before();
         let last = word_before(before);
         let head = word_at(&self.text[self.start..]);
+        if before.ends_with(&format!("@{last}")) && !last.is_empty() && !rest.is_empty() && !self.line_break_before() {
+            let line = rest.lines().next().unwrap_or_default().trim_end();
+            return Some(
+                self.say(line.len(), "an annotation's arguments stand in parentheses")
+                    .label("no parentheses")
+                    .help(format!("write `@{last}({line})`")),
+            );
+        }
         if self.in_params() && !last.is_empty() && rest.starts_with([',', ')', '=']) {
             let span = self.span_of(self.start + before.len() - last.len(), last.len());
             return Some(
@@ -222,6 +262,10 @@ impl Stuck<'_> {
             b'=' if statement && word_at(&self.text[self.start..]) == "let" && rest.starts_with("==") => {
                 self.replace(2, "a name is defined with `=`", "=")
             }
+            b'=' if before.ends_with(':') && self.open.is_empty() && self.whole != Whole::Setting => {
+                let span = self.span_of(self.at - 1, 2);
+                Diagnostic::new(Code::E0001, span, "a name is defined with `=`").help("write `=`").fix(span, "=")
+            }
             b'=' if rest.starts_with("==") || rest.starts_with("=>") => return None,
             b'=' if before.ends_with(['+', '-', '*', '/']) => self
                 .say(1, "a name keeps its value, so nothing can be added to it")
@@ -320,8 +364,30 @@ impl Stuck<'_> {
 
     /// Numbers and units that are none.
     fn literal(&self) -> Option<Diagnostic> {
+        self.compound().or_else(|| self.number())
+    }
+
+    /// `1h 30min`, which is one duration in two pieces.
+    fn compound(&self) -> Option<Diagnostic> {
+        let (before, rest) = (self.before(), self.rest());
+        let duration = |text: &str| text.parse::<crate::units::Duration>().is_ok();
+        let last = word_before(before);
+        let compound = !last.is_empty() && duration(last) && duration(word_at(rest));
+        compound.then(|| {
+            let (start, end) = (self.start + before.len() - last.len(), self.at + word_at(rest).len());
+            let mend = format!("{last}{}", word_at(rest));
+            let span = self.span_of(start, end - start);
+            Diagnostic::new(Code::E0005, span, "the parts of a duration stand together")
+                .help(format!("write `{mend}`"))
+                .fix(span, mend)
+        })
+    }
+
+    /// A number with something behind it that makes it none.
+    fn number(&self) -> Option<Diagnostic> {
         let before = self.before();
-        let number = before.rfind(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').map_or(0, |at| at + 1);
+        let in_number = |c: char| c.is_ascii_digit() || c == '.' || c == '_';
+        let number = before.trim_end_matches(in_number).len();
         let digits = before.get(number..).filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()));
         let glued = number > 0 && before[..number].ends_with(|c: char| c.is_ascii_alphabetic());
         let unit = word_at(self.rest());
@@ -335,18 +401,7 @@ impl Stuck<'_> {
             let unit = word_at(&rest[length..]);
             return self.unit(self.at, &rest[..length], unit);
         }
-        // `1h 30min`
-        let duration = |text: &str| text.parse::<crate::units::Duration>().is_ok();
-        let last = word_before(before);
-        let compound = !last.is_empty() && duration(last) && duration(word_at(rest));
-        compound.then(|| {
-            let (start, end) = (self.start + before.len() - last.len(), self.at + word_at(rest).len());
-            let mend = format!("{last}{}", word_at(rest));
-            let span = self.span_of(start, end - start);
-            Diagnostic::new(Code::E0005, span, "the parts of a duration stand together")
-                .help(format!("write `{mend}`"))
-                .fix(span, mend)
-        })
+        None
     }
 
     /// A number and the word behind it, which is no unit or stands apart.
@@ -387,6 +442,9 @@ impl Stuck<'_> {
             })?,
         };
         let mend = format!("{number}{proper}");
+        if !apart && proper == unit {
+            return None;
+        }
         let message = match apart {
             true if proper == unit => "a number and its unit stand together".to_owned(),
             true if lower == unit && proper != unit && unit.len() > 2 => format!("`{unit}` is not a unit"),
@@ -566,6 +624,14 @@ impl Stuck<'_> {
             word => word.len(),
         };
         let end = self.start + before.len();
+        let inside = self.open.last().map_or("", |(_, at)| &self.text[at + 1..end]);
+        if inside.replace("|>", "").matches('|').count() % 2 == 1 {
+            return Some(
+                self.say(0, "the second bar of the small function is missing")
+                    .label("before this")
+                    .help("write `|x| x + 1`"),
+            );
+        }
         Some(
             Diagnostic::new(Code::E0001, self.span_of(end - last, last), "a `,` is missing after this")
                 .label("what follows is another item")
