@@ -118,6 +118,9 @@ impl Checker {
             (Type::Model, Type::Record(fields)) if fields.contains_key("model") => {
                 Some("take its model: `net.model()`".into())
             }
+            (wanted, Type::Record(fields)) if fields.len() == 1 && fields.values().all(|ty| wanted.accepts(ty)) => {
+                fields.keys().next().map(|name| format!("take its field: add `.{name}`"))
+            }
             (Type::String, Type::Record(_) | Type::List(_)) => None,
             (Type::String, _) => Some("put it into a text: `\"{value}\"`".into()),
             (Type::Duration, Type::Int | Type::Float) => Some("add a unit: `30s`, `5min`, `2h`".into()),
@@ -139,7 +142,8 @@ impl Checker {
         }
         let mut own = self.fuel.at_most(expr::STEPS);
         let value = expr::eval_with(&expr, &Scope::default(), &mut own);
-        if self.fuel.burn(own.burnt()).is_err() {
+        let all_burnt = self.fuel.burn(own.burnt()).is_err() || self.fuel.is_empty();
+        if all_burnt && matches!(value, Err(expr::EvalError::TooLong(_))) {
             self.report(
                 Diagnostic::new(
                     Code::E0003,

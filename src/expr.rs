@@ -9,8 +9,9 @@ mod operators;
 
 pub use eval::{Context, Env, EvalError, Fuel, STEPS, Scope, eval, eval_with};
 pub use native::Native;
+pub use operators::widen;
 
-use crate::{source::Name, value::Value};
+use crate::{source::Name, types::Type, value::Value};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -70,6 +71,8 @@ pub enum Expr {
     Match(Box<Expr>, Vec<(Option<Value>, Expr)>),
     /// A function as an argument of `map`, `filter`, `fold` or `sort_by`.
     Lambda(Vec<Var>, Box<Expr>),
+    /// A value as one of this type: whole numbers become numbers where the type has numbers.
+    Widen(Box<Expr>, Box<Type>),
     /// Something that only a run knows.
     Context(Context),
 }
@@ -140,6 +143,7 @@ impl Expr {
                 Self::Match(boxed(value), arms.iter().map(|(pattern, arm)| (pattern.clone(), close(arm))).collect())
             }
             Self::Lambda(params, body) => Self::Lambda(params.clone(), boxed(body)),
+            Self::Widen(inner, ty) => Self::Widen(boxed(inner), ty.clone()),
         }
     }
 
@@ -159,7 +163,7 @@ impl Expr {
         visit(self);
         match self {
             Self::Const(_) | Self::Var(_) | Self::Context(_) => {}
-            Self::Field(inner, _) | Self::Lambda(_, inner) => inner.each(visit),
+            Self::Field(inner, _) | Self::Lambda(_, inner) | Self::Widen(inner, _) => inner.each(visit),
             Self::Index(a, b) | Self::Pipe(a, b) | Self::Let(_, a, b) => {
                 a.each(visit);
                 b.each(visit);
@@ -216,7 +220,7 @@ impl Expr {
                     visit(*var);
                 }
             }
-            Self::Field(inner, _) => inner.walk(bound, visit),
+            Self::Field(inner, _) | Self::Widen(inner, _) => inner.walk(bound, visit),
             Self::Index(a, b) | Self::Pipe(a, b) => {
                 a.walk(bound, visit);
                 b.walk(bound, visit);

@@ -6,7 +6,7 @@
 mod build;
 pub mod draw;
 
-pub use crate::check::program::{Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
+pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
 pub use build::build;
 
 use crate::{
@@ -56,6 +56,11 @@ pub enum Edge {
     Value,
     /// `after`: it only waits.
     Order,
+}
+
+/// What the region of a try's catch is called, by its place among them: `catch`, `catch.2`, …
+pub(crate) fn catch_name(index: usize) -> String {
+    if index == 0 { "catch".into() } else { format!("catch.{}", index + 1) }
 }
 
 /// A step or a compound.
@@ -120,4 +125,29 @@ pub enum NodeKind {
     },
     /// A scope for limits.
     Group(Box<Region>),
+    /// Runs a region, and another when that fails.
+    Try {
+        /// What is tried.
+        body: Box<Region>,
+        /// What runs then; the first that catches the kind.
+        catches: Vec<Catch<Region>>,
+    },
+    /// Runs a region again and again; the outcome is the value that the last round leaves.
+    Repeat {
+        /// How often, at most.
+        times: Expr,
+        /// The value that a round takes over from the one before: its variable, and what it is at first.
+        carried: Option<(Var, Expr)>,
+        /// What must hold for a round to begin.
+        cond: Option<Expr>,
+        /// What runs in each round.
+        body: Box<Region>,
+    },
+    /// Runs another workflow.
+    Call {
+        /// Its parameters and their values.
+        args: Vec<(Param, Expr)>,
+        /// Its statements.
+        body: Box<Region>,
+    },
 }

@@ -6,6 +6,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The rounds that a `repeat` may have: it shall end.
+pub const MAX_ROUNDS: i64 = 1_000_000;
+
 /// The limits of one scope or step. What is absent is inherited or unlimited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {

@@ -24,6 +24,10 @@ use scope::Scopes;
 use std::collections::{BTreeMap, VecDeque};
 use tree::{Active, Instance, InstanceId};
 
+/// What compounds may begin in one step. Rounds and items without a job take no time, and there may be more of them than
+/// the world outside should have to wait for.
+const PULLS: usize = 10_000;
+
 /// How a run is to be done.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -126,8 +130,8 @@ impl<'g> Scheduler<'g> {
         self.settle();
         self.enforce();
         self.wake_retries();
-        self.fill_slots();
-        self.finish_or_wake();
+        let has_more = self.fill_slots();
+        self.finish_or_wake(has_more);
         std::mem::take(&mut self.actions)
     }
 
@@ -155,15 +159,20 @@ impl<'g> Scheduler<'g> {
         self.next_id
     }
 
-    /// Starts what can be started while slots are free: what is queued first, then what compounds have to give.
-    fn fill_slots(&mut self) {
-        while self.verdict.is_none() && self.running() < self.options.slots.max(1) {
+    /// Starts what can be started while slots are free: what is queued first, then what compounds have to give. Says
+    /// whether there may be more to start at once.
+    fn fill_slots(&mut self) -> bool {
+        for _ in 0..PULLS {
+            if self.verdict.is_some() || self.running() >= self.options.slots.max(1) {
+                return false;
+            }
             if !self.launch_next() && !self.pull() {
-                break;
+                return false;
             }
             self.settle();
             self.enforce();
         }
+        true
     }
 
     /// Asks the compounds, in order, for something to do; not those whose limits would only let it wait.
@@ -172,7 +181,7 @@ impl<'g> Scheduler<'g> {
         let has_room =
             |site: &Site| self.active.get(site).is_some_and(|active| self.scopes.has_room(active.scope, &meters));
         let sources: Vec<Site> = self.sources.iter().copied().filter(has_room).collect();
-        sources.into_iter().any(|site| self.pull_item(site) || self.pull_trial(site))
+        sources.into_iter().any(|site| self.pull_item(site) || self.pull_trial(site) || self.pull_round(site))
     }
 
     /// Decides how the run ends, and stops what is under way.
@@ -183,7 +192,7 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    fn finish_or_wake(&mut self) {
+    fn finish_or_wake(&mut self, has_more: bool) {
         if self.finished {
             return;
         }
@@ -198,6 +207,11 @@ impl<'g> Scheduler<'g> {
                 verdict => verdict,
             };
             self.actions.push(Action::Finish(verdict));
+            return;
+        }
+        if has_more {
+            self.actions.push(Action::WakeAt(self.now));
+            self.wake = None;
             return;
         }
         let retry = self.jobs.values().filter_map(Job::due).min();

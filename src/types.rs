@@ -85,6 +85,23 @@ impl Type {
         }
     }
 
+    /// Whether a value of type `given`, which this type [accepts](Self::accepts), holds whole numbers where this type has
+    /// numbers.
+    pub fn widens(&self, given: &Self) -> bool {
+        match (self, given) {
+            (Self::Float, Self::Int) => true,
+            (Self::Optional(wanted), Self::Optional(given))
+            | (Self::List(wanted), Self::List(given))
+            | (Self::Map(wanted), Self::Map(given))
+            | (Self::Range(wanted), Self::Range(given)) => wanted.widens(given),
+            (Self::Optional(wanted), given) => wanted.widens(given),
+            (Self::Record(wanted), Self::Record(given)) => {
+                wanted.iter().any(|(name, ty)| given.get(name).is_some_and(|given| ty.widens(given)))
+            }
+            _ => false,
+        }
+    }
+
     /// The smallest type that both fit, such as `Float` for an `Int` and a `Float`.
     pub fn join(&self, other: &Self) -> Option<Self> {
         match (self, other) {
@@ -109,6 +126,16 @@ impl Type {
         match self {
             Self::Optional(_) | Self::None | Self::Unknown => self,
             ty => Self::Optional(Box::new(ty)),
+        }
+    }
+
+    /// Whether its values can be written as JSON, and so come from a command line or a task.
+    pub fn is_data(&self) -> bool {
+        match self {
+            Self::Dataset | Self::Model | Self::Std(_) | Self::Function(_) | Self::Distribution(_) => false,
+            Self::Optional(inner) | Self::List(inner) | Self::Map(inner) | Self::Range(inner) => inner.is_data(),
+            Self::Record(fields) => fields.values().all(Self::is_data),
+            _ => true,
         }
     }
 

@@ -5,7 +5,7 @@ use smlt::{
     cli::world::Files,
     diagnostic::{Outcome, Severity},
     format, graph,
-    source::{FileId, World},
+    source::FileId,
 };
 use std::{
     collections::BTreeMap,
@@ -139,8 +139,7 @@ fn check_within(path: &Path, limit: Duration) -> Outcome<usize> {
         let outcome = Files::open(&file).map(|files| {
             let outcome = check::check(&files);
             let graphs = outcome.value.workflows.iter();
-            let nodes =
-                graphs.map(|workflow| graph::build(workflow, &files.source(workflow.span.file)).root.dag.node_count());
+            let nodes = graphs.map(|workflow| graph::build(workflow, &files).root.dag.node_count());
             Outcome { value: nodes.sum(), diagnostics: outcome.diagnostics }
         });
         let _ = sender.send((started.elapsed(), outcome));

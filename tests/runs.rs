@@ -155,6 +155,14 @@ fn tumours_are_told_apart_after_a_python_program_has_prepared_the_table() {
 }
 
 #[test]
+fn rounds_go_on_until_the_goal_is_reached() {
+    let (result, _) = Project::new().result(&["rounds.smlt"]);
+    assert!(result["loss"].as_f64().unwrap() <= 0.1, "{result}");
+    // Some rounds made it worse; they were undone, and the rate was halved.
+    assert!(result["rate"].as_f64().unwrap() < 1.0, "{result}");
+}
+
+#[test]
 fn garments_are_told_apart() {
     let folder = "/usr/share/datasets/fashion-mnist";
     assert!(Path::new(folder).exists(), "install Debian's package `dataset-fashion-mnist`, as `tests/install` does");

@@ -136,6 +136,10 @@ impl Checker {
                         }
                     }
                 }
+                "resources" if annotation.args.is_empty() => self.report(
+                    Diagnostic::new(Code::E0202, annotation.span, "`@resources` needs a `memory` or a `cpu`")
+                        .help("write it like `@resources(memory: 4GiB, cpu: 2)`"),
+                ),
                 "resources" => {
                     if let Some((Value::Size(memory), _)) = args.optional(self, place, "memory", &Type::Size) {
                         limits.memory = Some(memory);
@@ -158,7 +162,13 @@ impl Checker {
     }
 
     fn budget(&mut self, place: &mut Place, args: &mut Args) -> Option<Budget> {
-        let given = args.find("amount")?;
+        let Some(given) = args.find("amount") else {
+            self.report(
+                Diagnostic::new(Code::E0202, args.annotation.span, "`@budget` needs a Money or a Percent")
+                    .help("write it like `@budget($5)`, or `@budget(50%)` for a share of the budget around it"),
+            );
+            return None;
+        };
         let (_, ty) = self.expr(place, &given.value, None);
         let wanted = if ty == Type::Percent { Type::Percent } else { Type::Money };
         let span = given.value.span;
@@ -233,6 +243,22 @@ impl Checker {
         found.map(|(_, on_miss)| on_miss)
     }
 
+    /// The kind of failure that a name stands for.
+    pub(super) fn failure_kind(&mut self, name: &str, span: Span) -> Option<Kind> {
+        let kind = name.parse().ok();
+        if kind.is_none() {
+            let near = similar(name, Kind::ALL.iter().map(|kind| kind.name()));
+            let help = near.map_or_else(
+                || format!("there are {}", Kind::ALL.map(|kind| format!("`{kind}`")).join(", ")),
+                |name| format!("did you mean `{name}`?"),
+            );
+            self.report(
+                Diagnostic::new(Code::E0101, span, "this is not a kind of failure").label("unknown kind").help(help),
+            );
+        }
+        kind
+    }
+
     pub(super) fn out_of_range(&mut self, span: Span, message: &str) {
         self.report(Diagnostic::new(Code::E0304, span, message).label("out of range"));
     }
@@ -281,8 +307,12 @@ impl<'a> Args<'a> {
                 _ => "@budget($5)",
             };
             checker.report(
-                Diagnostic::new(Code::E0202, self.annotation.span, format!("`@{annotation}` needs a {ty}"))
-                    .help(format!("write it like `{example}`")),
+                Diagnostic::new(
+                    Code::E0202,
+                    self.annotation.span,
+                    format!("`@{annotation}` needs {} {ty}", if *ty == Type::Int { "an" } else { "a" }),
+                )
+                .help(format!("write it like `{example}`")),
             );
             return None;
         };
@@ -304,19 +334,7 @@ impl<'a> Args<'a> {
                 ExprKind::Name(name) => &**name,
                 _ => "",
             };
-            match name.parse() {
-                Ok(kind) => kinds.push(kind),
-                Err(()) => {
-                    let known = Kind::ALL.iter().map(|kind| kind.name());
-                    let near = similar(name, known).map(|name| format!("did you mean `{name}`?"));
-                    let all = || Kind::ALL.map(|kind| format!("`{kind}`")).join(", ");
-                    checker.report(
-                        Diagnostic::new(Code::E0101, item.span, "this is not a kind of failure")
-                            .label("unknown kind")
-                            .help(near.unwrap_or_else(|| format!("there are {}", all()))),
-                    );
-                }
-            }
+            kinds.extend(checker.failure_kind(name, item.span));
         }
         kinds
     }

@@ -104,7 +104,7 @@ impl Checker {
             }
             Def::Type(ty) => self.record(place, name, &ty, args, span),
             Def::Const(_, ty) => self.not_callable(name, &ty, callee),
-            Def::Task(_) | Def::Workflow => {
+            Def::Task(_) | Def::Workflow(_) => {
                 self.report(
                     Diagnostic::new(
                         Code::E0201,
@@ -152,6 +152,15 @@ impl Checker {
             };
             values.push((param.name.clone(), expr, ty));
         }
+        // What a type variable stands for may have become wider with a later argument.
+        let values: Vec<(Name, Expr, Type)> = values
+            .into_iter()
+            .zip(&function.params)
+            .map(|((name, expr, ty), param)| {
+                let wanted = apply(&param.ty, &bound);
+                (name, operators::widen(expr, &ty, &wanted), wanted)
+            })
+            .collect();
         let output = match apply(&function.output, &bound) {
             _ if self.mistakes() > before && holds_var(&function.output) => Type::Unknown,
             output => output,
@@ -162,7 +171,13 @@ impl Checker {
             FnBody::Expr(function) => {
                 Expr::Call(function.clone(), values.into_iter().map(|(_, expr, _)| expr).collect())
             }
-            FnBody::Native(native) => Expr::Native(*native, values.into_iter().map(|(_, expr, _)| expr).collect()),
+            FnBody::Native(native) => {
+                let mut args: Vec<Expr> = values.into_iter().map(|(_, expr, _)| expr).collect();
+                if *native == Native::Sum {
+                    args.push(Expr::Const(operators::zero(&output)));
+                }
+                Expr::Native(*native, args)
+            }
             FnBody::Context(context) => {
                 if place.bodies.is_empty() {
                     self.report(

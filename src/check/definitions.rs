@@ -1,6 +1,11 @@
 //! Declarations, each looked at once, when first needed.
 
-use super::{Checker, arguments::ParamSig, program::Run, scope::Place};
+use super::{
+    Checker,
+    arguments::ParamSig,
+    program::{Run, Workflow},
+    scope::Place,
+};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::{Context, Expr, Function, Native},
@@ -17,6 +22,10 @@ const MAX_CHAIN: usize = 100;
 
 /// Types are compared and printed as a whole, so one that doubles with each alias must end somewhere.
 const MAX_TYPE: usize = 2000;
+
+/// A graph holds every statement once for each place that runs it, so a workflow that runs another twice, and so on, must
+/// end somewhere.
+const MAX_STATEMENTS: usize = 200_000;
 
 /// A declaration: its file and its place among the declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +48,7 @@ pub enum Def {
     /// A task.
     Task(Rc<TaskDef>),
     /// A workflow.
-    Workflow,
+    Workflow(Rc<Workflow>),
     /// Something that is wrong and has been reported.
     Broken,
 }
@@ -112,11 +121,16 @@ impl Checker {
 
     fn recursion(&mut self, id: ItemId, what: &str) {
         let modules = self.modules.clone();
-        let name = &modules.item(id).name;
+        let item = modules.item(id);
+        let name = &item.name;
+        let help = match item.kind {
+            ItemKind::Workflow { .. } => {
+                "a run must end: `repeat n with x = start while … { … }` does a thing again and again"
+            }
+            _ => "functions, models and constants can't be recursive, so that evaluating them always ends",
+        };
         self.report(
-            Diagnostic::new(Code::E0401, name.span, format!("`{}` {what}", name.node))
-                .label("defined here")
-                .help("functions, models and constants can't be recursive, so that evaluating them always ends"),
+            Diagnostic::new(Code::E0401, name.span, format!("`{}` {what}", name.node)).label("defined here").help(help),
         );
     }
 
@@ -172,6 +186,13 @@ impl Checker {
                 let body = Expr::Dataset(name.clone(), fields);
                 self.function(name, params, Type::Dataset, body, FnBody::Expr)
             }
+            ItemKind::ExternFn { .. } | ItemKind::ExternTask { .. } if !self.modules.get(file).is_std => {
+                self.report(
+                    Diagnostic::new(Code::E0007, item.span, "only `std` can declare `extern` items")
+                        .help("write a `task` for what another program does, or a `fn` for a computation"),
+                );
+                Def::Broken
+            }
             ItemKind::ExternFn { params, output } => {
                 let params = self.params(&mut place, params);
                 let output = self.ty(file, output);
@@ -184,24 +205,13 @@ impl Checker {
                     (_, Type::Distribution(_)) => FnBody::Std,
                     _ => match stdlib::native(name) {
                         Some(native) => FnBody::Native(native),
-                        None => {
-                            self.report(
-                                Diagnostic::new(Code::E0007, item.span, "only `std` can declare `extern` items")
-                                    .help("write a `task` for what another program does, or a `fn` for a computation"),
-                            );
-                            return Def::Broken;
-                        }
+                        // Every `extern fn` of `std` stands for something: a test holds it to that.
+                        None => return Def::Broken,
                     },
                 };
                 Def::Fn(Rc::new(FnDef { name: name.clone(), params, output, body }))
             }
-            ItemKind::ExternTask { .. } => {
-                self.report(
-                    Diagnostic::new(Code::E0007, item.span, "only `std` can declare `extern` items")
-                        .help("write a `task` for what another program does"),
-                );
-                Def::Broken
-            }
+            ItemKind::ExternTask { .. } => Def::Broken,
             ItemKind::Task { params, output, settings } => {
                 let params = self.params(&mut place, params);
                 let output = match output {
@@ -209,6 +219,12 @@ impl Checker {
                         let output = self.ty(file, ty);
                         if !matches!(output, Type::Record(_) | Type::Unknown) {
                             self.mismatch(ty.span, &Type::record([]), &output);
+                        } else if !output.is_data() {
+                            self.report(
+                                Diagnostic::new(Code::E0201, ty.span, "a task can't give this: its result is JSON")
+                                    .label("holds what a program can't write")
+                                    .help("give what it is made of, such as an `Artifact` for a file"),
+                            );
                         }
                         output
                     }
@@ -219,7 +235,24 @@ impl Checker {
                 let run = Run { task: name.clone(), args: Vec::new(), script, env, output };
                 Def::Task(Rc::new(TaskDef { name: name.clone(), params, run, limits }))
             }
-            ItemKind::Workflow { .. } => Def::Workflow,
+            ItemKind::Workflow { params, output, body } => {
+                let workflow = self.workflow(place, item, params, output.as_ref(), body);
+                if workflow.size <= MAX_STATEMENTS {
+                    return Def::Workflow(Rc::new(workflow));
+                }
+                self.report(
+                    Diagnostic::new(
+                        Code::E0003,
+                        item.name.span,
+                        format!(
+                            "`{name}` has more than {MAX_STATEMENTS} statements, with those of the workflows it runs"
+                        ),
+                    )
+                    .label("too large")
+                    .help("do the same for many things with a `for` instead"),
+                );
+                Def::Broken
+            }
             ItemKind::Test(_) => Def::Broken,
         }
     }

@@ -36,13 +36,7 @@ impl Checker {
             self.mismatch(span, wanted, &given);
             return (Expr::Const(Value::None), Type::Unknown);
         }
-        let widens = |wanted: &Type| *wanted == Type::Float && given == Type::Int;
-        let expr = match wanted {
-            Type::Optional(inner) if widens(inner) => operators::to_float(expr),
-            wanted if widens(wanted) => operators::to_float(expr),
-            _ => expr,
-        };
-        (expr, wanted.clone())
+        (operators::widen(expr, &given, wanted), wanted.clone())
     }
 
     /// An expression that must be known at compile time.
@@ -97,8 +91,9 @@ impl Checker {
                     let key = self.value(place, key, Some(&Type::String)).0;
                     let (expr, ty) = self.expr(place, value, Some(&inner));
                     inner = self.joined(&inner, &ty, value.span);
-                    map.push((key, expr));
+                    map.push((key, expr, ty));
                 }
+                let map = map.into_iter().map(|(key, expr, ty)| (key, operators::widen(expr, &ty, &inner))).collect();
                 (Expr::Map(map), Type::Map(Box::new(inner)))
             }
             ExprKind::Unary(op, inner) => {
@@ -117,6 +112,8 @@ impl Checker {
                 let (then, first) = self.expr(place, then, hint);
                 let (other, second) = self.expr(place, otherwise, hint);
                 let ty = self.joined(&first, &second, otherwise.span);
+                let then = operators::widen(then, &first, &ty);
+                let other = operators::widen(other, &second, &ty);
                 (Expr::If(Box::new(cond), Box::new(then), Box::new(other)), ty)
             }
             ExprKind::Match(value, arms) => self.matching(place, value, arms, span, hint),
@@ -167,17 +164,15 @@ impl Checker {
         let mut exprs = Vec::with_capacity(items.len());
         for item in items {
             let (expr, ty) = self.expr(place, item, wanted.as_ref());
-            match &wanted {
-                Some(wanted) => exprs.push(self.coerce(expr, ty, wanted, item.span).0),
+            exprs.push(match &wanted {
+                Some(wanted) => self.coerce(expr, ty, wanted, item.span),
                 None => {
                     inner = self.joined(&inner, &ty, item.span);
-                    exprs.push(expr);
+                    (expr, ty)
                 }
-            }
+            });
         }
-        if inner == Type::Float {
-            exprs = exprs.into_iter().map(operators::const_to_float).collect();
-        }
+        let exprs = exprs.into_iter().map(|(expr, ty)| operators::widen(expr, &ty, &inner)).collect();
         (Expr::List(exprs), inner.list())
     }
 
@@ -255,7 +250,7 @@ impl Checker {
                 self.report(Diagnostic::new(Code::E0201, span, format!("`{name}` is a type, not a value")));
                 broken()
             }
-            Def::Task(_) | Def::Workflow => {
+            Def::Task(_) | Def::Workflow(_) => {
                 self.report(
                     Diagnostic::new(Code::E0201, span, format!("`{name}` has effects, so it is not a value"))
                         .label("used as a value")
@@ -531,8 +526,12 @@ impl Checker {
             };
             let (result, given) = self.expr(place, &arm.value, hint);
             ty = self.joined(&ty, &given, arm.value.span);
-            cases.push((pattern, result));
+            cases.push((pattern, result, given));
         }
+        let cases: Vec<_> = cases
+            .into_iter()
+            .map(|(pattern, result, given)| (pattern, operators::widen(result, &given, &ty)))
+            .collect();
         self.exhaustive(&of, &cases, span);
         (Expr::Match(Box::new(expr), cases), ty)
     }

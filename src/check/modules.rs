@@ -37,6 +37,8 @@ pub struct Module {
     pub ast: ast::File,
     /// Its names; where each stands.
     pub names: HashMap<Name, (Binding, Span)>,
+    /// Whether it is one of `std`.
+    pub is_std: bool,
     /// The names that imports bring in, and have not been used.
     unused: RefCell<BTreeMap<Span, Name>>,
 }
@@ -125,7 +127,9 @@ impl Modules {
         if self.modules.contains_key(&file) {
             return;
         }
-        let parsed = syntax::parse(file, &world.source(file).text);
+        let source = world.source(file);
+        let is_std = source.name.strip_prefix("std/").is_some_and(|name| stdlib::source(name).is_some());
+        let parsed = syntax::parse(file, &source.text);
         diagnostics.extend(parsed.diagnostics);
         let mut names = Names { names: HashMap::new(), diagnostics: Vec::new() };
         for (index, item) in parsed.value.items.iter().enumerate() {
@@ -228,7 +232,7 @@ impl Modules {
         }
         chain.pop();
         diagnostics.extend(names.diagnostics);
-        let module = Module { ast: parsed.value, names: names.names, unused: RefCell::new(unused) };
+        let module = Module { ast: parsed.value, names: names.names, is_std, unused: RefCell::new(unused) };
         self.modules.insert(file, module);
     }
 }

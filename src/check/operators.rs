@@ -7,22 +7,16 @@ use crate::{
     source::{Span, Spanned},
     syntax::ast::{BinaryOp, UnaryOp},
     types::Type,
+    units::{Duration, Money, Percent, Size},
     value::Value,
 };
 
-/// A whole number as a number.
-pub fn to_float(expr: Expr) -> Expr {
+/// A value of type `given` as one of type `wanted`, which accepts it.
+pub fn widen(expr: Expr, given: &Type, wanted: &Type) -> Expr {
     match expr {
-        Expr::Const(_) => const_to_float(expr),
-        expr => Expr::native(Native::Float, [expr]),
-    }
-}
-
-/// A whole number that is known, as a number; anything else as it is.
-pub fn const_to_float(expr: Expr) -> Expr {
-    match expr {
-        Expr::Const(Value::Int(int)) => Expr::Const(Value::Float(int as f64)),
-        expr => expr,
+        expr if !wanted.widens(given) => expr,
+        Expr::Const(value) => Expr::Const(expr::widen(value, wanted)),
+        expr => Expr::Widen(Box::new(expr), Box::new(wanted.clone())),
     }
 }
 
@@ -39,6 +33,19 @@ pub fn at_most(a: &Value, b: &Value) -> bool {
 
 const fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Duration | Type::Money | Type::Size | Type::Percent)
+}
+
+/// What a sum of values of a type starts from.
+pub fn zero(ty: &Type) -> Value {
+    match ty {
+        Type::Float => Value::Float(0.0),
+        Type::Duration => Value::Duration(Duration::ZERO),
+        Type::Money => Value::Money(Money::ZERO),
+        Type::Size => Value::Size(Size::default()),
+        Type::Percent => Value::Percent(Percent::new(0.into())),
+        Type::String => Value::String("".into()),
+        _ => Value::Int(0),
+    }
 }
 
 const fn native(op: BinaryOp) -> Native {
@@ -110,6 +117,19 @@ fn result(op: BinaryOp, a: &Type, b: &Type) -> Option<Type> {
     })
 }
 
+/// The types as which an operator takes what is on its sides, which are of types `a` and `b`, to make an `output`. Its
+/// arithmetic takes numbers of both kinds.
+fn operands(op: BinaryOp, a: &Type, b: &Type, output: &Type) -> (Type, Type) {
+    let same = |ty: Type| (ty.clone(), ty);
+    match (op, output) {
+        (BinaryOp::Coalesce, output) => (output.clone().optional(), output.clone()),
+        (BinaryOp::Range, Type::Range(inner)) => same((**inner).clone()),
+        (BinaryOp::Add, Type::List(_)) => same(output.clone()),
+        (BinaryOp::Eq | BinaryOp::Ne, _) if !a.is_number() => same(a.join(b).unwrap_or(Type::Unknown)),
+        _ => (a.clone(), b.clone()),
+    }
+}
+
 impl Checker {
     pub(super) fn unary(&mut self, op: Spanned<UnaryOp>, expr: Expr, ty: Type, span: Span) -> (Expr, Type) {
         match (op.node, &ty) {
@@ -139,10 +159,12 @@ impl Checker {
         (b, right, right_span): (Expr, Type, Span),
     ) -> (Expr, Type) {
         if let Some(ty) = result(op.node, &left, &right) {
-            return match (left, right) {
-                (Type::Unknown, _) | (_, Type::Unknown) => (broken().0, ty),
-                _ => (Expr::native(native(op.node), [a, b]), ty),
-            };
+            if left == Type::Unknown || right == Type::Unknown {
+                return (broken().0, ty);
+            }
+            let (first, second) = operands(op.node, &left, &right, &ty);
+            let operands = [widen(a, &left, &first), widen(b, &right, &second)];
+            return (Expr::native(native(op.node), operands), ty);
         }
         let symbol = symbol(op.node);
         let code = if is_unit(&left) && (is_unit(&right) || right.is_number()) || is_unit(&right) && left.is_number() {

@@ -6,14 +6,16 @@ use crate::{
     source::{Name, Span, Spanned},
     types::Type,
     value::Value,
+    wire::Kind,
 };
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// The workflows of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// In the order of the file.
-    pub workflows: Vec<Workflow>,
+    pub workflows: Vec<Rc<Workflow>>,
 }
 
 /// A workflow.
@@ -31,6 +33,8 @@ pub struct Workflow {
     pub output: Type,
     /// Its statements.
     pub body: Body,
+    /// Its statements, with those of the workflows that it runs.
+    pub size: usize,
     /// Its declaration.
     pub span: Span,
 }
@@ -103,6 +107,42 @@ pub enum StmtKind {
     },
     /// Opens a scope for limits.
     Group(Body),
+    /// Does something, and something else when that fails.
+    Try {
+        /// What is tried.
+        body: Body,
+        /// What is done then; the first that catches the kind.
+        catches: Vec<Catch<Body>>,
+    },
+    /// Does something again and again.
+    Repeat {
+        /// How often, at most.
+        times: Expr,
+        /// The value that a round takes over from the one before: its variable, and what it is at first.
+        carried: Option<(Var, Expr)>,
+        /// What must hold for a round to begin.
+        cond: Option<Expr>,
+        /// What is done.
+        body: Body,
+    },
+    /// Runs another workflow.
+    Call {
+        /// The workflow.
+        workflow: Rc<Workflow>,
+        /// Its arguments, one for each parameter.
+        args: Vec<Expr>,
+    },
+}
+
+/// What is done when something failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Catch<B> {
+    /// The kinds of failure that it is for.
+    pub kinds: Vec<Kind>,
+    /// The variable that tells of the failure.
+    pub error: Option<Var>,
+    /// What is done.
+    pub body: B,
 }
 
 /// A parameter of a workflow.

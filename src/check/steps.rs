@@ -2,11 +2,11 @@
 
 use super::{
     Checker,
-    arguments::Given,
-    definitions::{Def, FnBody, FnDef},
+    arguments::{Given, ParamSig},
+    definitions::{Def, FnBody, FnDef, ItemId},
     expressions::broken,
     modules::Binding,
-    program::{Dimension, Evaluate, Horizon, Run, Search, StmtKind, Train},
+    program::{Dimension, Evaluate, Horizon, Run, Search, StmtKind, Train, Workflow},
     scope::{Local, Meaning, Place},
     settings::Settings,
     types::std as std_type,
@@ -16,7 +16,7 @@ use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::Name,
-    syntax::ast::{self, ExprKind, Setting, SettingValue, Step, StepKind},
+    syntax::ast::{self, ExprKind, ItemKind, Setting, SettingValue, Step, StepKind},
     types::Type,
     value::Value,
 };
@@ -107,20 +107,54 @@ impl Checker {
                 let output = run.output.clone();
                 (StmtKind::Run(Box::new(run)), output)
             }
-            Def::Workflow => {
-                self.unsupported(target.span, "running a workflow inside a workflow");
-                self.nothing()
-            }
+            Def::Workflow(workflow) => self.run_workflow(place, id, workflow, step),
             Def::Broken => self.nothing(),
             _ => {
                 self.report(
-                    Diagnostic::new(Code::E0201, target.span, "only a task can be run")
-                        .label("not a task")
+                    Diagnostic::new(Code::E0201, target.span, "only a task or a workflow can be run")
+                        .label("neither of them")
                         .help("`train`, `search` and `evaluate` take models; a function is called in an expression"),
                 );
                 self.nothing()
             }
         }
+    }
+
+    fn run_workflow(&mut self, place: &mut Place, id: ItemId, workflow: Rc<Workflow>, step: &Step) -> (StmtKind, Type) {
+        let modules = self.modules.clone();
+        let ItemKind::Workflow { params: written, .. } = &modules.item(id).kind else { return self.nothing() };
+        let sigs: Vec<ParamSig> = workflow
+            .params
+            .iter()
+            .filter_map(|param| {
+                let written = written.iter().find(|written| written.name.node == param.name)?;
+                Some(ParamSig {
+                    name: param.name.clone(),
+                    var: param.var,
+                    ty: param.ty.clone(),
+                    default: written.default.clone(),
+                    file: id.file,
+                    span: written.name.span,
+                })
+            })
+            .collect();
+        let given = self.arrange(&workflow.name, &sigs, None, &step.args, step.span);
+        let mut args = Vec::new();
+        for ((param, sig), given) in workflow.params.iter().zip(&sigs).zip(given) {
+            let (expr, span) = match given {
+                Some(Given::Written(ast)) => (self.value(place, ast, Some(&param.ty)).0, ast.span),
+                Some(Given::Known(expr, ty, span)) => (self.coerce(expr, ty, &param.ty, span).0, span),
+                None => (self.default(&workflow.name, sig, &[], step.span).0, step.span),
+            };
+            if let Expr::Const(value) = &expr
+                && let Err(reason) = param.admits(value)
+            {
+                self.out_of_range(span, &format!("`{}` {reason}", param.name));
+            }
+            args.push(expr);
+        }
+        let output = workflow.output.clone();
+        (StmtKind::Call { workflow, args }, output)
     }
 
     /// The model that a step works on. `seed` among the arguments is the training's, not the model's.
@@ -274,7 +308,7 @@ impl Checker {
         let loss = settings.value(self, place, "loss", &std_type("Loss"));
         let schedule = settings.value(self, place, "schedule", &std_type("Schedule"));
         let metrics = settings.value(self, place, "metrics", &std_type("Metric").list());
-        let init = settings.value(self, place, "init", &Type::Artifact);
+        let init = settings.value(self, place, "init", &Type::Artifact.optional());
         let seed = settings.value(self, place, "seed", &Type::Int);
         let until = settings.ast(self, "until").map(|ast| self.over_metrics(place, ast, &Type::Bool));
         if let Some(memory) = settings.ast(self, "memory")

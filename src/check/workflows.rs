@@ -3,19 +3,20 @@
 use super::{
     Checker,
     annotations::Target,
-    definitions::ItemId,
+    definitions::{Def, ItemId},
     operators,
-    program::{Body, Param, Program, Stmt, StmtKind, Workflow},
+    program::{Body, Catch, Param, Program, Stmt, StmtKind, Workflow},
     scope::Place,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, Severity},
     expr::{Expr, Var},
-    limits::{Limits, OnMiss},
+    limits::{Limits, MAX_ROUNDS, OnMiss},
     source::{Name, Span, Spanned},
     syntax::ast::{self, Block, Else, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,
+    wire::Kind,
 };
 
 impl Checker {
@@ -26,15 +27,13 @@ impl Checker {
         for (file, module) in modules.all() {
             for (index, item) in module.ast.items.iter().enumerate() {
                 match &item.kind {
-                    ItemKind::Workflow { params, output, body } => {
-                        let workflow = self.workflow(Place::new(file), item, params, output.as_ref(), body);
-                        if file == modules.root {
-                            program.workflows.push(workflow);
-                        }
-                    }
                     ItemKind::Test(_) => self.unsupported(item.name.span, "a `test` block"),
                     _ => {
-                        self.def(ItemId { file, index });
+                        if let Def::Workflow(workflow) = self.def(ItemId { file, index })
+                            && file == modules.root
+                        {
+                            program.workflows.push(workflow);
+                        }
                     }
                 }
             }
@@ -51,7 +50,7 @@ impl Checker {
         program
     }
 
-    fn workflow(
+    pub(super) fn workflow(
         &mut self,
         mut place: Place,
         item: &ast::Item,
@@ -83,6 +82,7 @@ impl Checker {
             params: own,
             limits,
             output,
+            size: body.size(),
             body,
             span: item.name.span,
         }
@@ -91,7 +91,7 @@ impl Checker {
     fn param(&mut self, file: crate::source::FileId, param: &ast::Param) -> (Param, Span) {
         let mut place = Place::new(file);
         let ty = self.ty(file, &param.ty);
-        if matches!(ty, Type::Dataset | Type::Model | Type::Std(_) | Type::Function(_) | Type::Distribution(_)) {
+        if !ty.is_data() {
             self.report(
                 Diagnostic::new(Code::E0201, param.ty.span, format!("a parameter of a workflow can't be a `{ty}`"))
                     .label("can't come from a command line")
@@ -183,6 +183,12 @@ impl Checker {
                 StmtKind::If { then, otherwise, .. } => {
                     self.nested_limits(&inner, then);
                     otherwise.iter().for_each(|body| self.nested_limits(&inner, body));
+                }
+                StmtKind::Repeat { body, .. } => self.nested_limits(&inner, body),
+                StmtKind::Try { body, catches } => {
+                    self.nested_limits(&inner, body);
+                    // A limit of a `try` holds for what is tried.
+                    catches.iter().for_each(|catch| self.nested_limits(outer, &catch.body));
                 }
                 _ => {}
             }
@@ -337,19 +343,15 @@ impl Checker {
                 after = self.after(place, &step.after);
                 self.step(place, step, &mut limits)
             }
-            Flow::For { name, list, body } => self.for_flow(place, name, list, body),
+            Flow::For { name, list, body } => self.for_flow(place, name, list, body, wanted),
             Flow::If { cond, then, otherwise } => self.if_flow(place, cond, then, otherwise.as_deref(), wanted),
             Flow::Group(body) => {
                 let (body, ty) = self.block(place, body, wanted);
                 (StmtKind::Group(body), ty)
             }
-            Flow::Try { .. } => {
-                self.unsupported(span, "`try`");
-                return (self.fresh(), Type::Unknown);
-            }
-            Flow::Repeat { .. } => {
-                self.unsupported(span, "`repeat`");
-                return (self.fresh(), Type::Unknown);
+            Flow::Try { body, catches } => self.try_flow(place, body, catches, wanted),
+            Flow::Repeat { times, carried, cond, body } => {
+                self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body, wanted)
             }
         };
         let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
@@ -357,7 +359,8 @@ impl Checker {
             || limits.budget.as_ref().is_some_and(|budget| skips(budget.on_miss));
         let ty = if optional { ty.optional() } else { ty };
         let ty = match wanted {
-            Some(wanted) if !wanted.accepts(&ty) => {
+            // The outcome of a step is as it is; that of a block was made what is wanted.
+            Some(wanted) if !wanted.accepts(&ty) || wanted.widens(&ty) => {
                 self.mismatch(span, wanted, &ty);
                 Type::Unknown
             }
@@ -387,7 +390,14 @@ impl Checker {
         vars
     }
 
-    fn for_flow(&mut self, place: &mut Place, name: &ast::Ident, list: &ast::Expr, body: &Block) -> (StmtKind, Type) {
+    fn for_flow(
+        &mut self,
+        place: &mut Place,
+        name: &ast::Ident,
+        list: &ast::Expr,
+        body: &Block,
+        wanted: Option<&Type>,
+    ) -> (StmtKind, Type) {
         let (list_expr, ty) = self.expr(place, list, None);
         let item_type = match ty {
             Type::List(inner) => *inner,
@@ -405,9 +415,91 @@ impl Checker {
         let item = self.fresh();
         let depth = place.locals.len();
         place.bind(&name.node, name.span, Expr::Var(item), item_type);
-        let (body, ty) = self.block(place, body, None);
+        let wanted = match wanted {
+            Some(Type::List(inner)) => Some(&**inner),
+            _ => None,
+        };
+        let (body, ty) = self.block(place, body, wanted);
         place.leave(depth);
         (StmtKind::For { item, list: list_expr, body }, ty.list())
+    }
+
+    fn try_flow(
+        &mut self,
+        place: &mut Place,
+        body: &Block,
+        catches: &[ast::Catch],
+        wanted: Option<&Type>,
+    ) -> (StmtKind, Type) {
+        let (body, first) = self.block(place, body, wanted);
+        let mut ty = first.clone();
+        let mut caught: Vec<(Kind, Span)> = Vec::new();
+        let mut handlers = Vec::new();
+        for catch in catches {
+            let mut kinds = Vec::new();
+            for name in &catch.kinds {
+                let Some(kind) = self.failure_kind(&name.node, name.span) else { continue };
+                if let Some((_, first)) = caught.iter().find(|(other, _)| *other == kind) {
+                    self.report(
+                        Diagnostic::new(Code::E0102, name.span, format!("`{kind}` is caught twice"))
+                            .label("never gets here")
+                            .related(*first, "caught here already")
+                            .help("leave one of them out"),
+                    );
+                }
+                caught.push((kind, name.span));
+                kinds.push(kind);
+            }
+            let depth = place.locals.len();
+            let error = catch.name.as_ref().map(|name| {
+                let var = self.fresh();
+                place.bind(&name.node, name.span, Expr::Var(var), failure_type());
+                var
+            });
+            let (body, other) = self.block(place, &catch.body, wanted);
+            place.leave(depth);
+            let span = catch.body.result.as_ref().map_or(catch.body.span, |result| result.span);
+            ty = self.joined(&ty, &other, span);
+            handlers.push((Catch { kinds, error, body }, other));
+        }
+        let body = body.widened(&first, &ty);
+        let catches = handlers
+            .into_iter()
+            .map(|(catch, given)| Catch { body: catch.body.widened(&given, &ty), ..catch })
+            .collect();
+        (StmtKind::Try { body, catches }, ty)
+    }
+
+    fn repeat_flow(
+        &mut self,
+        place: &mut Place,
+        times: &ast::Expr,
+        carried: Option<&(ast::Ident, ast::Expr)>,
+        cond: Option<&ast::Expr>,
+        body: &Block,
+        wanted: Option<&Type>,
+    ) -> (StmtKind, Type) {
+        let span = times.span;
+        let times = self.value(place, times, Some(&Type::Int)).0;
+        if let Expr::Const(Value::Int(count)) = times
+            && !(0..=MAX_ROUNDS).contains(&count)
+        {
+            self.out_of_range(span, &format!("a `repeat` has 0 to {MAX_ROUNDS} rounds"));
+        }
+        let depth = place.locals.len();
+        let mut ty = Type::record([]);
+        let carried = carried.map(|(name, start)| {
+            let (start, start_ty) = self.value(place, start, wanted);
+            let var = self.fresh();
+            place.shifting.push(var);
+            place.bind(&name.node, name.span, Expr::Var(var), start_ty.clone());
+            ty = start_ty;
+            (var, start)
+        });
+        let cond = cond.map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
+        let body = self.block(place, body, carried.is_some().then_some(&ty)).0;
+        place.leave(depth);
+        (StmtKind::Repeat { times, carried, cond, body }, ty)
     }
 
     fn if_flow(
@@ -420,25 +512,58 @@ impl Checker {
     ) -> (StmtKind, Type) {
         let cond = self.value(place, cond, Some(&Type::Bool)).0;
         let (then_body, first) = self.block(place, then, wanted);
-        let (otherwise, ty) = match otherwise {
-            None => (None, if first == Type::record([]) { first } else { first.optional() }),
+        let (body, second, span) = match otherwise {
+            None => {
+                let ty = if first == Type::record([]) { first } else { first.optional() };
+                return (StmtKind::If { cond, then: then_body, otherwise: None }, ty);
+            }
             Some(Else::Block(block)) => {
                 let (body, second) = self.block(place, block, wanted);
-                let span = block.result.as_ref().map_or(block.span, |result| result.span);
-                (Some(body), self.joined(&first, &second, span))
+                (body, second, block.result.as_ref().map_or(block.span, |result| result.span))
             }
             Some(Else::If(flow, span)) => {
                 // `else if` is an `else` with nothing but an `if` in it.
                 place.bodies.push(Vec::new());
                 let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
                 let stmts = place.bodies.pop().unwrap_or_default();
-                (
-                    Some(Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }),
-                    self.joined(&first, &second, *span),
-                )
+                (Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }, second, *span)
             }
         };
-        (StmtKind::If { cond, then: then_body, otherwise }, ty)
+        let ty = self.joined(&first, &second, span);
+        let (then, otherwise) = (then_body.widened(&first, &ty), Some(body.widened(&second, &ty)));
+        (StmtKind::If { cond, then, otherwise }, ty)
+    }
+}
+
+/// What is known of a failure that was caught.
+fn failure_type() -> Type {
+    Type::record([
+        ("kind", Type::String),
+        ("message", Type::String),
+        ("step", Type::String),
+        ("log", Type::String.list()),
+    ])
+}
+
+impl Body {
+    /// With its value, of type `given`, as one of type `wanted`.
+    fn widened(mut self, given: &Type, wanted: &Type) -> Self {
+        self.result = self.result.map(|result| Spanned::new(operators::widen(result.node, given, wanted), result.span));
+        self
+    }
+
+    /// Its statements, with all inside them and those of the workflows that they run.
+    fn size(&self) -> usize {
+        let inner = |stmt: &Stmt| match &stmt.kind {
+            StmtKind::For { body, .. } | StmtKind::Group(body) | StmtKind::Repeat { body, .. } => body.size(),
+            StmtKind::If { then, otherwise, .. } => then.size() + otherwise.as_ref().map_or(0, Self::size),
+            StmtKind::Try { body, catches } => {
+                body.size() + catches.iter().map(|catch| catch.body.size()).sum::<usize>()
+            }
+            StmtKind::Call { workflow, .. } => workflow.size,
+            _ => 0,
+        };
+        self.stmts.iter().map(|stmt| inner(stmt) + 1).sum()
     }
 }
 

@@ -3,7 +3,6 @@ use crate::{
     check::program::{Program, Workflow},
     diagnostic::similar,
     graph::{self, draw},
-    source::World,
 };
 use std::path::PathBuf;
 
@@ -42,7 +41,7 @@ pub fn main(args: &Args) -> Exit {
             return Exit::Usage;
         }
     };
-    let graph = graph::build(workflow, &files.source(workflow.span.file));
+    let graph = graph::build(workflow, &files);
     match args.format {
         Format::Dot => super::say(draw::dot(&graph)),
         Format::Mermaid => super::say(draw::mermaid(&graph)),
@@ -53,7 +52,7 @@ pub fn main(args: &Args) -> Exit {
 
 /// The workflow that is meant: by name, the only one, or `main`.
 pub fn pick<'a>(program: &'a Program, name: Option<&str>) -> Result<&'a Workflow, String> {
-    let workflows = &program.workflows;
+    let workflows: Vec<&Workflow> = program.workflows.iter().map(AsRef::as_ref).collect();
     let names = || workflows.iter().map(|workflow| &*workflow.name);
     let list = || names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match (name, workflows.as_slice()) {
@@ -61,9 +60,10 @@ pub fn pick<'a>(program: &'a Program, name: Option<&str>) -> Result<&'a Workflow
         (None, [only]) => Ok(only),
         (None, _) => workflows
             .iter()
+            .copied()
             .find(|workflow| &*workflow.name == "main")
             .ok_or_else(|| format!("the file has several workflows\nhelp: name one of {}", list())),
-        (Some(name), _) => workflows.iter().find(|workflow| &*workflow.name == name).ok_or_else(|| {
+        (Some(name), _) => workflows.iter().copied().find(|workflow| &*workflow.name == name).ok_or_else(|| {
             let help = match similar(name, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", list()),

@@ -60,6 +60,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         Notice::StepFailed { step, failure } => {
             json!({ "event": "step_failed", "step": step, "failure": self::failure(failure) })
         }
+        Notice::StepCaught { step, failed, kind } => {
+            json!({ "event": "step_caught", "step": step, "failed": failed, "kind": kind.name() })
+        }
         Notice::StepStopped { step } => json!({ "event": "step_stopped", "step": step }),
         Notice::StepRetried { step, failure, attempt, after } => json!({
             "event": "step_retried",

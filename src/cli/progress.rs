@@ -119,6 +119,9 @@ impl Plain {
                 format!("{}: done in {}, {cost}{value}", words::step(step), words::brief(*elapsed))
             }
             Notice::StepFailed { step, failure } => format!("{}: failed: {failure}", words::step(step)),
+            Notice::StepCaught { step, failed, kind } => {
+                format!("{}: caught {kind} of {}", words::step(step), words::step(failed))
+            }
             Notice::StepStopped { step } => format!("{}: stopped", words::step(step)),
             Notice::StepRetried { step, failure, attempt, after } => {
                 format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
@@ -214,7 +217,7 @@ impl Live {
                 self.end(step);
                 self.print(at, console::style("↻").yellow(), line);
             }
-            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
+            Notice::StepCaught { .. } | Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();

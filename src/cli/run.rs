@@ -121,7 +121,7 @@ fn prepare(file: &Path, workflow: Option<String>, words: &[OsString]) -> Result<
         super::complain(format_args!("error: {message}"));
         Exit::Usage
     })?;
-    let graph = crate::graph::build(workflow, &files.source(workflow.span.file));
+    let graph = crate::graph::build(workflow, &files);
     Ok(Prepared { files, graph })
 }
 

@@ -227,6 +227,11 @@ impl Evaluator<'_> {
                 }
             }
             Expr::Lambda(..) => return Err(unchecked("a lambda is not an argument")),
+            Expr::Widen(inner, ty) => {
+                let value = self.eval(inner)?;
+                self.burn(value.weight())?;
+                operators::widen(value, ty)
+            }
             Expr::Context(context) => self.env.context(*context).ok_or(EvalError::Unknown)?,
         })
     }

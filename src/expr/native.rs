@@ -68,7 +68,7 @@ pub enum Native {
     Round,
     /// `float(x)`
     Float,
-    /// `sum(list)`
+    /// `sum(list)`, from a zero of the items' type that the compiler adds
     Sum,
     /// `mean(list)`
     Mean,

@@ -5,8 +5,9 @@ use super::{
     eval::{EvalError, MAX_TEXT, unchecked},
 };
 use crate::{
-    units::{Duration, Money, Percent, Size},
-    value::{Location, Part, Value},
+    types::Type,
+    units::{Duration, Money, Percent},
+    value::{Fields, Location, Part, Value},
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use std::cmp::Ordering;
@@ -52,16 +53,6 @@ fn unary(native: Native, a: Value) -> Result<Value> {
         (Native::Exp, a) => Float(number(&a)?.exp()),
         (Native::Log, a) => Float(number(&a)?.ln()),
         (Native::Float, a) => Float(number(&a)?),
-        (Native::Sum, List(items)) => {
-            let zero = match items.first() {
-                Some(Float(_)) => Float(0.0),
-                Some(Time(_)) => Time(Duration::ZERO),
-                Some(Cash(_)) => Cash(Money::ZERO),
-                Some(Value::Size(_)) => Value::Size(Size::default()),
-                _ => Int(0),
-            };
-            items.into_iter().try_fold(zero, |sum, item| binary(Native::Add, sum, item))?
-        }
         (Native::Mean, List(items)) => {
             let count = items.len();
             if count == 0 {
@@ -97,7 +88,9 @@ fn part(mut data: crate::value::Dataset, part: Part) -> Value {
 }
 
 fn binary(native: Native, a: Value, b: Value) -> Result<Value> {
-    use Native::{Add, Contains, Div, Eq, Ge, Gt, Join, Le, Lt, Max, Min, Mul, Ne, Pow, Range, Split, Sub, WithFiles};
+    use Native::{
+        Add, Contains, Div, Eq, Ge, Gt, Join, Le, Lt, Max, Min, Mul, Ne, Pow, Range, Split, Sub, Sum, WithFiles,
+    };
     use Value::{Bool, Float, Int, List, String as Text};
     Ok(match (native, a, b) {
         (Add | Sub | Mul | Div, a, b) => arithmetic(native, &a, &b)?,
@@ -114,7 +107,13 @@ fn binary(native: Native, a: Value, b: Value) -> Result<Value> {
             let power = u32::try_from(b).ok().and_then(|b| a.checked_pow(b));
             Int(power.ok_or_else(|| EvalError::Overflow(format!("pow({a}, {b})")))?)
         }
+        (Pow, Int(a), Int(b)) => {
+            return Err(EvalError::OutOfRange(format!(
+                "`pow({a}, {b})` is not a whole number; write `pow({a}.0, {b})`"
+            )));
+        }
         (Pow, a, b) => Float(number(&a)?.powf(number(&b)?)),
+        (Sum, List(items), zero) => items.into_iter().try_fold(zero, |sum, item| binary(Add, sum, item))?,
         (Split, Text(text), Text(separator)) => List(text.split(&*separator).map(|piece| Text(piece.into())).collect()),
         (Join, List(items), Text(separator)) => {
             let mut text = String::new();
@@ -307,4 +306,33 @@ pub(super) fn push_text(text: &mut String, value: &Value) -> Result<()> {
         value => text.push_str(&value.to_string()),
     }
     if text.len() > MAX_TEXT { Err(EvalError::TooLarge) } else { Ok(()) }
+}
+
+/// A value as one of type `ty`: whole numbers become numbers where the type has numbers.
+pub fn widen(value: Value, ty: &Type) -> Value {
+    let all = |fields: Fields, ty: &Type| fields.into_iter().map(|(name, value)| (name, widen(value, ty))).collect();
+    match (ty, value) {
+        (Type::Float, Value::Int(int)) => Value::Float(int as f64),
+        (Type::Optional(inner), value) => widen(value, inner),
+        (Type::List(inner), Value::List(items)) => {
+            Value::List(items.into_iter().map(|item| widen(item, inner)).collect())
+        }
+        (Type::Map(inner), Value::Map(fields)) => Value::Map(all(fields, inner)),
+        (Type::Range(inner), Value::Range(ends)) => {
+            Value::Range(Box::new((widen(ends.0, inner), widen(ends.1, inner))))
+        }
+        (Type::Record(types), Value::Record(fields)) => Value::Record(
+            fields
+                .into_iter()
+                .map(|(name, value)| {
+                    let value = match types.get(&name) {
+                        Some(ty) => widen(value, ty),
+                        None => value,
+                    };
+                    (name, value)
+                })
+                .collect(),
+        ),
+        (_, value) => value,
+    }
 }

@@ -1,21 +1,25 @@
 //! From a checked workflow to its graph.
 
-use super::{Edge, Graph, Node, NodeKind, Region};
+use super::{Edge, Graph, Node, NodeKind, Region, catch_name};
 use crate::{
-    check::program::{Body, Stmt, StmtKind, Workflow},
+    check::program::{Body, Catch, Stmt, StmtKind, Workflow},
     expr::{Expr, Var},
-    source::{Name, Source},
+    limits::Limits,
+    source::{FileId, Name, Span, Spanned, World},
 };
 use petgraph::graph::NodeIndex;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
-/// The graph of a workflow whose declaration stands in `source`.
-pub fn build(workflow: &Workflow, source: &Source) -> Graph {
-    let lines = Lines::of(source);
+/// The graph of a workflow of `world`.
+pub fn build(workflow: &Workflow, world: &dyn World) -> Graph {
+    let lines = Lines { world, ends: RefCell::default() };
     let path = workflow.name.to_string();
     Graph {
         workflow: workflow.name.clone(),
-        file: source.name.clone(),
+        file: world.source(workflow.span.file).name,
         doc: workflow.doc.clone(),
         params: workflow.params.clone(),
         limits: workflow.limits.clone(),
@@ -25,7 +29,7 @@ pub fn build(workflow: &Workflow, source: &Source) -> Graph {
     }
 }
 
-fn region(body: &Body, path: &str, lines: &Lines) -> Region {
+fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
     let mut region = Region { result: body.result.clone(), ..Region::default() };
     let mut names = Names::default();
     let mut defined: HashMap<Var, NodeIndex> = HashMap::new();
@@ -35,7 +39,7 @@ fn region(body: &Body, path: &str, lines: &Lines) -> Region {
         let mut reads = BTreeSet::new();
         free_vars(stmt, &mut reads);
         let kind = kind(stmt, &path, lines);
-        let (limits, line) = (stmt.limits.clone(), lines.line(stmt.span.start));
+        let (limits, line) = (stmt.limits.clone(), lines.line(stmt.span));
         let node = Node { name, path, var: stmt.var, kind, limits, line, span: stmt.span };
         let index = region.dag.add_node(node);
         for read in &reads {
@@ -53,7 +57,7 @@ fn region(body: &Body, path: &str, lines: &Lines) -> Region {
     region
 }
 
-fn kind(stmt: &Stmt, path: &str, lines: &Lines) -> NodeKind {
+fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
     let child = |body: &Body, name: &str| Box::new(region(body, &format!("{path}{name}"), lines));
     match &stmt.kind {
         StmtKind::Value(value) => NodeKind::Value(value.clone()),
@@ -70,7 +74,49 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines) -> NodeKind {
             otherwise: otherwise.as_ref().map(|body| child(body, "/else")),
         },
         StmtKind::Group(body) => NodeKind::Group(child(body, "")),
+        StmtKind::Try { body, catches } => NodeKind::Try {
+            body: child(body, "/try"),
+            catches: catches
+                .iter()
+                .enumerate()
+                .map(|(index, catch)| Catch {
+                    kinds: catch.kinds.clone(),
+                    error: catch.error,
+                    body: region(&catch.body, &format!("{path}/{}", catch_name(index)), lines),
+                })
+                .collect(),
+        },
+        StmtKind::Repeat { times, carried, cond, body } => NodeKind::Repeat {
+            times: times.clone(),
+            carried: carried.clone(),
+            cond: cond.clone(),
+            body: child(body, ""),
+        },
+        StmtKind::Call { workflow, args } => {
+            let args = workflow.params.iter().cloned().zip(args.iter().cloned()).collect();
+            let body = match workflow.limits == Limits::default() {
+                true => child(&workflow.body, ""),
+                false => Box::new(limited(workflow, stmt.var, path, lines)),
+            };
+            NodeKind::Call { args, body }
+        }
     }
+}
+
+/// A region with nothing but a scope, in which a workflow's own limits hold beside those of the step that runs it.
+fn limited(workflow: &Workflow, var: Var, path: &str, lines: &Lines<'_>) -> Region {
+    let path = format!("{path}/{}", workflow.name);
+    let mut outer = Region { result: Some(Spanned::new(Expr::Var(var), workflow.span)), ..Region::default() };
+    outer.dag.add_node(Node {
+        name: workflow.name.clone(),
+        kind: NodeKind::Group(Box::new(region(&workflow.body, &path, lines))),
+        path,
+        var,
+        limits: workflow.limits.clone(),
+        line: lines.line(workflow.span),
+        span: workflow.span,
+    });
+    outer
 }
 
 /// The variables that a statement reads and does not bind itself.
@@ -104,6 +150,15 @@ fn free_vars(stmt: &Stmt, reads: &mut BTreeSet<Var>) {
             otherwise.iter().for_each(|body| body_vars(body, reads));
         }
         StmtKind::Group(body) => body_vars(body, reads),
+        StmtKind::Try { body, catches } => {
+            body_vars(body, reads);
+            catches.iter().for_each(|catch| body_vars(&catch.body, reads));
+        }
+        StmtKind::Repeat { times, carried, cond, body } => {
+            carried.iter().map(|(_, start)| start).chain(cond).chain([times]).for_each(visit);
+            body_vars(body, reads);
+        }
+        StmtKind::Call { args, .. } => args.iter().for_each(visit),
     }
 }
 
@@ -135,6 +190,9 @@ impl Names {
             (None, StmtKind::For { .. }) => "for".into(),
             (None, StmtKind::If { .. }) => "if".into(),
             (None, StmtKind::Group(_)) => "group".into(),
+            (None, StmtKind::Try { .. }) => "try".into(),
+            (None, StmtKind::Repeat { .. }) => "repeat".into(),
+            (None, StmtKind::Call { workflow, .. }) => workflow.name.clone(),
         };
         let count = self.0.entry(base.clone()).or_default();
         *count += 1;
@@ -145,15 +203,18 @@ impl Names {
     }
 }
 
-/// Where the lines of a file start.
-struct Lines(Vec<usize>);
+/// Where the lines of each file end.
+struct Lines<'w> {
+    world: &'w dyn World,
+    ends: RefCell<HashMap<FileId, Vec<usize>>>,
+}
 
-impl Lines {
-    fn of(source: &Source) -> Self {
-        Self(source.text.match_indices('\n').map(|(at, _)| at).collect())
-    }
-
-    fn line(&self, offset: u32) -> u32 {
-        self.0.partition_point(|newline| *newline < offset as usize) as u32 + 1
+impl Lines<'_> {
+    fn line(&self, span: Span) -> u32 {
+        let mut ends = self.ends.borrow_mut();
+        let ends = ends
+            .entry(span.file)
+            .or_insert_with(|| self.world.source(span.file).text.match_indices('\n').map(|(at, _)| at).collect());
+        ends.partition_point(|newline| *newline < span.start as usize) as u32 + 1
     }
 }

@@ -1,6 +1,7 @@
 //! Drawings of a graph: Graphviz, Mermaid, and JSON for other tools.
 
 use super::{Edge, Graph, NodeKind, Region};
+use crate::wire::Kind;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -18,16 +19,25 @@ impl NodeKind {
             Self::For { .. } => "for",
             Self::If { .. } => "if",
             Self::Group(_) => "group",
+            Self::Try { .. } => "try",
+            Self::Repeat { .. } => "repeat",
+            Self::Call { .. } => "workflow",
         }
     }
 
     /// The regions that the node owns, each with what to call it.
-    pub fn children(&self) -> Vec<(&'static str, &Region)> {
+    pub fn children(&self) -> Vec<(String, &Region)> {
         match self {
-            Self::For { body, .. } => vec![("each", body)],
-            Self::Group(body) => vec![("", body)],
-            Self::If { then, otherwise, .. } => {
-                std::iter::once(("then", &**then)).chain(otherwise.as_deref().map(|body| ("else", body))).collect()
+            Self::For { body, .. } | Self::Repeat { body, .. } => vec![("each".into(), body)],
+            Self::Group(body) | Self::Call { body, .. } => vec![(String::new(), body)],
+            Self::If { then, otherwise, .. } => std::iter::once(("then".into(), &**then))
+                .chain(otherwise.as_deref().map(|body| ("else".into(), body)))
+                .collect(),
+            Self::Try { body, catches } => {
+                let kinds = |kinds: &[Kind]| kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(", ");
+                std::iter::once(("try".into(), &**body))
+                    .chain(catches.iter().map(|catch| (format!("catch {}", kinds(&catch.kinds)), &catch.body)))
+                    .collect()
             }
             _ => Vec::new(),
         }
@@ -90,9 +100,10 @@ fn mermaid_region(region: &Region, depth: usize, out: &mut String) {
         let _ = writeln!(out, "{indent}{id}[\"{}<br/><i>{kind}</i>\"]", node.name);
         for (name, child) in node.kind.children() {
             let label = format!("{} {name}", node.name);
-            let _ = writeln!(out, "{indent}subgraph {id}_{name}_body [\"{}\"]", label.trim());
+            let body = mermaid_id(&format!("{id}_{name}_body"));
+            let _ = writeln!(out, "{indent}subgraph {body} [\"{}\"]", label.trim());
             mermaid_region(child, depth + 1, out);
-            let _ = writeln!(out, "{indent}end\n{indent}{id} -.- {id}_{name}_body");
+            let _ = writeln!(out, "{indent}end\n{indent}{id} -.- {body}");
         }
     }
     for edge in region.dag.edge_indices() {
@@ -114,7 +125,7 @@ fn json_region(region: &Region) -> Value {
         .node_weights()
         .map(|node| {
             let children: serde_json::Map<String, Value> =
-                node.kind.children().into_iter().map(|(name, child)| (name.into(), json_region(child))).collect();
+                node.kind.children().into_iter().map(|(name, child)| (name, json_region(child))).collect();
             json!({ "path": node.path, "name": node.name, "kind": node.kind.word(), "line": node.line, "regions": children })
         })
         .collect();

@@ -2,7 +2,7 @@ use crate::{
     source::{Name, Span},
     units::{Duration, Money, Size},
     value::{Fields, Value},
-    wire::{Done, EpochMetrics, Failure, Op, Progress},
+    wire::{Done, EpochMetrics, Failure, Kind, Op, Progress},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -116,7 +116,8 @@ pub enum Notice {
     StepStarted {
         /// Which.
         step: StepPath,
-        /// Its kind: `train`, `search`, `run`, `evaluate`, `inspect`, `for`, `if`, `group`.
+        /// Its kind: `train`, `search`, `run`, `evaluate`, `inspect`, `for`, `if`, `group`,
+        /// `try`, `repeat`, `workflow`.
         kind: Name,
         /// Which attempt, from 1.
         attempt: u32,
@@ -175,6 +176,15 @@ pub enum Notice {
         step: StepPath,
         /// Why.
         failure: Failure,
+    },
+    /// A `try` caught the failure of a step inside it.
+    StepCaught {
+        /// The `try`.
+        step: StepPath,
+        /// What failed.
+        failed: StepPath,
+        /// What kind of failure.
+        kind: Kind,
     },
     /// An attempt at a step was stopped, for a limit, a failure beside it, or the user.
     StepStopped {

@@ -66,6 +66,10 @@ impl Scheduler<'_> {
                     self.close_search(site, self.reason(id, kind));
                 }
                 for (job, owner) in self.jobs_in(id) {
+                    // The failure of one before may have been caught, and have taken this one along.
+                    if !self.jobs_in(id).contains(&(job, owner)) {
+                        continue;
+                    }
                     if let (Owner::Step(site), Some(step), Some(scope)) =
                         (owner, self.job_path(job), self.job_scope(job))
                     {
@@ -78,7 +82,7 @@ impl Scheduler<'_> {
         }
     }
 
-    fn is_inside(&self, inner: ScopeId, outer: ScopeId) -> bool {
+    pub(super) fn is_inside(&self, inner: ScopeId, outer: ScopeId) -> bool {
         self.scopes.around(inner).any(|(id, _)| id == outer)
     }
 

@@ -113,6 +113,13 @@ impl Scopes {
         self.open.remove(&id)
     }
 
+    /// Takes a scope's own limits away.
+    pub fn lift(&mut self, id: ScopeId) {
+        if let Some(scope) = self.open.get_mut(&id) {
+            (scope.deadline, scope.budget, scope.missed) = (None, None, None);
+        }
+    }
+
     pub fn get(&self, id: ScopeId) -> Option<&Scope> {
         self.open.get(&id)
     }

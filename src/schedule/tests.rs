@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     expr::{Expr, Native, Var},
-    graph::{Edge, Node, NodeKind, Region, Run, Script},
+    graph::{Catch, Edge, Node, NodeKind, Param, Region, Run, Script},
     limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
     source::{FileId, Span, Spanned},
     types::Type,
@@ -482,6 +482,128 @@ fn a_late_report_of_an_old_attempt_is_ignored() {
     assert_eq!(scheduler.step(Time(ms(1004)), done(2, 3)), []);
 }
 
+fn inner_of(name: &str, index: usize) -> Region {
+    region(&format!("main/n{index}/{name}"), 100 + 10 * index as u32, &[plain(&[]), plain(&[0])])
+}
+
+/// A `try` whose handler sees the failure as variable 98.
+fn attempt(body: Region, kinds: &[Kind], handler: Region) -> NodeKind {
+    let catch = Catch { kinds: kinds.to_vec(), error: Some(Var(98)), body: handler };
+    NodeKind::Try { body: Box::new(body), catches: vec![catch] }
+}
+
+/// A `repeat` that carries variable 97, from 0.
+fn repeat(times: Expr, body: Region) -> NodeKind {
+    let carried = Some((Var(97), Expr::Const(Value::Int(0))));
+    NodeKind::Repeat { times, carried, cond: None, body: Box::new(body) }
+}
+
+fn with_result(mut region: Region, expr: Expr) -> Region {
+    region.result = result(expr);
+    region
+}
+
+fn field(expr: Expr, name: &str) -> Expr {
+    Expr::Field(Box::new(expr), name.into())
+}
+
+fn fails_in(step: &'static str, kind: Kind) -> impl Fn(&Attempt) -> Fate {
+    move |attempt| Fate { takes: 100, fails: (&*attempt.step.0 == step).then_some(kind) }
+}
+
+#[test]
+fn a_try_goes_on_with_what_catches_the_failure() {
+    let body = region("main/n0/try", 20, &[plain(&[]), plain(&[]), plain(&[0, 1])]);
+    let told = Expr::List(vec![field(Expr::Var(Var(98)), "kind"), field(Expr::Var(Var(98)), "step")]);
+    let handler = with_result(region("main/n0/catch", 30, &[plain(&[])]), told);
+    let mut graph =
+        graph(&[(attempt(body, &[Kind::TaskFailed], handler), vec![], Limits::default())], Limits::default());
+    graph.root.result = result(Expr::Var(Var(10)));
+    let history = run(&graph, 4, &fails_in("main/n0/try/n0", Kind::TaskFailed));
+    let texts = ["TaskFailed", "main/n0/try/n0"].map(|text| Value::String(text.into()));
+    assert_eq!(history.value(), &Value::List(texts.into()));
+    assert_eq!(history.started("main/n0/try/n2"), None);
+    assert_eq!(history.started("main/n0/catch/n0"), Some(Time(ms(100))));
+    // Other kinds, and failures of the handler itself, are not caught.
+    let other = run(&graph, 4, &fails_in("main/n0/try/n0", Kind::OutOfMemory));
+    assert_eq!(other.failure(), ("main/n0/try/n0", Kind::OutOfMemory));
+    let both = |attempt: &Attempt| Fate { takes: 1, fails: attempt.step.0.ends_with("n0").then_some(Kind::TaskFailed) };
+    assert_eq!(run(&graph, 4, &both).failure(), ("main/n0/catch/n0", Kind::TaskFailed));
+}
+
+#[test]
+fn a_limit_is_caught_by_what_stands_around_its_scope() {
+    for on_miss in [None, Some(OnMiss::Fail)] {
+        let late = [Kind::DeadlineExceeded];
+        let handler = || region("main/n0/catch", 30, &[plain(&[])]);
+        let slow =
+            |attempt: &Attempt| Fate { takes: if attempt.step.0.contains("/try/") { 900 } else { 50 }, fails: None };
+        // Its own, that of a step inside, and that of the workflow around it.
+        let own = (
+            attempt(region("main/n0/try", 20, &[plain(&[]), plain(&[])]), &late, handler()),
+            vec![],
+            deadline(200, on_miss),
+        );
+        let history = run(&graph(&[own], Limits::default()), 2, &slow);
+        assert!(matches!(history.verdict, Some(Verdict::Succeeded { .. })), "{:?}", history.verdict);
+        assert_eq!(history.ended, Time(ms(250)));
+        let step = region("main/n0/try", 20, &[(command("c"), vec![], deadline(200, on_miss))]);
+        let inside = (attempt(step, &late, handler()), vec![], Limits::default());
+        assert_eq!(run(&graph(&[inside], Limits::default()), 2, &slow).ended, Time(ms(250)));
+        let outside = (attempt(region("main/n0/try", 20, &[plain(&[])]), &late, handler()), vec![], Limits::default());
+        let history = run(&graph(&[outside], deadline(200, on_miss)), 2, &slow);
+        assert_eq!(history.failure().1, Kind::DeadlineExceeded);
+    }
+}
+
+#[test]
+fn each_round_takes_over_what_the_one_before_left() {
+    let next = Expr::native(Native::Add, vec![Expr::Var(Var(97)), Expr::Var(Var(20))]);
+    let body = || with_result(region("main/n0", 20, &[plain(&[])]), next.clone());
+    let mut graph =
+        graph(&[(repeat(Expr::Const(Value::Int(5)), body()), vec![], Limits::default())], Limits::default());
+    graph.root.result = result(Expr::Var(Var(10)));
+    let history = run(&graph, 4, &always(100));
+    assert_eq!((history.value(), history.most_running), (&Value::Int(500), 1));
+    assert_eq!(history.started("main/n0[3]/n0"), Some(Time(ms(300))));
+    // It ends when the condition no longer holds.
+    let NodeKind::Repeat { cond, .. } = &mut graph.root.dag[NodeIndex::new(0)].kind else { unreachable!() };
+    *cond = Some(Expr::native(Native::Lt, vec![Expr::Var(Var(97)), Expr::Const(Value::Int(250))]));
+    assert_eq!(run(&graph, 4, &always(100)).value(), &Value::Int(300));
+}
+
+#[test]
+fn rounds_without_work_leave_the_world_a_word() {
+    let next = Expr::native(Native::Add, vec![Expr::Var(Var(97)), Expr::Const(Value::Int(1))]);
+    let endless = repeat(Expr::Const(Value::Int(1_000_000)), with_result(Region::default(), next));
+    let graph = graph(&[(endless, vec![], Limits::default())], Limits::default());
+    let mut scheduler = Scheduler::new(&graph, Fields::new(), options(1));
+    let first = scheduler.step(Time::default(), Event::Begin);
+    assert!(first.contains(&Action::WakeAt(Time::default())), "{first:?}");
+    let end = scheduler.step(Time(ms(1)), Event::Cancel);
+    assert!(end.contains(&Action::Finish(Verdict::Cancelled)), "{end:?}");
+}
+
+#[test]
+fn a_workflow_that_is_run_sees_its_arguments() {
+    let param = Param {
+        name: "n".into(),
+        var: Var(20),
+        ty: Type::Int,
+        default: None,
+        range: Some((Value::Int(0), Value::Int(9))),
+        one_of: Vec::new(),
+        secret: false,
+    };
+    let body = Box::new(with_result(Region::default(), Expr::Var(Var(20))));
+    // Its argument is what the step before it gives: the time that took.
+    let call = NodeKind::Call { args: vec![(param, Expr::Var(Var(10)))], body };
+    let mut graph = graph(&[plain(&[]), (call, vec![0], Limits::default())], Limits::default());
+    graph.root.result = result(Expr::Var(Var(11)));
+    assert_eq!(run(&graph, 1, &always(7)).value(), &Value::Int(7));
+    assert_eq!(run(&graph, 1, &always(70)).failure(), ("main/n1", Kind::AssertionFailed));
+}
+
 /// A random workflow with random fates.
 #[derive(Clone, Debug)]
 struct Case {
@@ -500,10 +622,13 @@ impl Case {
             .iter()
             .enumerate()
             .map(|(index, (kind, after, limits))| {
-                let inner = || region(&format!("main/n{index}"), 100 + 10 * index as u32, &[plain(&[]), plain(&[0])]);
+                let inner = || inner_of("", index);
                 let kind = match kind {
                     0 | 1 => command("c"),
                     2 => NodeKind::Group(Box::new(inner())),
+                    3 => attempt(inner(), &[Kind::TaskFailed, Kind::DeadlineExceeded], inner_of("catch", index)),
+                    4 => repeat(Expr::Const(Value::Int(3)), inner()),
+                    5 => NodeKind::Call { args: Vec::new(), body: Box::new(inner()) },
                     _ => {
                         let list = Expr::Const(Value::List((0..4).map(Value::Int).collect()));
                         NodeKind::For { item: Var(1000 + index as u32), list, body: Box::new(inner()) }
@@ -556,7 +681,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let node = (0_u8..4, prop::collection::vec(any::<prop::sample::Index>(), 0..3), limits());
+    let node = (0_u8..7, prop::collection::vec(any::<prop::sample::Index>(), 0..3), limits());
     let fails = prop::sample::select(vec![None, None, None, None, Some(Kind::TaskFailed), Some(Kind::WorkerLost)]);
     let nodes = prop::collection::vec(node, 1..8);
     let takes = prop::collection::vec(0_i64..600, 1..6);

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     expr::{Context, Env, Expr, Scope, Var},
-    graph::{Node, NodeKind, Region},
-    limits::{Limits, OnMiss, Retry},
+    graph::{Catch, Node, NodeKind, Region, catch_name},
+    limits::{Limits, MAX_ROUNDS, OnMiss, Retry},
     plan::Resources,
     seed::Seed,
     source::Span,
@@ -75,8 +75,12 @@ pub(super) struct Active<'g> {
 pub(super) enum State<'g> {
     /// A job.
     Job,
-    /// The region of a branch or group.
+    /// The region of a branch, a group, or another workflow, or what follows a failure that was caught.
     Region,
+    /// The region of a `try`.
+    Try(&'g [Catch<Region>], Inherited),
+    /// The rounds of a `repeat`.
+    Rounds(Rounds<'g>),
     /// The items of a `for`.
     Items(Items<'g>),
     /// The trials of a search.
@@ -93,6 +97,21 @@ pub(super) struct Items<'g> {
     begun: usize,
     results: Vec<Option<Value>>,
     over: usize,
+    inherited: Inherited,
+}
+
+/// The rounds of a `repeat`.
+#[derive(Clone, Debug)]
+pub(super) struct Rounds<'g> {
+    carried: Option<Var>,
+    /// What the next round takes over.
+    value: Value,
+    cond: Option<&'g Expr>,
+    body: &'g Region,
+    times: i64,
+    begun: i64,
+    /// Whether a round is under way.
+    busy: bool,
     inherited: Inherited,
 }
 
@@ -278,6 +297,49 @@ impl<'g> Scheduler<'g> {
                 self.wake_nodes(child);
                 return Ok(());
             }
+            NodeKind::Try { body, catches } => {
+                activate(self, State::Try(catches, inherited.clone()));
+                self.note_start(path, kind);
+                let path = format!("{path}/try");
+                let child = self.enter(body, path, Some((site, 0)), scope, inherited, Scope::default());
+                self.wake_nodes(child);
+                return Ok(());
+            }
+            NodeKind::Call { args, body } => {
+                let mut env = Scope::default();
+                for (param, expr) in args {
+                    let value = self.value(site, scope, expr)?;
+                    param.admits(&value).map_err(|reason| {
+                        Failure::new(Kind::AssertionFailed, format!("the argument `{}` {reason}", param.name))
+                    })?;
+                    env.set(param.var, value);
+                }
+                activate(self, State::Region);
+                self.note_start(path, kind);
+                let child = self.enter(body, path.to_string(), Some((site, 0)), scope, inherited, env);
+                self.wake_nodes(child);
+                return Ok(());
+            }
+            NodeKind::Repeat { times, carried, cond, body } => {
+                let times = match self.value(site, scope, times)? {
+                    Value::Int(times) if (0..=MAX_ROUNDS).contains(&times) => times,
+                    times => {
+                        let message = format!("a `repeat` has 0 to {MAX_ROUNDS} rounds, not {times}");
+                        return Err(Failure::new(Kind::AssertionFailed, message));
+                    }
+                };
+                let value = match carried {
+                    Some((_, start)) => self.value(site, scope, start)?,
+                    None => Value::Record(Fields::new()),
+                };
+                let carried = carried.as_ref().map(|(var, _)| *var);
+                let cond = cond.as_ref();
+                let rounds = Rounds { carried, value, cond, body, times, begun: 0, busy: false, inherited };
+                activate(self, State::Rounds(rounds));
+                self.note_start(path, kind);
+                self.sources.push(site);
+                return Ok(());
+            }
             NodeKind::For { item, list, body } => {
                 let Value::List(list) = self.value(site, scope, list)? else {
                     return Err(Failure::new(Kind::TaskFailed, "a `for` goes over what is not a list"));
@@ -343,6 +405,39 @@ impl<'g> Scheduler<'g> {
         true
     }
 
+    /// Enters the next round of a `repeat` when the one before is over, or ends it.
+    pub(super) fn pull_round(&mut self, site: Site) -> bool {
+        let Some(Active { path, scope, state: State::Rounds(rounds) }) = self.active.get(&site) else { return false };
+        if rounds.busy {
+            return false;
+        }
+        let (path, scope) = (path.clone(), *scope);
+        let mut env = Scope::default();
+        rounds.carried.into_iter().for_each(|var| env.set(var, rounds.value.clone()));
+        let goes_on = match rounds.cond {
+            _ if rounds.begun == rounds.times => Ok(false),
+            Some(cond) => ops::value(cond, &self.view(site, scope, Some(&env))).map(|value| value == Value::Bool(true)),
+            None => Ok(true),
+        };
+        let Some(Active { state: State::Rounds(rounds), .. }) = self.active.get_mut(&site) else { return false };
+        match goes_on {
+            Err(failure) => self.fail(site, path, failure),
+            Ok(false) => {
+                let value = std::mem::replace(&mut rounds.value, Value::None);
+                self.end(site, value);
+            }
+            Ok(true) => {
+                let path = format!("{path}[{}]", rounds.begun);
+                rounds.begun += 1;
+                rounds.busy = true;
+                let (body, inherited) = (rounds.body, rounds.inherited.clone());
+                let child = self.enter(body, path, Some((site, 0)), scope, inherited, env);
+                self.wake_nodes(child);
+            }
+        }
+        true
+    }
+
     /// Ends a `for` whose items are all over.
     fn end_items(&mut self, site: Site) {
         let Some(Active { state: State::Items(items), .. }) = self.active.get_mut(&site) else { return };
@@ -376,6 +471,12 @@ impl<'g> Scheduler<'g> {
                         items.results[index] = Some(value);
                         items.over += 1;
                         self.end_items(site);
+                    }
+                    Some(State::Rounds(rounds)) => {
+                        if rounds.carried.is_some() {
+                            rounds.value = value;
+                        }
+                        rounds.busy = false;
                     }
                     _ => self.end(site, value),
                 }
@@ -428,7 +529,8 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    /// A node failed. The failure climbs to a scope that skips what missed its limit, or else ends the run.
+    /// A node failed. The failure climbs to a scope that skips what missed its limit or to a `try` that catches it, or
+    /// else ends the run.
     pub(super) fn fail(&mut self, site: impl Into<Option<Site>>, step: StepPath, failure: Failure) {
         let site = site.into();
         let span = site.and_then(|site| self.node(site)).map_or(self.graph.span, |node| node.span);
@@ -441,6 +543,7 @@ impl<'g> Scheduler<'g> {
             return;
         }
         let mut at = site;
+        let limit = site.and_then(|site| self.reached_limit(site)).filter(|_| failure.kind.is_limit());
         let skipped = site
             .and_then(|site| self.active.get(&site))
             .is_some_and(|active| active.path == step && self.skips(active.scope, failure.kind));
@@ -457,6 +560,9 @@ impl<'g> Scheduler<'g> {
                 self.end(site, Value::None);
                 return;
             }
+            if self.catch(site, limit, &step, &failure) {
+                return;
+            }
             at = self.instances.get(&site.instance).and_then(|instance| instance.owner).map(|(owner, _)| owner);
         }
         if self.skips(Scopes::ROOT, failure.kind) {
@@ -465,6 +571,40 @@ impl<'g> Scheduler<'g> {
             return;
         }
         self.conclude(Verdict::Failed { step, span, failure });
+    }
+
+    /// The scope of the limit that was reached at a node or around it.
+    fn reached_limit(&self, site: Site) -> Option<ScopeId> {
+        let scope = match self.active.get(&site) {
+            Some(active) => active.scope,
+            None => self.instances.get(&site.instance)?.scope,
+        };
+        self.scopes.missed(scope).map(|(limit, _)| limit)
+    }
+
+    /// Lets a `try` go on with what follows the failure that was met inside it. A limit can be caught where it was met:
+    /// beyond its own scope there is no more time or money to go on with.
+    fn catch(&mut self, site: Site, limit: Option<ScopeId>, step: &StepPath, failure: &Failure) -> bool {
+        let Some(Active { path, scope, state: State::Try(catches, inherited) }) = self.active.get(&site) else {
+            return false;
+        };
+        let found = catches.iter().enumerate().find(|(_, catch)| catch.kinds.contains(&failure.kind));
+        let Some((index, catch)) = found.filter(|_| limit.is_none_or(|limit| self.is_inside(limit, *scope))) else {
+            return false;
+        };
+        let (path, scope, inherited) = (path.clone(), *scope, inherited.clone());
+        self.clear(Some(site));
+        if let Some(active) = self.active.get_mut(&site) {
+            active.state = State::Region;
+        }
+        self.scopes.lift(scope);
+        self.note(Notice::StepCaught { step: path.clone(), failed: step.clone(), kind: failure.kind });
+        let mut env = Scope::default();
+        catch.error.into_iter().for_each(|var| env.set(var, told(step, failure)));
+        let path = format!("{path}/{}", catch_name(index));
+        let child = self.enter(&catch.body, path, Some((site, 0)), scope, inherited, env);
+        self.wake_nodes(child);
+        true
     }
 
     fn skips(&self, scope: ScopeId, kind: Kind) -> bool {
@@ -543,6 +683,19 @@ impl<'g> Scheduler<'g> {
     }
 }
 
+/// A failure as a `catch` sees it.
+fn told(step: &StepPath, failure: &Failure) -> Value {
+    let text = |text: &str| Value::String(text.into());
+    let log = failure.log.iter().map(|line| text(line)).collect();
+    let fields = [
+        ("kind", text(failure.kind.name())),
+        ("message", text(&failure.message)),
+        ("step", text(&step.0)),
+        ("log", Value::List(log)),
+    ];
+    Value::Record(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
 /// A step's value as a report shows it: what a person would ask for first.
 fn in_short(kind: &NodeKind, value: &Value) -> Value {
     let only = |names: &[&str]| {
@@ -562,7 +715,9 @@ fn in_short(kind: &NodeKind, value: &Value) -> Value {
             Value::List(items) => Value::Record([("items".into(), Value::Int(items.len() as i64))].into()),
             _ => Value::None,
         },
-        NodeKind::If { .. } | NodeKind::Group(_) => Value::Record(Fields::new()),
+        NodeKind::If { .. } | NodeKind::Group(_) | NodeKind::Try { .. } | NodeKind::Repeat { .. } => {
+            Value::Record(Fields::new())
+        }
         _ => value.clone(),
     }
 }

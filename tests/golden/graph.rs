@@ -21,7 +21,7 @@ fn drawings(path: &Path) -> Result<(), Failed> {
         return Err(render(&outcome.diagnostics, &|file| files.source(file), Style::Plain).into());
     }
     let workflow = outcome.value.workflows.first().ok_or("the file has no workflow")?;
-    let graph = graph::build(workflow, &files.source(workflow.span.file));
+    let graph = graph::build(workflow, &files);
     compare(&path.with_extension("dot"), &draw::dot(&graph))?;
     compare(&path.with_extension("mmd"), &draw::mermaid(&graph))?;
     compare(&path.with_extension("json"), &format!("{:#}\n", draw::to_json(&graph)))
