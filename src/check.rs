@@ -15,6 +15,7 @@ pub mod program;
 mod scope;
 mod settings;
 mod steps;
+mod stubs;
 mod types;
 mod workflows;
 

@@ -17,6 +17,8 @@ mod runs;
 #[cfg(feature = "local")]
 mod show;
 #[cfg(feature = "local")]
+mod test;
+#[cfg(feature = "local")]
 mod words;
 #[cfg(feature = "local")]
 mod worker;
@@ -73,6 +75,8 @@ enum Command {
     #[cfg(feature = "local")]
     Run(run::Args),
     Check(check::Args),
+    #[cfg(feature = "local")]
+    Test(test::Args),
     Fmt(fmt::Args),
     Explain(explain::Args),
     Graph(graph::Args),
@@ -114,6 +118,8 @@ fn dispatch(words: &[OsString]) -> Exit {
         Err(error) => usage(&error),
         Ok(args) => match args.command {
             Command::Check(args) => check::main(&args),
+            #[cfg(feature = "local")]
+            Command::Test(args) => test::main(&args),
             Command::Fmt(args) => fmt::main(&args),
             Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),

@@ -7,13 +7,14 @@ mod build;
 pub mod draw;
 
 pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
-pub use build::build;
+pub use build::{build, build_test};
 
 use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::{Name, Span, Spanned},
     types::Type,
+    wire::Kind,
 };
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,8 @@ pub enum NodeKind {
     Inspect(Expr),
     /// Runs a command task.
     Run(Box<Run>),
+    /// Fails at once: it stands for a task in a test.
+    Fail(Kind),
     /// Trains a model.
     Train(Box<Train>),
     /// Judges a model.

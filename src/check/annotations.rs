@@ -12,7 +12,7 @@ use crate::{
     wire::Kind,
 };
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "deadline",
     "budget",
     "goal",
@@ -25,6 +25,7 @@ const KNOWN: [&str; 13] = [
     "resources",
     "max_parallel",
     "secret",
+    "stub",
     "memory",
 ];
 
@@ -65,6 +66,7 @@ impl Checker {
         let diagnostic = if KNOWN.contains(&&**name) {
             let home = match &**name {
                 "range" | "one_of" | "secret" => "a parameter of a workflow",
+                "stub" => "a `test`",
                 "max_parallel" => "a workflow, a `for`, a `group` or a `search`",
                 "deadline" | "budget" | "goal" | "seed" => "a workflow, a step or a `group`",
                 _ => "a workflow, a task or a step",

@@ -232,7 +232,7 @@ impl Checker {
                 };
                 let mut limits = self.limits(&mut place, &item.annotations, super::annotations::Target::Task);
                 let (script, env) = self.task(&mut place, item, settings, &mut limits);
-                let run = Run { task: name.clone(), args: Vec::new(), script, env, output };
+                let run = Run { task: name.clone(), declared: item.name.span, args: Vec::new(), script, env, output };
                 Def::Task(Rc::new(TaskDef { name: name.clone(), params, run, limits }))
             }
             ItemKind::Workflow { params, output, body } => {

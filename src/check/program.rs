@@ -11,11 +11,46 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
-/// The workflows of a file.
+/// The workflows and tests of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// In the order of the file.
     pub workflows: Vec<Rc<Workflow>>,
+    /// In the order of the file.
+    pub tests: Vec<Test>,
+}
+
+/// A test.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// What it says.
+    pub name: Name,
+    /// What it does.
+    pub workflow: Workflow,
+    /// What stands for tasks in it.
+    pub stubs: Vec<Stub>,
+}
+
+/// What stands for a task in a test.
+#[derive(Clone, Debug)]
+pub struct Stub {
+    /// The task's declaration.
+    pub task: Span,
+    /// Variables for the task's parameters; none when they are not looked at.
+    pub params: Vec<Var>,
+    /// What comes of it.
+    pub outcome: Outcome,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What comes of a step that a stub stands for.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A result, over the parameters' variables.
+    Gives(Expr),
+    /// A failure.
+    Fails(Kind),
 }
 
 /// A workflow.
@@ -169,6 +204,8 @@ pub struct Param {
 pub struct Run {
     /// The task's name.
     pub task: Name,
+    /// The task's declaration.
+    pub declared: Span,
     /// The task's parameters, their variables, and what they are given.
     pub args: Vec<(Name, Var, Expr)>,
     /// What to run, over the parameters' variables.

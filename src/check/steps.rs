@@ -52,39 +52,7 @@ impl Checker {
             );
         }
         let Some(target) = &step.target else { return self.nothing() };
-        let id = match &target.kind {
-            ExprKind::Name(name) => match self.modules.lookup(place.file, name) {
-                Some(Binding::Item(id)) => Some(id),
-                Some(Binding::Broken) => return self.nothing(),
-                _ => None,
-            },
-            ExprKind::Field(base, name) => match &base.kind {
-                ExprKind::Name(module) => match self.modules.lookup(place.file, module) {
-                    Some(Binding::Module(file)) => match self.modules.get(file).names.get(&name.node) {
-                        Some((Binding::Item(id), _)) => Some(*id),
-                        _ => None,
-                    },
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(id) = id else {
-            let name = match &target.kind {
-                ExprKind::Name(name) => name.clone(),
-                _ => "this".into(),
-            };
-            if place.find(&name).is_some() {
-                self.report(
-                    Diagnostic::new(Code::E0201, target.span, format!("`{name}` is a value, not a task"))
-                        .label("can't be run"),
-                );
-            } else {
-                self.unknown_name(place, &name, target.span);
-            }
-            return self.nothing();
-        };
+        let Some(id) = self.target(place, target) else { return self.nothing() };
         match self.def(id) {
             Def::Task(task) => {
                 let given = self.arrange(&task.name, &task.params, None, &step.args, step.span);
@@ -118,6 +86,43 @@ impl Checker {
                 self.nothing()
             }
         }
+    }
+
+    /// The declaration that a step or a stub names.
+    pub(super) fn target(&mut self, place: &mut Place, target: &ast::Expr) -> Option<ItemId> {
+        let id = match &target.kind {
+            ExprKind::Name(name) => match self.modules.lookup(place.file, name) {
+                Some(Binding::Item(id)) => Some(id),
+                Some(Binding::Broken) => return None,
+                _ => None,
+            },
+            ExprKind::Field(base, name) => match &base.kind {
+                ExprKind::Name(module) => match self.modules.lookup(place.file, module) {
+                    Some(Binding::Module(file)) => match self.modules.get(file).names.get(&name.node) {
+                        Some((Binding::Item(id), _)) => Some(*id),
+                        _ => None,
+                    },
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        };
+        if id.is_none() {
+            let name = match &target.kind {
+                ExprKind::Name(name) => name.clone(),
+                _ => "this".into(),
+            };
+            if place.find(&name).is_some() {
+                self.report(
+                    Diagnostic::new(Code::E0201, target.span, format!("`{name}` is a value, not a task"))
+                        .label("can't be run"),
+                );
+            } else {
+                self.unknown_name(place, &name, target.span);
+            }
+        }
+        id
     }
 
     fn run_workflow(&mut self, place: &mut Place, id: ItemId, workflow: Rc<Workflow>, step: &Step) -> (StmtKind, Type) {

@@ -27,7 +27,12 @@ impl Checker {
         for (file, module) in modules.all() {
             for (index, item) in module.ast.items.iter().enumerate() {
                 match &item.kind {
-                    ItemKind::Test(_) => self.unsupported(item.name.span, "a `test` block"),
+                    ItemKind::Test(body) => {
+                        let test = self.test(file, item, body);
+                        if file == modules.root {
+                            program.tests.push(test);
+                        }
+                    }
                     _ => {
                         if let Def::Workflow(workflow) = self.def(ItemId { file, index })
                             && file == modules.root

@@ -1,4 +1,4 @@
-use super::{Exit, check};
+use super::{Exit, check, world::workflow_files};
 use crate::{
     diagnostic::render,
     disk,
@@ -36,7 +36,7 @@ enum Outcome {
 pub fn main(args: &Args) -> Exit {
     let (mut changed, mut failed) = (0, false);
     for path in &args.paths {
-        let files = match found(path) {
+        let files = match workflow_files(path) {
             Ok(files) => files,
             Err(error) => {
                 super::complain(format_args!("error: `{}` can't be read: {error}", path.display()));
@@ -53,25 +53,6 @@ pub fn main(args: &Args) -> Exit {
         }
     }
     if failed || args.check && changed > 0 { Exit::Failed } else { Exit::Ok }
-}
-
-/// The files that a path means, in order; of a folder all below it but in hidden folders.
-fn found(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut entries: Vec<PathBuf> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    entries.sort();
-    let mut files = Vec::new();
-    for entry in entries {
-        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if entry.is_dir() && !entry.is_symlink() && !hidden {
-            files.extend(found(&entry)?);
-        } else if entry.is_file() && entry.extension().is_some_and(|end| end == "smlt") {
-            files.push(entry);
-        }
-    }
-    Ok(files)
 }
 
 fn one(path: &Path, check: bool) -> Outcome {

@@ -255,7 +255,7 @@ impl Report<'_> {
                 Exit::Ok
             }
             Verdict::Failed { step, span, failure } => {
-                self.failed(step, *span, failure);
+                tell_failure(self.files, step, *span, failure);
                 self.note(&format!("failed {sum}"));
                 if failure.kind.is_limit() { Exit::LimitMissed } else { Exit::Failed }
             }
@@ -269,21 +269,6 @@ impl Report<'_> {
     fn note(&self, text: &str) {
         if !self.args.quiet && !self.args.json {
             super::complain(format_args!("{text}"));
-        }
-    }
-
-    fn failed(&self, step: &StepPath, span: Span, failure: &Failure) {
-        let error = RunError {
-            kind: failure.kind.name(),
-            message: &failure.message,
-            span,
-            step: words::step(step),
-            help: failure.help.as_deref(),
-        };
-        super::complain(format_args!("{}", error.render(&self.files.source(span.file), check::style())));
-        if !failure.log.is_empty() {
-            super::complain(format_args!("the last lines of its log:"));
-            failure.log.iter().for_each(|line| super::complain(format_args!("    {line}")));
         }
     }
 
@@ -327,5 +312,21 @@ impl Report<'_> {
             Value::None if self.graph.output == crate::types::Type::None => String::new(),
             value => format!("{}\n", shown(value)),
         }
+    }
+}
+
+/// Tells of the step that made a run fail.
+pub fn tell_failure(files: &Files, step: &StepPath, span: Span, failure: &Failure) {
+    let error = RunError {
+        kind: failure.kind.name(),
+        message: &failure.message,
+        span,
+        step: words::step(step),
+        help: failure.help.as_deref(),
+    };
+    super::complain(format_args!("{}", error.render(&files.source(span.file), check::style())));
+    if !failure.log.is_empty() {
+        super::complain(format_args!("the last lines of its log:"));
+        failure.log.iter().for_each(|line| super::complain(format_args!("    {line}")));
     }
 }

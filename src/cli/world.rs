@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     cell::RefCell,
-    fs,
+    fs, io,
     path::{Component, Path, PathBuf},
 };
 
@@ -121,4 +121,26 @@ fn normal(path: &Path) -> PathBuf {
         }
     }
     normal
+}
+
+/// The files that a path means, in order; of a folder all below it but in hidden folders.
+///
+/// # Errors
+/// When a folder can't be read.
+pub fn workflow_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut entries: Vec<PathBuf> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if entry.is_dir() && !entry.is_symlink() && !hidden {
+            files.extend(workflow_files(&entry)?);
+        } else if entry.is_file() && entry.extension().is_some_and(|end| end == "smlt") {
+            files.push(entry);
+        }
+    }
+    Ok(files)
 }

@@ -2,8 +2,8 @@
 
 use super::{Edge, Graph, Node, NodeKind, Region, catch_name};
 use crate::{
-    check::program::{Body, Catch, Stmt, StmtKind, Workflow},
-    expr::{Expr, Var},
+    check::program::{Body, Catch, Outcome, Stmt, StmtKind, Stub, Test, Workflow},
+    expr::{Expr, Function, Var},
     limits::Limits,
     source::{FileId, Name, Span, Spanned, World},
 };
@@ -11,6 +11,7 @@ use petgraph::graph::NodeIndex;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
 };
 
 /// The graph of a workflow of `world`.
@@ -26,6 +27,54 @@ pub fn build(workflow: &Workflow, world: &dyn World) -> Graph {
         output: workflow.output.clone(),
         root: region(&workflow.body, &path, &lines),
         span: workflow.span,
+    }
+}
+
+/// The graph of a test of `world`: its stubs stand for the tasks they name, wherever those are run.
+pub fn build_test(test: &Test, world: &dyn World) -> Graph {
+    let mut graph = build(&test.workflow, world);
+    put_stubs(&mut graph.root, &test.stubs);
+    graph
+}
+
+fn put_stubs(region: &mut Region, stubs: &[Stub]) {
+    for node in region.dag.node_weights_mut() {
+        if let NodeKind::Run(run) = &mut node.kind
+            && let Some(stub) = stubs.iter().find(|stub| stub.task == run.declared)
+        {
+            node.kind = match &stub.outcome {
+                Outcome::Fails(kind) => NodeKind::Fail(*kind),
+                Outcome::Gives(value) => {
+                    let args = std::mem::take(&mut run.args).into_iter().map(|(_, _, arg)| arg);
+                    let args = args.take(stub.params.len()).collect();
+                    let function = Function::new(run.task.clone(), stub.params.clone(), value.clone());
+                    NodeKind::Value(Expr::Call(Arc::new(function), args))
+                }
+            };
+        }
+        node.kind.regions_mut().into_iter().for_each(|region| put_stubs(region, stubs));
+    }
+}
+
+impl NodeKind {
+    fn regions_mut(&mut self) -> Vec<&mut Region> {
+        match self {
+            Self::For { body, .. } | Self::Group(body) | Self::Repeat { body, .. } | Self::Call { body, .. } => {
+                vec![body]
+            }
+            Self::If { then, otherwise, .. } => std::iter::once(&mut **then).chain(otherwise.as_deref_mut()).collect(),
+            Self::Try { body, catches } => {
+                std::iter::once(&mut **body).chain(catches.iter_mut().map(|catch| &mut catch.body)).collect()
+            }
+            Self::Value(_)
+            | Self::Assert { .. }
+            | Self::Inspect(_)
+            | Self::Run(_)
+            | Self::Fail(_)
+            | Self::Train(_)
+            | Self::Evaluate(_)
+            | Self::Search(_) => Vec::new(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ impl NodeKind {
             Self::Assert { .. } => "assert",
             Self::Inspect(_) => "inspect",
             Self::Run(_) => "run",
+            Self::Fail(_) => "fail",
             Self::Train(_) => "train",
             Self::Evaluate(_) => "evaluate",
             Self::Search(_) => "search",

@@ -62,6 +62,7 @@ fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> R
 fn command(name: &str) -> NodeKind {
     NodeKind::Run(Box::new(Run {
         task: name.into(),
+        declared: SPAN,
         args: Vec::new(),
         script: Script::Args(Expr::List(Vec::new())),
         env: Vec::new(),

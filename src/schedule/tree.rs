@@ -230,6 +230,7 @@ impl<'g> Scheduler<'g> {
                 Ok(value) => self.complete(site, value),
                 Err(failure) => self.fail(site, path, failure),
             },
+            NodeKind::Fail(kind) => self.fail(site, path, Failure::new(*kind, "the stub of the test fails so")),
             NodeKind::Assert { cond, message } => match self.value(site, around, cond) {
                 Ok(Value::Bool(false)) => {
                     let message = message.as_ref().map(|message| self.value(site, around, message)).transpose();
@@ -371,7 +372,7 @@ impl<'g> Scheduler<'g> {
                 let seed = ops::seed(&train.seed, &view, seed)?;
                 Op::Train(Box::new(ops::train(train, &view, seed)?))
             }
-            NodeKind::Value(_) | NodeKind::Assert { .. } => return Ok(()),
+            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
         let (retry, timeout) = (inherited.retry, inherited.timeout);
         self.enqueue(Owner::Step(site), path.clone(), kind.word(), op, scope, resources, retry, timeout);
