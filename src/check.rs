@@ -35,7 +35,7 @@ use std::{
 };
 
 /// The steps that all constants of a program may take together.
-const ALL_STEPS: u64 = 20_000_000;
+const ALL_STEPS: u64 = 5_000_000;
 
 /// Checks the root file of `world` and all that it imports.
 pub fn check(world: &dyn World) -> Outcome<Program> {

@@ -7,6 +7,7 @@ use crate::{
     source::{FileId, Name, Span},
     types::Type,
 };
+use std::collections::HashMap;
 
 /// A name bound on the way to the place.
 #[derive(Clone, Debug)]
@@ -32,12 +33,62 @@ pub enum Meaning {
     Space(Vec<(Name, Var, Type)>),
 }
 
+/// The names bound around a place, innermost last, and where each stands among them: a workflow may bind a great many.
+#[derive(Default)]
+pub struct Locals {
+    all: Vec<Local>,
+    places: HashMap<Name, Vec<usize>>,
+}
+
+impl Locals {
+    /// Binds one more name.
+    pub fn push(&mut self, local: Local) {
+        self.places.entry(local.name.clone()).or_default().push(self.all.len());
+        self.all.push(local);
+    }
+
+    /// How many names are bound.
+    pub const fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Local> {
+        self.all.iter()
+    }
+
+    /// The name bound last.
+    pub fn last_mut(&mut self) -> Option<&mut Local> {
+        self.all.last_mut()
+    }
+
+    /// What `name` was bound to since there were `depth` names.
+    pub fn since(&self, depth: usize, name: &str) -> Option<&Local> {
+        let place = *self.places.get(name)?.last()?;
+        self.all.get(place).filter(|_| place >= depth)
+    }
+
+    fn nearest(&mut self, name: &str) -> Option<&mut Local> {
+        self.all.get_mut(*self.places.get(name)?.last()?)
+    }
+
+    fn leave(&mut self, depth: usize) -> Vec<Local> {
+        let left = self.all.split_off(depth);
+        for local in &left {
+            if let Some(places) = self.places.get_mut(&local.name) {
+                places.pop();
+            }
+        }
+        left
+    }
+}
+
 /// Where an expression stands.
 pub struct Place {
     /// The file.
     pub file: FileId,
-    /// The names bound around it, innermost last.
-    pub locals: Vec<Local>,
+    /// The names bound around it.
+    pub locals: Locals,
     /// The statements of the bodies around it, innermost last; none outside workflows.
     pub bodies: Vec<Vec<Stmt>>,
     /// Variables whose value is not fixed within a body: of lambdas, parameters and dimensions.
@@ -46,8 +97,8 @@ pub struct Place {
 
 impl Place {
     /// The top of a file.
-    pub const fn new(file: FileId) -> Self {
-        Self { file, locals: Vec::new(), bodies: Vec::new(), shifting: Vec::new() }
+    pub fn new(file: FileId) -> Self {
+        Self { file, locals: Locals::default(), bodies: Vec::new(), shifting: Vec::new() }
     }
 
     /// Binds a name to a value.
@@ -58,14 +109,14 @@ impl Place {
 
     /// What a name stands for here.
     pub fn find(&mut self, name: &str) -> Option<&Meaning> {
-        let local = self.locals.iter_mut().rev().find(|local| *local.name == *name)?;
+        let local = self.locals.nearest(name)?;
         local.used = true;
         Some(&local.meaning)
     }
 
     /// Forgets the names bound since there were `depth` of them.
     pub fn leave(&mut self, depth: usize) -> Vec<Local> {
-        self.locals.split_off(depth)
+        self.locals.leave(depth)
     }
 
     /// Adds a statement to the innermost body; outside workflows, nothing.

@@ -65,7 +65,7 @@ impl Checker {
     ) -> Workflow {
         let mut own: Vec<Param> = Vec::new();
         for param in params {
-            if let Some(first) = place.locals.iter().find(|local| local.name == param.name.node) {
+            if let Some(first) = place.locals.since(0, &param.name.node) {
                 self.report(
                     Diagnostic::new(Code::E0102, param.name.span, format!("`{}` is defined twice", param.name.node))
                         .label("defined again here")
@@ -262,7 +262,7 @@ impl Checker {
     fn stmt(&mut self, place: &mut Place, stmt: &ast::Stmt, depth: usize) -> Option<(Var, Type)> {
         match &stmt.kind {
             ast::StmtKind::Let { name, ty, value } => {
-                if let Some(first) = place.locals[depth..].iter().find(|local| local.name == name.node) {
+                if let Some(first) = place.locals.since(depth, &name.node) {
                     let first = first.span;
                     self.report(
                         Diagnostic::new(Code::E0102, name.span, format!("`{}` is defined twice", name.node))
