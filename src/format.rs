@@ -18,11 +18,7 @@ use doc::{Comment, Printer};
 /// # Errors
 /// When the file can't be read; nothing is formatted then.
 pub fn format(file: FileId, text: &str) -> Result<String, Vec<Diagnostic>> {
-    let outcome = syntax::parse(file, text);
-    if !outcome.is_ok() {
-        return Err(outcome.diagnostics);
-    }
-    let Some(root) = syntax::pairs(text) else { return Ok(String::new()) };
+    let Some(root) = syntax::pairs(file, text)? else { return Ok(String::new()) };
     let comments = root.clone().into_inner().flatten().filter(|pair| pair.as_rule() == Rule::COMMENT);
     let comments = comments.map(|pair| Comment::new(text, pair.as_span().start(), pair.as_str())).collect();
     Ok(Printer::new(text, comments).print(&tree::file(text, root)))

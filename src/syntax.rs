@@ -24,27 +24,44 @@ use pest::{Parser, iterators::Pair};
 /// Texts beyond this are refused, so that every place in a file fits 32 bits with room to spare.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The grammar's own tree of a file, for the formatter; `None` where there is none.
-pub(crate) fn pairs(text: &str) -> Option<Pair<'_, Rule>> {
-    Grammar::parse(Rule::file, text).ok()?.next()
+/// The grammar's own tree of a file without mistakes, for the formatter; `None` of an empty one.
+///
+/// # Errors
+/// What [`parse`] reports.
+pub(crate) fn pairs(file: FileId, text: &str) -> Result<Option<Pair<'_, Rule>>, Vec<Diagnostic>> {
+    if balanced(file, text).is_ok_and(|balanced| balanced.diagnostics.is_empty())
+        && let Ok(mut pairs) = Grammar::parse(Rule::file, text)
+    {
+        let mut builder = build::Builder::new(file, text, Vec::new());
+        builder.file(pairs.clone());
+        if builder.diagnostics.is_empty() {
+            return Ok(pairs.next());
+        }
+    }
+    Err(parse(file, text).diagnostics)
 }
 
-/// Reads a file. The tree holds all that could be read.
-pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
-    let refuse = |diagnostic| Outcome { value: ast::File::default(), diagnostics: vec![diagnostic] };
+/// Makes sure that a text can be read at all: it is neither too large nor nested too deeply.
+fn balanced(file: FileId, text: &str) -> Result<brackets::Balanced<'_>, Box<Diagnostic>> {
     if text.len() > MAX_BYTES {
-        return refuse(
+        return Err(Box::new(
             Diagnostic::new(
                 Code::E0003,
                 Span::new(file, 0, 0),
                 format!("the file is larger than {} MiB", MAX_BYTES >> 20),
             )
             .help("split it into modules: `import ./part`"),
-        );
+        ));
     }
-    let balanced = match brackets::check(file, text) {
+    brackets::check(file, text)
+}
+
+/// Reads a file. The tree holds all that could be read.
+pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
+    let refuse = |diagnostic| Outcome { value: ast::File::default(), diagnostics: vec![diagnostic] };
+    let balanced = match balanced(file, text) {
         Ok(balanced) => balanced,
-        Err(too_deep) => return refuse(*too_deep),
+        Err(diagnostic) => return refuse(*diagnostic),
     };
     let mut builder = build::Builder::new(file, text, balanced.diagnostics);
     match Grammar::parse(Rule::file, &balanced.text) {

@@ -36,6 +36,12 @@ impl<'a> Builder<'a> {
         if matches!(pair.as_rule(), Rule::string | Rule::chars | Rule::path) {
             return Span::new(self.file, pair.as_span().start() as u32, pair.as_span().end() as u32);
         }
+        let is_space = |char: char| char.is_whitespace() || char == '\u{feff}';
+        let written = self.text[pair.as_span().start()..pair.as_span().end()].trim_end_matches(is_space);
+        if !written.rsplit('\n').next().is_some_and(|line| line.contains("//")) {
+            let start = pair.as_span().start();
+            return Span::new(self.file, start as u32, (start + written.len()) as u32);
+        }
         let last = pair.clone().into_inner().filter(|inner| inner.as_rule() != Rule::COMMENT).last();
         let span = pair.as_span();
         let tail = last.map_or(span.start(), |last| self.span(&last).end as usize);
@@ -49,7 +55,7 @@ impl<'a> Builder<'a> {
                 at += rest.find('\n').unwrap_or(rest.len());
             } else {
                 at += char.len_utf8();
-                if !char.is_whitespace() && char != '\u{feff}' {
+                if !is_space(char) {
                     end = at;
                 }
             }
