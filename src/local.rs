@@ -5,7 +5,8 @@ mod pool;
 use crate::{
     graph::Graph,
     runs::{Recorder, RunsError},
-    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
+    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
+    seed::Seed,
     units::{Duration, Money},
     value::Fields,
     wire::{Job, Progress},
@@ -173,7 +174,7 @@ impl Driver<'_> {
     }
 
     fn start(&mut self, launch: Launch) {
-        let name = launch.attempt.step.0.replace('/', ".");
+        let name = file_name(&launch.attempt.step);
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -212,7 +213,7 @@ impl Driver<'_> {
         if !self.logs.contains_key(attempt) {
             let folder = self.machine.folder.join("logs");
             fs::create_dir_all(&folder)?;
-            let name = format!("{}.{}.log", attempt.step.0.replace('/', "."), attempt.number);
+            let name = format!("{}.{}.log", file_name(&attempt.step), attempt.number);
             self.logs.insert(attempt.clone(), File::create(folder.join(name))?);
         }
         match self.logs.get_mut(attempt) {
@@ -220,4 +221,14 @@ impl Driver<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// A step's path as the name of a file, which a system lets be 255 bytes long.
+fn file_name(step: &StepPath) -> String {
+    let name = step.0.replace('/', ".");
+    if name.len() <= 200 {
+        return name;
+    }
+    let hash = Seed::new(0).child(&name).get();
+    format!("{}~{hash:016x}", &name[..name.floor_char_boundary(180)])
 }

@@ -178,10 +178,13 @@ impl<'g> Scheduler<'g> {
     /// Asks the compounds, in order, for something to do; not those whose limits would only let it wait.
     fn pull(&mut self) -> bool {
         let meters = self.meters();
-        let has_room =
-            |site: &Site| self.active.get(site).is_some_and(|active| self.scopes.has_room(active.scope, &meters));
-        let sources: Vec<Site> = self.sources.iter().copied().filter(has_room).collect();
-        sources.into_iter().any(|site| self.pull_item(site) || self.pull_trial(site) || self.pull_round(site))
+        (0..self.sources.len()).any(|index| {
+            // Only one that gave something changes the list.
+            let Some(site) = self.sources.get(index).copied() else { return false };
+            let scope = self.active.get(&site).map(|active| active.scope);
+            scope.is_some_and(|scope| self.scopes.has_room(scope, &meters))
+                && (self.pull_item(site) || self.pull_trial(site) || self.pull_round(site))
+        })
     }
 
     /// Decides how the run ends, and stops what is under way.

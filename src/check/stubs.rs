@@ -94,10 +94,14 @@ impl Checker {
         };
         if names.len() != task.params.len() {
             let params: Vec<&str> = task.params.iter().map(|param| &*param.name).collect();
+            let help = match params.as_slice() {
+                [] => "give the result itself: `@stub(task, field: value)`".into(),
+                params => format!("name all of them: `|{}| …`", params.join(", ")),
+            };
             self.report(
-                Diagnostic::new(Code::E0202, value.span, format!("this takes not all parameters of `{}`", task.name))
+                Diagnostic::new(Code::E0202, value.span, format!("these are not the parameters of `{}`", task.name))
                     .label(format!("takes {}, not {}", names.len(), params.len()))
-                    .help(format!("name all of them: `|{}| …`", params.join(", "))),
+                    .help(help),
             );
             return None;
         }

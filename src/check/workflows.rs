@@ -356,7 +356,7 @@ impl Checker {
             }
             Flow::Try { body, catches } => self.try_flow(place, body, catches, wanted),
             Flow::Repeat { times, carried, cond, body } => {
-                self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body, wanted)
+                self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body)
             }
         };
         let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
@@ -364,10 +364,16 @@ impl Checker {
             || limits.budget.as_ref().is_some_and(|budget| skips(budget.on_miss));
         let ty = if optional { ty.optional() } else { ty };
         let ty = match wanted {
-            // The outcome of a step is as it is; that of a block was made what is wanted.
-            Some(wanted) if !wanted.accepts(&ty) || wanted.widens(&ty) => {
+            Some(wanted) if !wanted.accepts(&ty) => {
                 self.mismatch(span, wanted, &ty);
                 Type::Unknown
+            }
+            Some(wanted) if wanted.widens(&ty) => {
+                let outcome = self.fresh();
+                place.push(Stmt { name: name.cloned(), var: outcome, kind, after, limits, span });
+                let (var, kind) = (self.fresh(), StmtKind::Value(operators::widen(Expr::Var(outcome), &ty, wanted)));
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span });
+                return (var, wanted.clone());
             }
             Some(wanted) => wanted.clone(),
             None => ty,
@@ -482,7 +488,6 @@ impl Checker {
         carried: Option<&(ast::Ident, ast::Expr)>,
         cond: Option<&ast::Expr>,
         body: &Block,
-        wanted: Option<&Type>,
     ) -> (StmtKind, Type) {
         let span = times.span;
         let times = self.value(place, times, Some(&Type::Int)).0;
@@ -494,7 +499,7 @@ impl Checker {
         let depth = place.locals.len();
         let mut ty = Type::record([]);
         let carried = carried.map(|(name, start)| {
-            let (start, start_ty) = self.value(place, start, wanted);
+            let (start, start_ty) = self.value(place, start, None);
             let var = self.fresh();
             place.shifting.push(var);
             place.bind(&name.node, name.span, Expr::Var(var), start_ty.clone());

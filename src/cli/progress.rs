@@ -217,7 +217,11 @@ impl Live {
                 self.end(step);
                 self.print(at, console::style("↻").yellow(), line);
             }
-            Notice::StepCaught { .. } | Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
+            Notice::StepCaught { step, .. } => {
+                self.end_below(&format!("{step}/"));
+                self.print(at, console::style("!").yellow(), line);
+            }
+            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();
@@ -263,8 +267,12 @@ impl Live {
 
     fn end_trial(&mut self, search: &StepPath, trial: u64) {
         let path = format!("{search}/trial[{trial}]");
-        let of_trial = |step: &&StepPath| *step.0 == *path || step.0.starts_with(&format!("{path}/"));
-        let steps: Vec<StepPath> = self.steps.keys().filter(of_trial).cloned().collect();
+        self.end_below(&format!("{path}/"));
+        self.end(&StepPath(path.into()));
+    }
+
+    fn end_below(&mut self, prefix: &str) {
+        let steps: Vec<StepPath> = self.steps.keys().filter(|step| step.0.starts_with(prefix)).cloned().collect();
         steps.iter().for_each(|step| self.end(step));
     }
 

@@ -69,6 +69,9 @@ pub struct Args {
 /// The options of `run` that take a value, for finding the file before its parameters are known.
 const WITH_VALUE: [&str; 6] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices"];
 
+/// The options of `run` that take none.
+const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
+
 /// A file that was checked, and the workflow of it that is to run.
 struct Prepared {
     files: Files,
@@ -94,7 +97,17 @@ pub fn main(words: &[OsString]) -> Exit {
     };
     let (Some((_, matches)), Some(prepared)) = (matches.subcommand(), prepared) else { return Exit::Usage };
     match Args::from_arg_matches(matches) {
-        Ok(args) => start(&args, matches, &prepared),
+        Ok(args) => match &args.workflow {
+            Some(name) if **name != *prepared.graph.workflow => {
+                super::complain(format_args!(
+                    "error: `{name}` stands behind the parameters\nhelp: a workflow stands right behind the file: \
+                     `smltc run {} {name} …`",
+                    args.file.display()
+                ));
+                Exit::Usage
+            }
+            _ => start(&args, matches, &prepared),
+        },
         Err(error) => super::usage(&error),
     }
 }
@@ -107,8 +120,22 @@ fn file_of(words: &[OsString]) -> Option<(PathBuf, Option<String>)> {
         if WITH_VALUE.contains(&&*text) {
             words.next();
         } else if !text.starts_with('-') {
-            let workflow = words.next().map(|word| word.to_string_lossy().into_owned());
-            return Some((word.into(), workflow.filter(|word| !word.starts_with('-'))));
+            return Some((word.into(), workflow_of(words)));
+        }
+    }
+    None
+}
+
+/// The workflow among the words behind the file: the first that is no option of `run`, unless it is a parameter's.
+fn workflow_of<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<String> {
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        if WITH_VALUE.contains(&&*text) {
+            words.next();
+        } else if !text.starts_with('-') {
+            return Some(text.into_owned());
+        } else if !WITHOUT_VALUE.contains(&&*text) && !text.contains('=') {
+            return None;
         }
     }
     None

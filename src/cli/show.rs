@@ -150,6 +150,12 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
             Notice::StepFailed { step, failure } => {
                 steps.entry(step.clone()).or_default().state = State::Failed(failure.to_string());
             }
+            Notice::StepCaught { step, .. } => {
+                let inside = format!("{step}/");
+                let open = |step: &Step| matches!(step.state, State::Open);
+                let stopped = steps.iter_mut().filter(|(path, step)| path.0.starts_with(&inside) && open(step));
+                stopped.for_each(|(_, step)| step.state = State::Stopped);
+            }
             Notice::StepStopped { step } => {
                 if let Some(step) = steps.get_mut(step) {
                     step.state = State::Stopped;

@@ -97,7 +97,11 @@ fn of_file(args: &Args, path: &Path, count: &mut Count) -> Result<Exit, Box<dyn 
     for test in tests {
         let graph = graph::build_test(test, &files);
         let (verdict, elapsed) = one(args, &files, &graph)?;
-        let sign = if matches!(verdict, Verdict::Succeeded { .. }) { "✓" } else { "✗" };
+        let sign = match verdict {
+            Verdict::Succeeded { .. } => "✓",
+            Verdict::Failed { .. } => "✗",
+            Verdict::Cancelled => "cancelled:",
+        };
         super::say(format_args!("  {sign} {} ({})\n", test.name, words::brief(elapsed)));
         match verdict {
             Verdict::Succeeded { .. } => count.passed += 1,

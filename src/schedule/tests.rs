@@ -586,6 +586,35 @@ fn rounds_without_work_leave_the_world_a_word() {
 }
 
 #[test]
+fn a_limit_ends_what_does_no_work() {
+    let body = || with_result(Region::default(), Expr::Var(Var(97)));
+    let list = Expr::Const(Value::List(vec![Value::None; 1_000_000]));
+    let rounds = repeat(Expr::Const(Value::Int(1_000_000)), body());
+    let items = NodeKind::For { item: Var(97), list, body: Box::new(body()) };
+    for endless in [rounds, items] {
+        let graph = graph(&[(endless, vec![], Limits::default())], deadline(5, None));
+        let mut scheduler = Scheduler::new(&graph, Fields::new(), options(1));
+        scheduler.step(Time::default(), Event::Begin);
+        let end = scheduler.step(Time(ms(5)), Event::Tick);
+        let failed = |action: &Action| matches!(action, Action::Finish(Verdict::Failed { failure, .. }) if failure.kind == Kind::DeadlineExceeded);
+        assert!(end.iter().any(failed), "{end:?}");
+    }
+}
+
+#[test]
+fn a_for_in_a_for_ends_its_items_first() {
+    let list = || Expr::Const(Value::List(vec![Value::None; 1000]));
+    let inner = NodeKind::For { item: Var(98), list: list(), body: Box::new(region("main/n0/n0", 30, &[plain(&[])])) };
+    let outer = region("main/n0", 20, &[(inner, vec![], Limits::default())]);
+    let each = NodeKind::For { item: Var(99), list: list(), body: Box::new(outer) };
+    let graph = graph(&[(each, vec![], Limits::default())], Limits::default());
+    let mut scheduler = Scheduler::new(&graph, Fields::new(), options(4));
+    scheduler.step(Time::default(), Event::Begin);
+    // The workflow, one item of the outer loop, and four of the inner.
+    assert_eq!(scheduler.instances.len(), 6);
+}
+
+#[test]
 fn a_workflow_that_is_run_sees_its_arguments() {
     let param = Param {
         name: "n".into(),

@@ -326,7 +326,7 @@ impl<'g> Scheduler<'g> {
                     Value::Int(times) if (0..=MAX_ROUNDS).contains(&times) => times,
                     times => {
                         let message = format!("a `repeat` has 0 to {MAX_ROUNDS} rounds, not {times}");
-                        return Err(Failure::new(Kind::AssertionFailed, message));
+                        return Err(Failure::new(Kind::TaskFailed, message));
                     }
                 };
                 let value = match carried {
@@ -338,7 +338,7 @@ impl<'g> Scheduler<'g> {
                 let rounds = Rounds { carried, value, cond, body, times, begun: 0, busy: false, inherited };
                 activate(self, State::Rounds(rounds));
                 self.note_start(path, kind);
-                self.sources.push(site);
+                self.add_source(site);
                 return Ok(());
             }
             NodeKind::For { item, list, body } => {
@@ -349,7 +349,7 @@ impl<'g> Scheduler<'g> {
                 let items = Items { item: *item, body, list, begun: 0, results, over: 0, inherited };
                 activate(self, State::Items(items));
                 self.note_start(path, kind);
-                self.sources.push(site);
+                self.add_source(site);
                 self.end_items(site);
                 return Ok(());
             }
@@ -358,7 +358,7 @@ impl<'g> Scheduler<'g> {
                     self.open_search(site, search, scope, seed, resources, inherited.retry, inherited.timeout)?;
                 activate(self, State::Search(Box::new(trials)));
                 self.note_start(path, kind);
-                self.sources.push(site);
+                self.add_source(site);
                 self.spare_time_and_money(site, scope);
                 return Ok(());
             }
@@ -388,6 +388,15 @@ impl<'g> Scheduler<'g> {
         ops::value(expr, &self.view(site, scope, None))
     }
 
+    /// Notes a compound that may have more to do. What is inside another is asked before it, so that a `for` in a `for`
+    /// ends its items before it begins further ones.
+    fn add_source(&mut self, site: Site) {
+        let owner = |site: &Site| self.instances.get(&site.instance)?.owner.map(|(owner, _)| owner);
+        let around = std::iter::successors(owner(&site), owner);
+        let place = around.into_iter().find_map(|around| self.sources.iter().position(|source| *source == around));
+        self.sources.insert(place.unwrap_or(self.sources.len()), site);
+    }
+
     /// Enters the next item of a `for`, if it has one and may.
     pub(super) fn pull_item(&mut self, site: Site) -> bool {
         let Some(Active { path, scope, state: State::Items(items) }) = self.active.get_mut(&site) else { return false };
@@ -395,6 +404,12 @@ impl<'g> Scheduler<'g> {
             self.scopes.get(*scope).and_then(|scope| scope.max_parallel).map_or(usize::MAX, |most| most as usize);
         if items.begun == items.list.len() || items.begun - items.over >= most {
             return false;
+        }
+        if let Some((_, kind)) = self.scopes.missed(*scope) {
+            let (path, scope) = (path.clone(), *scope);
+            let failure = self.missed_failure(scope, kind, "its last item could begin");
+            self.fail(site, path, failure);
+            return true;
         }
         let index = items.begun;
         items.begun += 1;
@@ -413,6 +428,11 @@ impl<'g> Scheduler<'g> {
             return false;
         }
         let (path, scope) = (path.clone(), *scope);
+        if let Some((_, kind)) = self.scopes.missed(scope) {
+            let failure = self.missed_failure(scope, kind, "its last round was over");
+            self.fail(site, path, failure);
+            return true;
+        }
         let mut env = Scope::default();
         rounds.carried.into_iter().for_each(|var| env.set(var, rounds.value.clone()));
         let goes_on = match rounds.cond {
