@@ -9,6 +9,7 @@ mod calls;
 mod data;
 mod definitions;
 mod expressions;
+mod flows;
 mod modules;
 mod operators;
 pub mod program;

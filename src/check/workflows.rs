@@ -5,18 +5,17 @@ use super::{
     annotations::Target,
     definitions::{Def, ItemId},
     operators,
-    program::{Body, Catch, Param, Program, Stmt, StmtKind, Workflow},
+    program::{Body, Param, Program, Stmt, StmtKind, Workflow},
     scope::Place,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, Severity},
     expr::{Expr, Var},
-    limits::{Limits, MAX_ROUNDS, OnMiss},
+    limits::{Limits, OnMiss},
     source::{Name, Span, Spanned},
-    syntax::ast::{self, Block, Else, ExprKind, Flow, ItemKind, Rhs},
+    syntax::ast::{self, Block, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,
-    wire::Kind,
 };
 
 impl Checker {
@@ -328,7 +327,7 @@ impl Checker {
         }
     }
 
-    fn flow(
+    pub(super) fn flow(
         &mut self,
         place: &mut Place,
         name: Option<&Name>,
@@ -400,168 +399,9 @@ impl Checker {
         }
         vars
     }
-
-    fn for_flow(
-        &mut self,
-        place: &mut Place,
-        name: &ast::Ident,
-        list: &ast::Expr,
-        body: &Block,
-        wanted: Option<&Type>,
-    ) -> (StmtKind, Type) {
-        let (list_expr, ty) = self.expr(place, list, None);
-        let item_type = match ty {
-            Type::List(inner) => *inner,
-            Type::Unknown => Type::Unknown,
-            other => {
-                let help = matches!(other, Type::Range(_) | Type::Int).then(|| "count with `range(10)`".to_owned());
-                self.report(
-                    Diagnostic::new(Code::E0201, list.span, format!("expected a list, found `{other}`"))
-                        .label(format!("this is `{other}`"))
-                        .maybe_help(help),
-                );
-                Type::Unknown
-            }
-        };
-        let item = self.fresh();
-        let depth = place.locals.len();
-        place.bind(&name.node, name.span, Expr::Var(item), item_type);
-        let wanted = match wanted {
-            Some(Type::List(inner)) => Some(&**inner),
-            _ => None,
-        };
-        let (body, ty) = self.block(place, body, wanted);
-        place.leave(depth);
-        (StmtKind::For { item, list: list_expr, body }, ty.list())
-    }
-
-    fn try_flow(
-        &mut self,
-        place: &mut Place,
-        body: &Block,
-        catches: &[ast::Catch],
-        wanted: Option<&Type>,
-    ) -> (StmtKind, Type) {
-        let (body, first) = self.block(place, body, wanted);
-        let mut ty = first.clone();
-        let mut caught: Vec<(Kind, Span)> = Vec::new();
-        let mut handlers = Vec::new();
-        for catch in catches {
-            let mut kinds = Vec::new();
-            for name in &catch.kinds {
-                let Some(kind) = self.failure_kind(&name.node, name.span) else { continue };
-                if let Some((_, first)) = caught.iter().find(|(other, _)| *other == kind) {
-                    self.report(
-                        Diagnostic::new(Code::E0102, name.span, format!("`{kind}` is caught twice"))
-                            .label("never gets here")
-                            .related(*first, "caught here already")
-                            .help("leave one of them out"),
-                    );
-                }
-                caught.push((kind, name.span));
-                kinds.push(kind);
-            }
-            let depth = place.locals.len();
-            let error = catch.name.as_ref().map(|name| {
-                let var = self.fresh();
-                place.bind(&name.node, name.span, Expr::Var(var), failure_type());
-                var
-            });
-            let (body, other) = self.block(place, &catch.body, wanted);
-            place.leave(depth);
-            let span = catch.body.result.as_ref().map_or(catch.body.span, |result| result.span);
-            ty = self.joined(&ty, &other, span);
-            handlers.push((Catch { kinds, error, body }, other));
-        }
-        let body = body.widened(&first, &ty);
-        let catches = handlers
-            .into_iter()
-            .map(|(catch, given)| Catch { body: catch.body.widened(&given, &ty), ..catch })
-            .collect();
-        (StmtKind::Try { body, catches }, ty)
-    }
-
-    fn repeat_flow(
-        &mut self,
-        place: &mut Place,
-        times: &ast::Expr,
-        carried: Option<&(ast::Ident, ast::Expr)>,
-        cond: Option<&ast::Expr>,
-        body: &Block,
-    ) -> (StmtKind, Type) {
-        let span = times.span;
-        let times = self.value(place, times, Some(&Type::Int)).0;
-        if let Expr::Const(Value::Int(count)) = times
-            && !(0..=MAX_ROUNDS).contains(&count)
-        {
-            self.out_of_range(span, &format!("a `repeat` has 0 to {MAX_ROUNDS} rounds"));
-        }
-        let depth = place.locals.len();
-        let mut ty = Type::record([]);
-        let carried = carried.map(|(name, start)| {
-            let (start, start_ty) = self.value(place, start, None);
-            let var = self.fresh();
-            place.shifting.push(var);
-            place.bind(&name.node, name.span, Expr::Var(var), start_ty.clone());
-            ty = start_ty;
-            (var, start)
-        });
-        let cond = cond.map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
-        let body = self.block(place, body, carried.is_some().then_some(&ty)).0;
-        place.leave(depth);
-        (StmtKind::Repeat { times, carried, cond, body }, ty)
-    }
-
-    fn if_flow(
-        &mut self,
-        place: &mut Place,
-        cond: &ast::Expr,
-        then: &Block,
-        otherwise: Option<&Else>,
-        wanted: Option<&Type>,
-    ) -> (StmtKind, Type) {
-        let cond = self.value(place, cond, Some(&Type::Bool)).0;
-        let (then_body, first) = self.block(place, then, wanted);
-        let (body, second, span) = match otherwise {
-            None => {
-                let ty = if first == Type::record([]) { first } else { first.optional() };
-                return (StmtKind::If { cond, then: then_body, otherwise: None }, ty);
-            }
-            Some(Else::Block(block)) => {
-                let (body, second) = self.block(place, block, wanted);
-                (body, second, block.result.as_ref().map_or(block.span, |result| result.span))
-            }
-            Some(Else::If(flow, span)) => {
-                // `else if` is an `else` with nothing but an `if` in it.
-                place.bodies.push(Vec::new());
-                let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
-                let stmts = place.bodies.pop().unwrap_or_default();
-                (Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }, second, *span)
-            }
-        };
-        let ty = self.joined(&first, &second, span);
-        let (then, otherwise) = (then_body.widened(&first, &ty), Some(body.widened(&second, &ty)));
-        (StmtKind::If { cond, then, otherwise }, ty)
-    }
-}
-
-/// What is known of a failure that was caught.
-fn failure_type() -> Type {
-    Type::record([
-        ("kind", Type::String),
-        ("message", Type::String),
-        ("step", Type::String),
-        ("log", Type::String.list()),
-    ])
 }
 
 impl Body {
-    /// With its value, of type `given`, as one of type `wanted`.
-    fn widened(mut self, given: &Type, wanted: &Type) -> Self {
-        self.result = self.result.map(|result| Spanned::new(operators::widen(result.node, given, wanted), result.span));
-        self
-    }
-
     /// Its statements, with all inside them and those of the workflows that they run.
     fn size(&self) -> usize {
         let inner = |stmt: &Stmt| match &stmt.kind {
