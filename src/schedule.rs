@@ -6,6 +6,7 @@
 
 mod attempts;
 mod event;
+mod failures;
 mod limits;
 mod ops;
 mod scope;

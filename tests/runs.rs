@@ -291,15 +291,20 @@ fn a_timeout_takes_all_processes_of_a_command_along() {
     wait_until("the sleeper is gone", || !is_alive(Pid::from_raw(nap).unwrap()));
 }
 
+/// The last event of a search for digits with more trials than its limits allow.
+fn end_of_a_long_search(project: &Project) -> Json {
+    let output = project.smltc(&["run", "digits.smlt", "--trials", "500", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
 #[test]
 fn a_search_that_meets_its_deadline_keeps_the_best_and_the_workflow_goes_on() {
     let project = Project::new();
     let text = fs::read_to_string(project.path("digits.smlt")).unwrap().replace("@deadline(5min)", "@deadline(4s)");
     fs::write(project.path("digits.smlt"), text).unwrap();
-    let output = project.smltc(&["run", "digits.smlt", "--trials", "500", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let end: Json = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let end = end_of_a_long_search(&project);
     assert_eq!(end["status"], "succeeded");
     assert!(end["result"]["accuracy"].as_f64().unwrap() > 0.9, "{end}");
     assert!(end["at"].as_f64().unwrap() <= 5.0, "{end}");
@@ -313,10 +318,7 @@ fn a_search_that_meets_its_budget_keeps_the_best_and_the_workflow_goes_on() {
     let project = Project::new();
     let text = fs::read_to_string(project.path("digits.smlt")).unwrap().replace("$0.10", "$0.0008");
     fs::write(project.path("digits.smlt"), text).unwrap();
-    let output = project.smltc(&["run", "digits.smlt", "--trials", "500", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let end: Json = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let end = end_of_a_long_search(&project);
     assert!(end["cost"].as_f64().unwrap() <= 0.0008, "{end}");
     assert!(!end["marks"].as_array().unwrap().is_empty(), "{end}");
 }

@@ -15,13 +15,10 @@ use crate::{
     value::Value,
 };
 
-/// What a test's annotation that is no limit is called.
-pub(super) const STUB: &str = "stub";
-
 impl Checker {
     /// A test, which stands in `file`.
     pub(super) fn test(&mut self, file: FileId, item: &ast::Item, body: &Block) -> Test {
-        let is_stub = |annotation: &&Annotation| &*annotation.name.node == STUB;
+        let is_stub = |annotation: &&Annotation| &*annotation.name.node == "stub";
         let mut stubs: Vec<Stub> = Vec::new();
         for annotation in item.annotations.iter().filter(is_stub) {
             let Some(stub) = self.stub(file, annotation) else { continue };

@@ -1,0 +1,157 @@
+//! What happens when a step fails: the failure climbs to what skips or catches it, or ends the run.
+
+use super::{
+    Mark, Notice, Scheduler, Site, StepPath, Verdict,
+    attempts::JobId,
+    scope::{ScopeId, Scopes},
+    tree::{Active, Instance, InstanceId, State},
+};
+use crate::{
+    expr::Scope,
+    graph::catch_name,
+    limits::OnMiss,
+    source::Span,
+    value::Value,
+    wire::{Failure, Kind},
+};
+
+impl Scheduler<'_> {
+    /// A node failed. The failure climbs to a scope that skips what missed its limit or to a `try` that catches it, or
+    /// else ends the run.
+    pub(super) fn fail(&mut self, site: impl Into<Option<Site>>, step: StepPath, failure: Failure) {
+        let site = site.into();
+        let span = site.and_then(|site| self.node(site)).map_or(self.graph.span, |node| node.span);
+        self.fail_at(site, span, step, failure);
+    }
+
+    /// What stands at `span`, in the node at `site` or outside of all, failed.
+    pub(super) fn fail_at(&mut self, site: Option<Site>, span: Span, step: StepPath, failure: Failure) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let mut at = site;
+        let limit = site.and_then(|site| self.reached_limit(site)).filter(|_| failure.kind.is_limit());
+        let skipped = site
+            .and_then(|site| self.active.get(&site))
+            .is_some_and(|active| active.path == step && self.skips(active.scope, failure.kind));
+        if !skipped {
+            self.note(Notice::StepFailed { step: step.clone(), failure: failure.clone() });
+        }
+        while let Some(site) = at {
+            if let Some(active) = self.active.get(&site)
+                && self.skips(active.scope, failure.kind)
+            {
+                let message = format!("it was skipped: {}", failure.message);
+                self.mark(active.path.clone(), message);
+                self.clear(Some(site));
+                self.end(site, Value::None);
+                return;
+            }
+            if self.catch(site, limit, &step, &failure) {
+                return;
+            }
+            at = self.instances.get(&site.instance).and_then(|instance| instance.owner).map(|(owner, _)| owner);
+        }
+        if self.skips(Scopes::ROOT, failure.kind) {
+            self.mark(StepPath(self.graph.workflow.clone()), format!("it was skipped: {}", failure.message));
+            self.conclude(Verdict::Succeeded { value: Value::None, marks: Vec::new() });
+            return;
+        }
+        self.conclude(Verdict::Failed { step, span, failure });
+    }
+
+    /// The scope of the limit that was reached at a node or around it.
+    fn reached_limit(&self, site: Site) -> Option<ScopeId> {
+        let scope = match self.active.get(&site) {
+            Some(active) => active.scope,
+            None => self.instances.get(&site.instance)?.scope,
+        };
+        self.scopes.missed(scope).map(|(limit, _)| limit)
+    }
+
+    /// Lets a `try` go on with what follows the failure that was met inside it. A limit can be caught where it was met:
+    /// beyond its own scope there is no more time or money to go on with.
+    fn catch(&mut self, site: Site, limit: Option<ScopeId>, step: &StepPath, failure: &Failure) -> bool {
+        let Some(Active { path, scope, state: State::Try(catches, inherited) }) = self.active.get(&site) else {
+            return false;
+        };
+        let found = catches.iter().enumerate().find(|(_, catch)| catch.kinds.contains(&failure.kind));
+        let Some((index, catch)) = found.filter(|_| limit.is_none_or(|limit| self.is_inside(limit, *scope))) else {
+            return false;
+        };
+        let (path, scope, inherited) = (path.clone(), *scope, inherited.clone());
+        self.clear(Some(site));
+        if let Some(active) = self.active.get_mut(&site) {
+            active.state = State::Region;
+        }
+        self.scopes.lift(scope);
+        self.note(Notice::StepCaught { step: path.clone(), failed: step.clone(), kind: failure.kind });
+        let mut env = Scope::default();
+        catch.error.into_iter().for_each(|var| env.set(var, told(step, failure)));
+        let path = format!("{path}/{}", catch_name(index));
+        let child = self.enter(&catch.body, path, Some((site, 0)), scope, inherited, env);
+        self.wake_nodes(child);
+        true
+    }
+
+    fn skips(&self, scope: ScopeId, kind: Kind) -> bool {
+        let Some(scope) = self.scopes.get(scope).filter(|scope| scope.missed == Some(kind)) else { return false };
+        let on_miss = match kind {
+            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
+            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
+        };
+        on_miss == Some(OnMiss::Skip)
+    }
+
+    /// Says that a result is less than what was asked for.
+    pub(super) fn mark(&mut self, scope: StepPath, message: String) {
+        self.note(Notice::Limit { scope: scope.clone(), message: message.clone() });
+        self.marks.push(Mark { scope, message });
+    }
+
+    /// Stops and forgets all that is under way below a node, or everywhere; the node itself stays.
+    pub(super) fn clear(&mut self, below: Option<Site>) {
+        let gone = |instance: InstanceId, instances: &std::collections::BTreeMap<InstanceId, Instance>| {
+            let owners = std::iter::successors(Some(instance), |id| {
+                instances.get(id).and_then(|instance| instance.owner).map(|(site, _)| site.instance)
+            });
+            let owned = |id: InstanceId| instances.get(&id).and_then(|instance| instance.owner).map(|(site, _)| site);
+            below.is_none_or(|below| owners.into_iter().any(|id| owned(id) == Some(below)))
+        };
+        let jobs: Vec<JobId> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| {
+                job.site().is_some_and(|site| Some(site) == below || gone(site.instance, &self.instances))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        jobs.into_iter().for_each(|job| self.drop_job(job));
+        let instances: Vec<InstanceId> =
+            self.instances.keys().copied().filter(|id| gone(*id, &self.instances)).collect();
+        let within = |site: &Site| instances.contains(&site.instance);
+        self.ready.retain(|site| !within(site));
+        self.sources.retain(|site| !within(site));
+        let mut scopes: Vec<ScopeId> =
+            self.active.iter().filter(|(site, _)| within(site)).map(|(_, active)| active.scope).collect();
+        self.active.retain(|site, _| !within(site));
+        scopes.sort();
+        scopes.into_iter().rev().for_each(|scope| drop(self.close(scope)));
+        for id in instances {
+            self.instances.remove(&id);
+        }
+    }
+}
+
+/// A failure as a `catch` sees it.
+fn told(step: &StepPath, failure: &Failure) -> Value {
+    let text = |text: &str| Value::String(text.into());
+    let log = failure.log.iter().map(|line| text(line)).collect();
+    let fields = [
+        ("kind", text(failure.kind.name())),
+        ("message", text(&failure.message)),
+        ("step", text(&step.0)),
+        ("log", Value::List(log)),
+    ];
+    Value::Record(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
