@@ -6,7 +6,7 @@
 mod build;
 pub mod draw;
 
-pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train};
+pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train, Trial};
 pub use build::{build, build_test};
 
 use crate::{
@@ -106,8 +106,8 @@ pub enum NodeKind {
     Train(Box<Train>),
     /// Judges a model.
     Evaluate(Box<Evaluate>),
-    /// Trains many models and keeps the best.
-    Search(Box<Search>),
+    /// Tries many points of a space and keeps the best.
+    Search(Box<Search<Region>>),
     /// Runs a region for each item of a list; the outcome is the list of their values.
     For {
         /// The item's variable.

@@ -11,6 +11,7 @@ mod limits;
 mod ops;
 mod scope;
 mod tree;
+mod trial_steps;
 mod trials;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use event::{Action, Attempt, Event, Launch, Mark, Notice, StepPath, Time, Ve
 
 use crate::{graph::Graph, plan::Prices, seed::Seed, source::Name, value::Fields};
 use attempts::{Job, JobId};
+use failures::Part;
 use petgraph::graph::NodeIndex;
 use scope::Scopes;
 use std::collections::{BTreeMap, VecDeque};
@@ -192,7 +194,7 @@ impl<'g> Scheduler<'g> {
     fn conclude(&mut self, verdict: Verdict) {
         if self.verdict.is_none() {
             self.verdict = Some(verdict);
-            self.clear(None);
+            self.clear(Part::All);
         }
     }
 

@@ -196,6 +196,11 @@ impl Search {
     }
 }
 
+/// Whether a strategy trains in rungs, so that what it tries must have epochs.
+pub fn has_rungs(strategy: &str) -> bool {
+    strategy == "asha"
+}
+
 /// The better of two results comes first; one without a number last.
 fn better(a: Option<f64>, b: Option<f64>, larger: bool) -> Ordering {
     match (a, b) {

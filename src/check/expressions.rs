@@ -275,6 +275,9 @@ impl Checker {
             "zip" | "enumerate" => Some("write `range(len(list)) |> map(|i| list[i])`"),
             "length" | "size" | "count" => Some("write `len(list)`"),
             "test" => Some("a training sees its `train` and `valid` parts alone; judge on `test` with `evaluate`"),
+            "space" => {
+                Some("the dimensions are known inside their search; what it chose is in its `params`: `best.params.lr`")
+            }
             "validation" | "val" => Some("the validation part is called `valid`"),
             _ => None,
         };

@@ -120,8 +120,8 @@ pub enum StmtKind {
     Train(Box<Train>),
     /// Judges a model.
     Evaluate(Box<Evaluate>),
-    /// Searches for a model.
-    Search(Box<Search>),
+    /// Searches a space.
+    Search(Box<Search<Body>>),
     /// Does something for each item of a list.
     For {
         /// The item's variable.
@@ -282,7 +282,7 @@ pub struct Evaluate {
 
 /// A search's settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Search {
+pub struct Search<B> {
     /// The dimensions.
     pub space: Vec<Dimension>,
     /// How to choose.
@@ -291,8 +291,23 @@ pub struct Search {
     pub parallel: Option<Expr>,
     /// The seed; derived from the run's and the node's path when absent.
     pub seed: Option<Expr>,
-    /// What one trial trains; its objective is the search's, and it may read the dimensions' variables.
-    pub trial: Train,
+    /// What one trial does; it may read the dimensions' variables.
+    pub trial: Trial<B>,
+}
+
+/// What one trial of a search does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial<B> {
+    /// Trains a model; the training's objective is the search's.
+    Train(Box<Train>),
+    /// Goes through statements, whose value is the objective, or a record with it as `value`.
+    Steps {
+        /// The statements.
+        body: B,
+        /// Whether larger is better.
+        larger: bool,
+    },
 }
 
 /// A dimension of a search space.

@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, similar},
     expr::Expr,
     source::Span,
-    syntax::ast::{self, Setting, SettingValue},
+    syntax::ast::{self, Block, Setting, SettingValue},
     types::Type,
 };
 
@@ -31,6 +31,11 @@ impl<'a> Settings<'a> {
     /// Takes a setting; a second one of the same name is reported.
     pub fn take(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a Setting> {
         self.known.push(name);
+        self.refuse(checker, name)
+    }
+
+    /// Takes a setting that has no place here, which the caller reports in words of its own.
+    pub fn refuse(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a Setting> {
         let (mut found, left): (Vec<_>, Vec<_>) = self.left.iter().partition(|setting| &*setting.name.node == name);
         self.left = left;
         for again in found.iter().skip(1) {
@@ -80,12 +85,14 @@ impl<'a> Settings<'a> {
         Some(checker.value(place, ast, Some(wanted)).0)
     }
 
+    /// Whether a setting that is left may be meant as one of `names`: it is told of as unknown, not the other as missing.
+    pub fn misspelt(&self, names: &[&'static str]) -> bool {
+        self.left.iter().any(|setting| similar(&setting.name.node, names.iter().copied()).is_some())
+    }
+
     /// Takes a setting that must be there.
     pub fn required(&mut self, checker: &mut Checker, place: &mut Place, name: &'static str, wanted: &Type) -> Expr {
-        let missing = !self.left.iter().any(|setting| &*setting.name.node == name);
-        let misspelt = self.left.iter().any(|setting| similar(&setting.name.node, [name]).is_some());
-        // A misspelt setting is told of as one that is unknown.
-        if missing && !misspelt {
+        if !self.left.iter().any(|setting| &*setting.name.node == name) && !self.misspelt(&[name]) {
             checker.report(
                 Diagnostic::new(Code::E0204, self.span, format!("{} needs the setting `{name}`", self.owner))
                     .label("missing here")
@@ -110,10 +117,25 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Takes a setting that holds statements in braces.
+    pub fn statements(&mut self, checker: &mut Checker, name: &'static str) -> Option<&'a Block> {
+        let setting = self.take(checker, name)?;
+        match &setting.value {
+            SettingValue::Block(block) => Some(block),
+            _ => {
+                checker.report(
+                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds statements in braces"))
+                        .help(format!("write `{name} {{ … }}`")),
+                );
+                None
+            }
+        }
+    }
+
     /// Reports settings that the language has, but that can't be compiled yet.
     pub fn unsupported(&mut self, checker: &mut Checker, names: &[&'static str]) {
         for name in names {
-            if let Some(setting) = self.take(checker, name) {
+            if let Some(setting) = self.refuse(checker, name) {
                 checker.unsupported(setting.span, &format!("the setting `{name}`"));
             }
         }
@@ -127,6 +149,11 @@ impl<'a> Settings<'a> {
             let near = similar(&setting.name.node, self.known.iter().copied());
             let help = match near {
                 Some(name) => format!("did you mean `{name}`?"),
+                None if matches!(&*setting.name.node, "trials" | "n_trials" | "max_trials")
+                    && self.known.contains(&"strategy") =>
+                {
+                    "how many is up to the strategy: `strategy: random(trials: 50)`".into()
+                }
                 None => {
                     let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
                     format!("there are {}", known.join(", "))

@@ -6,24 +6,24 @@ use super::{
     definitions::{Def, FnBody, FnDef, ItemId},
     expressions::broken,
     modules::Binding,
-    program::{Dimension, Evaluate, Horizon, Run, Search, StmtKind, Train, Workflow},
+    program::{Evaluate, Horizon, Run, StmtKind, Train, Workflow},
     scope::{Local, Meaning, Place},
     settings::Settings,
     types::std as std_type,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic, similar},
+    diagnostic::{Code, Diagnostic},
     expr::{Expr, Var},
     limits::Limits,
     source::Name,
-    syntax::ast::{self, ExprKind, ItemKind, Setting, SettingValue, Step, StepKind},
+    syntax::ast::{self, ExprKind, ItemKind, Step, StepKind},
     types::Type,
     value::Value,
 };
 use std::rc::Rc;
 
 /// Training settings that a dimension of a search sets by its name.
-const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
+pub(super) const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
 
 /// Training settings of the language that only the elastic trainer understands.
 const ELASTIC: [&str; 5] = ["workers", "sync", "checkpoint", "replan", "steps"];
@@ -39,7 +39,7 @@ impl Checker {
         }
     }
 
-    fn nothing(&self) -> (StmtKind, Type) {
+    pub(super) fn nothing(&self) -> (StmtKind, Type) {
         (StmtKind::Value(broken().0), Type::Unknown)
     }
 
@@ -163,7 +163,7 @@ impl Checker {
     }
 
     /// The model that a step works on. `seed` among the arguments is the training's, not the model's.
-    fn model(
+    pub(super) fn model(
         &mut self,
         place: &mut Place,
         step: &Step,
@@ -268,7 +268,7 @@ impl Checker {
     }
 
     /// The settings that trainings and searches share.
-    fn train(
+    pub(super) fn train(
         &mut self,
         place: &mut Place,
         settings: &mut Settings,
@@ -354,7 +354,7 @@ impl Checker {
     }
 
     /// `maximize` or `minimize`: whether larger is better, and of what.
-    fn objective(&mut self, place: &mut Place, settings: &mut Settings) -> Option<(bool, Expr)> {
+    pub(super) fn objective(&mut self, place: &mut Place, settings: &mut Settings) -> Option<(bool, Expr)> {
         let maximize = settings.ast(self, "maximize");
         let minimize = settings.ast(self, "minimize");
         if let (Some(_), Some(second)) = (maximize, minimize) {
@@ -404,179 +404,8 @@ impl Checker {
         (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), fields)
     }
 
-    fn search(&mut self, place: &mut Place, step: &Step, limits: &mut Limits) -> (StmtKind, Type) {
-        let mut settings = Settings::new("a search", &step.settings, step.kind.span);
-        if step.target.is_none() {
-            self.unsupported(step.kind.span, "a search without a model");
-            return self.nothing();
-        }
-        let space = settings.block(self, "space");
-        if space.is_none_or(<[Setting]>::is_empty) {
-            self.report(
-                Diagnostic::new(Code::E0204, step.kind.span, "a search needs a `space` with at least one dimension")
-                    .label("nothing to search")
-                    .help("add one: `space { lr: log_uniform(1e-4, 1e-1) }`"),
-            );
-        }
-        let (space, dims) = self.space(place, space.unwrap_or_default());
-        let strategy = match settings.value(self, place, "strategy", &std_type("Strategy")) {
-            Some(strategy) => strategy,
-            None => {
-                let args = [("trials".into(), Expr::Const(Value::Int(20)))];
-                Expr::Std("random".into(), args.into())
-            }
-        };
-        let parallel = settings.value(self, place, "parallel", &Type::Int);
-
-        // Inside a trial the dimensions have values; outside they are known as `space` alone.
-        let depth = place.locals.len();
-        let shifting = place.shifting.len();
-        place.shifting.extend(dims.iter().map(|(_, var, _)| *var));
-        place.locals.push(Local {
-            name: "space".into(),
-            meaning: Meaning::Space(dims.clone()),
-            span: step.span,
-            used: true,
-        });
-        let mut used = Vec::new();
-        let (model, seed) = self.model(place, step, &dims, &mut used);
-        let mut trial = self.train(place, &mut settings, model, &dims, &mut used, limits);
-        let seed = trial.seed.take().or(seed);
-        match self.objective(place, &mut settings) {
-            Some((larger, expr)) => trial.objective = Some((expr, larger)),
-            None => self.report(
-                Diagnostic::new(Code::E0204, step.kind.span, "a search needs an objective")
-                    .label("no objective")
-                    .help("say what is best: `maximize: valid.accuracy` or `minimize: valid.loss`"),
-            ),
-        }
-        place.leave(depth);
-        place.shifting.truncate(shifting);
-        settings.finish(self);
-        self.unused_dimensions(&space, &trial, &used, step);
-
-        let params = dims.iter().zip(&space).map(|((name, _, ty), dimension)| {
-            let ty = if dimension.0.cond.is_some() { ty.clone().optional() } else { ty.clone() };
-            (name.clone(), ty)
-        });
-        let params = Type::Record(params.collect());
-        let trials = Type::record([
-            ("trial", Type::Int),
-            ("params", params.clone()),
-            ("value", Type::Float.optional()),
-            ("epochs", Type::Int),
-        ]);
-        let outcome = Type::record([
-            ("model", Type::Model),
-            ("params", params),
-            ("value", Type::Float),
-            ("trials", trials.list()),
-            ("weights", Type::Artifact),
-            ("metrics", self.metrics_type(&trial)),
-            ("epochs", Type::Int),
-            ("cost", Type::Money),
-            ("elapsed", Type::Duration),
-        ]);
-        let space = space.into_iter().map(|(dimension, _)| dimension).collect();
-        (StmtKind::Search(Box::new(Search { space, strategy, parallel, seed, trial })), outcome)
-    }
-
-    /// The dimensions, with the place of each name.
-    #[expect(clippy::type_complexity, reason = "the two lists are taken apart at once")]
-    fn space(
-        &mut self,
-        place: &mut Place,
-        settings: &[Setting],
-    ) -> (Vec<(Dimension, crate::source::Span)>, Vec<(Name, Var, Type)>) {
-        let (mut space, mut dims): (Vec<(Dimension, crate::source::Span)>, Vec<(Name, Var, Type)>) = Default::default();
-        for setting in settings {
-            self.no_annotations(&setting.annotations, "a dimension");
-            let name = &setting.name.node;
-            if let Some((_, first)) = space.iter().find(|(dimension, _)| dimension.name == *name) {
-                self.report(
-                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` is a dimension twice"))
-                        .label("again here")
-                        .related(*first, "first here"),
-                );
-                continue;
-            }
-            let SettingValue::Expr { value, cond } = &setting.value else {
-                self.report(
-                    Diagnostic::new(Code::E0204, setting.name.span, "a dimension holds a distribution")
-                        .help(format!("write `{name}: uniform(0, 1)`")),
-                );
-                continue;
-            };
-            let (distribution, ty) = self.expr(place, value, None);
-            let ty = match ty {
-                Type::Distribution(inner) => *inner,
-                Type::Unknown => Type::Unknown,
-                other => {
-                    self.report(
-                        Diagnostic::new(Code::E0201, value.span, format!("expected a distribution, found `{other}`"))
-                            .label(format!("this is `{other}`"))
-                            .help("draw from one of `std/space`: `choice([32, 64])`, `uniform(0, 1)`"),
-                    );
-                    Type::Unknown
-                }
-            };
-            let depth = place.locals.len();
-            for (dim, var, ty) in &dims {
-                place.bind(dim, setting.name.span, Expr::Var(*var), ty.clone());
-            }
-            let cond = cond.as_ref().map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
-            place.leave(depth);
-            let var = self.fresh();
-            dims.push((name.clone(), var, if cond.is_some() { ty.optional() } else { ty }));
-            space.push((Dimension { name: name.clone(), var, distribution, cond }, setting.name.span));
-        }
-        (space, dims)
-    }
-
-    fn unused_dimensions(
-        &mut self,
-        space: &[(Dimension, crate::source::Span)],
-        trial: &Train,
-        used: &[Name],
-        step: &Step,
-    ) {
-        let mut read = Vec::new();
-        trial.each_expr(&mut |expr| expr.free_vars(&mut |var| read.push(var)));
-        space.iter().filter_map(|(dimension, _)| dimension.cond.as_ref()).for_each(|cond| {
-            cond.free_vars(&mut |var| read.push(var));
-        });
-        for (dimension, span) in space {
-            let name = &dimension.name;
-            if used.contains(name) || read.contains(&dimension.var) {
-                continue;
-            }
-            let params: Vec<Name> = match step.target.as_ref().map(|target| &target.kind) {
-                Some(ExprKind::Name(target)) => match self.modules.lookup(span.file, target) {
-                    Some(Binding::Item(id)) => match self.def(id) {
-                        Def::Fn(function) => function.params.iter().map(|param| param.name.clone()).collect(),
-                        _ => Vec::new(),
-                    },
-                    _ => Vec::new(),
-                },
-                _ => Vec::new(),
-            };
-            let near = similar(name, params.iter().map(|param| &**param).chain(TUNABLE));
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "name it like a parameter of the model or like `batch`, `epochs` or `lr`, or read `space.{name}` in a setting"
-                ),
-            };
-            self.report(
-                Diagnostic::new(Code::E0204, *span, format!("the dimension `{name}` sets nothing"))
-                    .label("no effect")
-                    .help(help),
-            );
-        }
-    }
-
     /// The type of the metrics that a training reports.
-    fn metrics_type(&self, train: &Train) -> Type {
+    pub(super) fn metrics_type(&self, train: &Train) -> Type {
         let mut fields = metric_fields(train.metrics.as_ref());
         fields.push("loss".into());
         let mut valid = fields.clone();
@@ -609,35 +438,4 @@ fn history_type(metrics: &Type) -> Type {
     };
     fields.insert("epoch".into(), Type::Int);
     Type::Record(fields)
-}
-
-impl Train {
-    /// Calls `visit` on every expression of the settings.
-    pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
-        let Self {
-            model,
-            data,
-            valid,
-            optimizer,
-            lr,
-            loss,
-            schedule,
-            batch,
-            horizon,
-            until,
-            objective,
-            metrics,
-            init,
-            seed,
-        } = self;
-        visit(model);
-        visit(data);
-        match horizon {
-            Horizon::Epochs(epochs) => epochs.iter().for_each(&mut *visit),
-            Horizon::Steps(steps) => visit(steps),
-        }
-        let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
-        rest.into_iter().flatten().for_each(&mut *visit);
-        objective.iter().for_each(|(expr, _)| visit(expr));
-    }
 }

@@ -5,7 +5,7 @@ use super::{
     annotations::Target,
     definitions::{Def, ItemId},
     operators,
-    program::{Body, Param, Program, Stmt, StmtKind, Workflow},
+    program::{Body, Param, Program, Stmt, StmtKind, Trial, Workflow},
     scope::Place,
 };
 use crate::{
@@ -189,6 +189,11 @@ impl Checker {
                     otherwise.iter().for_each(|body| self.nested_limits(&inner, body));
                 }
                 StmtKind::Repeat { body, .. } => self.nested_limits(&inner, body),
+                StmtKind::Search(search) => {
+                    if let Trial::Steps { body, .. } = &search.trial {
+                        self.nested_limits(&inner, body);
+                    }
+                }
                 StmtKind::Try { body, catches } => {
                     self.nested_limits(&inner, body);
                     // A limit of a `try` holds for what is tried.
@@ -410,6 +415,10 @@ impl Body {
             StmtKind::Try { body, catches } => {
                 body.size() + catches.iter().map(|catch| catch.body.size()).sum::<usize>()
             }
+            StmtKind::Search(search) => match &search.trial {
+                Trial::Steps { body, .. } => body.size(),
+                Trial::Train(_) => 0,
+            },
             StmtKind::Call { workflow, .. } => workflow.size,
             _ => 0,
         };

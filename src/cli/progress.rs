@@ -105,10 +105,11 @@ impl Plain {
                     (None, None) => "no value".into(),
                 };
                 let best = best.map(|(trial, value)| format!("; best {} (trial[{trial}])", words::number(value)));
+                let after = epochs.map(|epochs| format!(" after {}", words::count(epochs as usize, "epoch")));
                 format!(
-                    "{}/trial[{trial}]: {came} after {} with {}{}",
+                    "{}/trial[{trial}]: {came}{} with {}{}",
                     words::step(search),
-                    words::count(*epochs as usize, "epoch"),
+                    after.unwrap_or_default(),
                     words::fields(params),
                     best.unwrap_or_default()
                 )

@@ -81,7 +81,7 @@ enum State {
 struct Trial {
     number: u64,
     params: Fields,
-    epochs: u64,
+    epochs: Option<u64>,
     value: Option<f64>,
     best: Option<u64>,
 }
@@ -96,7 +96,11 @@ fn text(run: &Run, notices: &[(Time, Notice)]) -> String {
         out += &format!("took       {}, {spent} estimated cloud cost\n", words::brief(elapsed));
     }
     out.push('\n');
-    for (path, step) in in_order(steps(notices)) {
+    let mut steps = steps(notices);
+    if let RunState::Over(_) = run.state {
+        stop_below(&mut steps, "");
+    }
+    for (path, step) in in_order(steps) {
         out += &step_text(&path, &step);
     }
     match &run.state {
@@ -143,6 +147,7 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
                 trials.retain(|earlier| earlier.number != *trial);
                 let best = best.map(|(best, _)| best);
                 trials.push(Trial { number: *trial, params: params.clone(), epochs: *epochs, value: *value, best });
+                stop_below(&mut steps, &format!("{search}/trial[{trial}]/"));
             }
             Notice::StepDone { step, elapsed, cost, value } => {
                 steps.entry(step.clone()).or_default().state = State::Done(*elapsed, *cost, value.clone());
@@ -150,12 +155,7 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
             Notice::StepFailed { step, failure } => {
                 steps.entry(step.clone()).or_default().state = State::Failed(failure.to_string());
             }
-            Notice::StepCaught { step, .. } => {
-                let inside = format!("{step}/");
-                let open = |step: &Step| matches!(step.state, State::Open);
-                let stopped = steps.iter_mut().filter(|(path, step)| path.0.starts_with(&inside) && open(step));
-                stopped.for_each(|(_, step)| step.state = State::Stopped);
-            }
+            Notice::StepCaught { step, .. } => stop_below(&mut steps, &format!("{step}/")),
             Notice::StepStopped { step } => {
                 if let Some(step) = steps.get_mut(step) {
                     step.state = State::Stopped;
@@ -165,6 +165,13 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
         }
     }
     steps
+}
+
+/// What has not ended below a path never will.
+fn stop_below(steps: &mut BTreeMap<StepPath, Step>, path: &str) {
+    let open = |step: &Step| matches!(step.state, State::Open);
+    let stopped = steps.iter_mut().filter(|(step, state)| step.0.starts_with(path) && open(state));
+    stopped.for_each(|(_, step)| step.state = State::Stopped);
 }
 
 /// The steps as a tree: what is inside a step follows it, and what stands side by side is in the order of its beginning.
@@ -192,7 +199,12 @@ fn in_order(steps: BTreeMap<StepPath, Step>) -> Vec<(StepPath, Step)> {
 fn step_text(path: &StepPath, step: &Step) -> String {
     let inside = words::step(path);
     let indent = "  ".repeat(inside.matches('/').count());
-    let name = inside.rsplit('/').next().unwrap_or_default();
+    // A name alone does not tell one item, round or trial from another.
+    let name = match inside.rsplit_once('/') {
+        Some((around, _)) if around.ends_with(']') => &inside[around.rfind('/').map_or(0, |slash| slash + 1)..],
+        Some((_, name)) => name,
+        None => &inside,
+    };
     let again = if step.attempts > 1 { format!(" (attempt {})", step.attempts) } else { String::new() };
     let state = match &step.state {
         State::Open => step.epoch.clone().unwrap_or_else(|| "not over".into()),
@@ -215,8 +227,9 @@ fn step_text(path: &StepPath, step: &Step) -> String {
     trials.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.number.cmp(&b.number)));
     for trial in trials.iter().take(TRIALS) {
         let value = trial.value.map_or_else(|| "no value".into(), words::number);
-        let epochs = words::count(trial.epochs as usize, "epoch");
-        out += &format!("{indent}  trial[{}]  {value}  {epochs}, {}\n", trial.number, words::fields(&trial.params));
+        let epochs = trial.epochs.map(|epochs| format!("{}, ", words::count(epochs as usize, "epoch")));
+        let (epochs, params) = (epochs.unwrap_or_default(), words::fields(&trial.params));
+        out += &format!("{indent}  trial[{}]  {value}  {epochs}{params}\n", trial.number);
     }
     if trials.len() > TRIALS {
         out += &format!("{indent}  and {}\n", words::count(trials.len() - TRIALS, "further trial"));

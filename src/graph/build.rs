@@ -2,7 +2,7 @@
 
 use super::{Edge, Graph, Node, NodeKind, Region, catch_name};
 use crate::{
-    check::program::{Body, Catch, Outcome, Stmt, StmtKind, Stub, Test, Workflow},
+    check::program::{Body, Catch, Outcome, Search, Stmt, StmtKind, Stub, Test, Trial, Workflow},
     expr::{Expr, Function, Var},
     limits::Limits,
     source::{FileId, Name, Span, Spanned, World},
@@ -10,7 +10,7 @@ use crate::{
 use petgraph::graph::NodeIndex;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -72,8 +72,11 @@ impl NodeKind {
             | Self::Run(_)
             | Self::Fail(_)
             | Self::Train(_)
-            | Self::Evaluate(_)
-            | Self::Search(_) => Vec::new(),
+            | Self::Evaluate(_) => Vec::new(),
+            Self::Search(search) => match &mut search.trial {
+                Trial::Steps { body, .. } => vec![body],
+                Trial::Train(_) => Vec::new(),
+            },
         }
     }
 }
@@ -85,8 +88,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
     for stmt in &body.stmts {
         let name = names.name(stmt);
         let path = format!("{path}/{name}");
-        let mut reads = BTreeSet::new();
-        free_vars(stmt, &mut reads);
+        let reads = stmt.reads();
         let kind = kind(stmt, &path, lines);
         let (limits, line) = (stmt.limits.clone(), lines.line(stmt.span));
         let node = Node { name, path, var: stmt.var, kind, limits, line, span: stmt.span };
@@ -115,7 +117,21 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
         StmtKind::Run(run) => NodeKind::Run(run.clone()),
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
         StmtKind::Evaluate(evaluate) => NodeKind::Evaluate(evaluate.clone()),
-        StmtKind::Search(search) => NodeKind::Search(search.clone()),
+        StmtKind::Search(search) => {
+            let trial = match &search.trial {
+                Trial::Train(train) => Trial::Train(train.clone()),
+                Trial::Steps { body, larger } => {
+                    Trial::Steps { body: region(body, &format!("{path}/trial"), lines), larger: *larger }
+                }
+            };
+            NodeKind::Search(Box::new(Search {
+                space: search.space.clone(),
+                strategy: search.strategy.clone(),
+                parallel: search.parallel.clone(),
+                seed: search.seed.clone(),
+                trial,
+            }))
+        }
         StmtKind::For { item, list, body } => NodeKind::For { item: *item, list: list.clone(), body: child(body, "") },
         StmtKind::If { cond, then, otherwise } => NodeKind::If {
             cond: cond.clone(),
@@ -166,58 +182,6 @@ fn limited(workflow: &Workflow, var: Var, path: &str, lines: &Lines<'_>) -> Regi
         span: workflow.span,
     });
     outer
-}
-
-/// The variables that a statement reads and does not bind itself.
-fn free_vars(stmt: &Stmt, reads: &mut BTreeSet<Var>) {
-    let mut visit = |expr: &Expr| expr.free_vars(&mut |var| reads.extend([var]));
-    match &stmt.kind {
-        StmtKind::Value(expr) | StmtKind::Inspect(expr) => visit(expr),
-        StmtKind::Assert { cond, message } => {
-            visit(cond);
-            message.iter().for_each(visit);
-        }
-        // A task's script reads its parameters, which no other expression can name.
-        StmtKind::Run(run) => run.args.iter().for_each(|(_, _, expr)| visit(expr)),
-        StmtKind::Train(train) => train.each_expr(&mut visit),
-        StmtKind::Evaluate(evaluate) => {
-            [&evaluate.model, &evaluate.data, &evaluate.metrics].into_iter().for_each(visit)
-        }
-        StmtKind::Search(search) => {
-            visit(&search.strategy);
-            search.parallel.iter().chain(&search.seed).for_each(&mut visit);
-            search.space.iter().for_each(|dimension| visit(&dimension.distribution));
-            search.trial.each_expr(&mut visit);
-        }
-        StmtKind::For { list, body, .. } => {
-            visit(list);
-            body_vars(body, reads);
-        }
-        StmtKind::If { cond, then, otherwise } => {
-            visit(cond);
-            body_vars(then, reads);
-            otherwise.iter().for_each(|body| body_vars(body, reads));
-        }
-        StmtKind::Group(body) => body_vars(body, reads),
-        StmtKind::Try { body, catches } => {
-            body_vars(body, reads);
-            catches.iter().for_each(|catch| body_vars(&catch.body, reads));
-        }
-        StmtKind::Repeat { times, carried, cond, body } => {
-            carried.iter().map(|(_, start)| start).chain(cond).chain([times]).for_each(visit);
-            body_vars(body, reads);
-        }
-        StmtKind::Call { args, .. } => args.iter().for_each(visit),
-    }
-}
-
-/// What a body reads. It may hold variables of its own as well: no other region defines those.
-fn body_vars(body: &Body, reads: &mut BTreeSet<Var>) {
-    for stmt in &body.stmts {
-        free_vars(stmt, reads);
-        reads.extend(&stmt.after);
-    }
-    body.result.iter().for_each(|result| result.node.free_vars(&mut |var| reads.extend([var])));
 }
 
 /// Gives nodes names that stay the same while other parts of the file change.

@@ -1,6 +1,6 @@
 //! Drawings of a graph: Graphviz, Mermaid, and JSON for other tools.
 
-use super::{Edge, Graph, NodeKind, Region};
+use super::{Edge, Graph, NodeKind, Region, Trial};
 use crate::wire::Kind;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -40,6 +40,10 @@ impl NodeKind {
                     .chain(catches.iter().map(|catch| (format!("catch {}", kinds(&catch.kinds)), &catch.body)))
                     .collect()
             }
+            Self::Search(search) => match &search.trial {
+                Trial::Steps { body, .. } => vec![("trial".into(), body)],
+                Trial::Train(_) => Vec::new(),
+            },
             _ => Vec::new(),
         }
     }

@@ -146,8 +146,8 @@ pub enum Notice {
         of: Option<u64>,
         /// What it chose.
         params: Fields,
-        /// Epochs trained so far.
-        epochs: u64,
+        /// Epochs trained so far; none where a trial goes through steps.
+        epochs: Option<u64>,
         /// The objective, if it has one.
         value: Option<f64>,
         /// The best value of the search so far, and its trial.

@@ -14,6 +14,18 @@ use crate::{
     value::Value,
     wire::{Failure, Kind},
 };
+use std::collections::BTreeMap;
+
+/// A part of what is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    All,
+    /// What is below a node, which itself stays.
+    Below(Site),
+    /// A region as it was entered once.
+    Region(InstanceId),
+}
 
 impl Scheduler<'_> {
     /// A node failed. The failure climbs to a scope that skips what missed its limit or to a `try` that catches it, or
@@ -43,11 +55,14 @@ impl Scheduler<'_> {
             {
                 let message = format!("it was skipped: {}", failure.message);
                 self.mark(active.path.clone(), message);
-                self.clear(Some(site));
+                self.clear(Part::Below(site));
                 self.end(site, Value::None);
                 return;
             }
             if self.catch(site, limit, &step, &failure) {
+                return;
+            }
+            if self.fail_steps(site.instance, limit, &failure) {
                 return;
             }
             at = self.instances.get(&site.instance).and_then(|instance| instance.owner).map(|(owner, _)| owner);
@@ -80,7 +95,7 @@ impl Scheduler<'_> {
             return false;
         };
         let (path, scope, inherited) = (path.clone(), *scope, inherited.clone());
-        self.clear(Some(site));
+        self.clear(Part::Below(site));
         if let Some(active) = self.active.get_mut(&site) {
             active.state = State::Region;
         }
@@ -95,12 +110,8 @@ impl Scheduler<'_> {
     }
 
     fn skips(&self, scope: ScopeId, kind: Kind) -> bool {
-        let Some(scope) = self.scopes.get(scope).filter(|scope| scope.missed == Some(kind)) else { return false };
-        let on_miss = match kind {
-            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
-            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
-        };
-        on_miss == Some(OnMiss::Skip)
+        let missed = self.scopes.get(scope).is_some_and(|scope| scope.missed == Some(kind));
+        missed && self.on_miss_of(scope, kind) == Some(OnMiss::Skip)
     }
 
     /// Says that a result is less than what was asked for.
@@ -109,20 +120,22 @@ impl Scheduler<'_> {
         self.marks.push(Mark { scope, message });
     }
 
-    /// Stops and forgets all that is under way below a node, or everywhere; the node itself stays.
-    pub(super) fn clear(&mut self, below: Option<Site>) {
-        let gone = |instance: InstanceId, instances: &std::collections::BTreeMap<InstanceId, Instance>| {
-            let owners = std::iter::successors(Some(instance), |id| {
-                instances.get(id).and_then(|instance| instance.owner).map(|(site, _)| site.instance)
-            });
-            let owned = |id: InstanceId| instances.get(&id).and_then(|instance| instance.owner).map(|(site, _)| site);
-            below.is_none_or(|below| owners.into_iter().any(|id| owned(id) == Some(below)))
+    /// Stops and forgets what is under way in a part of the tree.
+    pub(super) fn clear(&mut self, part: Part) {
+        let gone = |instance: InstanceId, instances: &BTreeMap<InstanceId, Instance>| {
+            let owner = |id: &InstanceId| instances.get(id).and_then(|instance| instance.owner).map(|(site, _)| site);
+            let mut around = std::iter::successors(Some(instance), |id| owner(id).map(|site| site.instance));
+            match part {
+                Part::All => true,
+                Part::Below(site) => around.any(|id| owner(&id) == Some(site)),
+                Part::Region(region) => around.any(|id| id == region),
+            }
         };
         let jobs: Vec<JobId> = self
             .jobs
             .iter()
             .filter(|(_, job)| {
-                job.site().is_some_and(|site| Some(site) == below || gone(site.instance, &self.instances))
+                job.site().is_some_and(|site| part == Part::Below(site) || gone(site.instance, &self.instances))
             })
             .map(|(id, _)| *id)
             .collect();

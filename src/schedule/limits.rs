@@ -3,6 +3,7 @@
 use super::{
     Scheduler, Site, StepPath,
     attempts::Owner,
+    failures::Part,
     scope::{Due, Purse, Scope, ScopeId},
     tree::State,
 };
@@ -41,17 +42,13 @@ impl Scheduler<'_> {
 
     fn on_miss(&mut self, id: ScopeId, kind: Kind) {
         let Some(scope) = self.scopes.get(id) else { return };
-        let on_miss = match kind {
-            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
-            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
-        };
         let path = scope.path.clone();
-        match on_miss.unwrap_or(OnMiss::Fail) {
+        match self.on_miss_of(id, kind).unwrap_or(OnMiss::Fail) {
             OnMiss::Fail | OnMiss::Skip => {
                 let failure = self.missed_failure(id, kind, "it was over");
                 let site = self.active.iter().find(|(_, active)| active.scope == id).map(|(site, _)| *site);
                 if let Some(site) = site {
-                    self.clear(Some(site));
+                    self.clear(Part::Below(site));
                 }
                 self.fail(site, path, failure);
             }
@@ -79,6 +76,15 @@ impl Scheduler<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// What a scope says of missing its deadline or its budget.
+    pub(super) fn on_miss_of(&self, id: ScopeId, kind: Kind) -> Option<OnMiss> {
+        let scope = self.scopes.get(id)?;
+        match kind {
+            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
+            _ => scope.budget.as_ref().map(|purse| purse.on_miss),
         }
     }
 
@@ -112,12 +118,7 @@ impl Scheduler<'_> {
     /// A training ended before its last epoch to keep a limit: what that limit makes of it.
     pub(super) fn cut(&mut self, scope: ScopeId, step: &StepPath, epochs: u64) -> Option<Failure> {
         let (limit, kind) = self.nearest_limit(scope)?;
-        let found = self.scopes.get(limit)?;
-        let on_miss = match kind {
-            Kind::DeadlineExceeded => found.deadline?.on_miss,
-            _ => found.budget.as_ref()?.on_miss,
-        };
-        if on_miss == OnMiss::KeepBest {
+        if self.on_miss_of(limit, kind)? == OnMiss::KeepBest {
             let plural = if epochs == 1 { "" } else { "s" };
             self.mark(
                 step.clone(),

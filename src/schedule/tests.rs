@@ -3,12 +3,12 @@
 use super::*;
 use crate::{
     expr::{Expr, Native, Var},
-    graph::{Catch, Edge, Node, NodeKind, Param, Region, Run, Script},
+    graph::{self, Catch, Edge, Node, NodeKind, Param, Region, Run, Script, Trial},
     limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
     source::{FileId, Span, Spanned},
     types::Type,
     units::{Duration, Money, Size},
-    value::Value,
+    value::{Call, Value},
     wire::{Done, Failure, Kind, Op},
 };
 use proptest::prelude::*;
@@ -499,6 +499,22 @@ fn repeat(times: Expr, body: Region) -> NodeKind {
     NodeKind::Repeat { times, carried, cond: None, body: Box::new(body) }
 }
 
+/// A search over steps with five trials, whose choice is variable 96.
+fn search(parallel: i64, body: Region) -> NodeKind {
+    let call = |name: &str, args: &[(&str, Value)]| {
+        let args = args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        Expr::Const(Value::Std(Call { name: name.into(), args }))
+    };
+    let uniform = call("uniform", &[("low", Value::Float(0.0)), ("high", Value::Float(1.0))]);
+    NodeKind::Search(Box::new(graph::Search {
+        space: vec![graph::Dimension { name: "x".into(), var: Var(96), distribution: uniform, cond: None }],
+        strategy: call("random", &[("trials", Value::Int(5))]),
+        parallel: Some(Expr::Const(Value::Int(parallel))),
+        seed: None,
+        trial: Trial::Steps { body, larger: false },
+    }))
+}
+
 fn with_result(mut region: Region, expr: Expr) -> Region {
     region.result = result(expr);
     region
@@ -634,6 +650,51 @@ fn a_workflow_that_is_run_sees_its_arguments() {
     assert_eq!(run(&graph, 1, &always(70)).failure(), ("main/n1", Kind::AssertionFailed));
 }
 
+/// A trial's value is what its second step took; that of trial `n` takes `takes(n)`.
+fn searched(parallel: i64, takes: impl Fn(usize) -> i64, fails: Option<Kind>) -> History {
+    let body = with_result(inner_of("trial", 0), Expr::Var(Var(101)));
+    let limits = deadline(1000, Some(OnMiss::KeepBest));
+    let mut graph = graph(&[(search(parallel, body), vec![], limits)], Limits::default());
+    graph.root.result = result(Expr::Var(Var(10)));
+    let fate = |attempt: &Attempt| {
+        let trial = attempt.step.0.split(['[', ']']).nth(1).and_then(|trial| trial.parse().ok()).unwrap_or(0);
+        let second = attempt.step.0.ends_with("n1");
+        Fate { takes: if second { takes(trial) } else { 1 }, fails: fails.filter(|_| second && trial == 3) }
+    };
+    run(&graph, 4, &fate)
+}
+
+fn values(history: &History) -> Vec<Value> {
+    let Some(Value::List(trials)) = history.value().field("trials") else { panic!("{:?}", history.value()) };
+    trials.iter().map(|trial| trial.field("value").cloned().unwrap_or(Value::None)).collect()
+}
+
+#[test]
+fn a_search_over_steps_keeps_the_best_whatever_ends_first() {
+    for parallel in 1..=5 {
+        let takes = [50, 40, 10, 30, 20];
+        let history = searched(parallel, |trial| takes[trial], None);
+        assert_eq!(values(&history), takes.map(|takes| Value::Float(takes as f64)));
+        assert_eq!(history.value().field("value"), Some(&Value::Float(10.0)));
+        assert_eq!(history.value().field("best"), Some(&Value::Int(10)));
+        assert!(history.most_running <= parallel as usize);
+    }
+}
+
+#[test]
+fn a_trial_over_steps_that_takes_too_much_is_the_worst_and_any_other_failure_ends_the_search() {
+    let history = searched(2, |_| 10, Some(Kind::OutOfMemory));
+    assert_eq!(values(&history)[3], Value::None);
+    assert_eq!(searched(2, |_| 10, Some(Kind::TaskFailed)).failure(), ("main/n0/trial[3]/n1", Kind::TaskFailed));
+}
+
+#[test]
+fn a_deadline_keeps_the_best_of_the_trials_that_are_over() {
+    let history = searched(2, |trial| if trial == 1 { 10 } else { 5000 }, None);
+    assert_eq!(history.value().field("value"), Some(&Value::Float(10.0)));
+    assert_eq!(history.ended, Time(ms(1000)));
+}
+
 /// A random workflow with random fates.
 #[derive(Clone, Debug)]
 struct Case {
@@ -658,7 +719,8 @@ impl Case {
                     2 => NodeKind::Group(Box::new(inner())),
                     3 => attempt(inner(), &[Kind::TaskFailed, Kind::DeadlineExceeded], inner_of("catch", index)),
                     4 => repeat(Expr::Const(Value::Int(3)), inner()),
-                    5 => NodeKind::Call { args: Vec::new(), body: Box::new(inner()) },
+                    5 => search(2, with_result(inner_of("trial", index), Expr::Var(Var(101 + 10 * index as u32)))),
+                    6 => NodeKind::Call { args: Vec::new(), body: Box::new(inner()) },
                     _ => {
                         let list = Expr::Const(Value::List((0..4).map(Value::Int).collect()));
                         NodeKind::For { item: Var(1000 + index as u32), list, body: Box::new(inner()) }
@@ -711,7 +773,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let node = (0_u8..7, prop::collection::vec(any::<prop::sample::Index>(), 0..3), limits());
+    let node = (0_u8..8, prop::collection::vec(any::<prop::sample::Index>(), 0..3), limits());
     let fails = prop::sample::select(vec![None, None, None, None, Some(Kind::TaskFailed), Some(Kind::WorkerLost)]);
     let nodes = prop::collection::vec(node, 1..8);
     let takes = prop::collection::vec(0_i64..600, 1..6);

@@ -42,11 +42,11 @@ pub(super) struct Instance<'g> {
 /// What annotations around a step say about it.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited {
-    retry: Option<Retry>,
-    timeout: Option<Duration>,
-    memory: Option<Size>,
-    cpu: Option<f64>,
-    seed: Seed,
+    pub retry: Option<Retry>,
+    pub timeout: Option<Duration>,
+    pub memory: Option<Size>,
+    pub cpu: Option<f64>,
+    pub seed: Seed,
 }
 
 impl Inherited {
@@ -353,8 +353,7 @@ impl<'g> Scheduler<'g> {
                 return Ok(());
             }
             NodeKind::Search(search) => {
-                let trials =
-                    self.open_search(site, search, scope, seed, resources, inherited.retry, inherited.timeout)?;
+                let trials = self.open_search(site, search, scope, resources, Inherited { seed, ..inherited })?;
                 activate(self, State::Search(Box::new(trials)));
                 self.note_start(path, kind);
                 self.add_source(site);
@@ -498,6 +497,7 @@ impl<'g> Scheduler<'g> {
                         }
                         rounds.busy = false;
                     }
+                    Some(State::Search(_)) => self.end_steps(site, &StepPath(path.into()), Ok(value)),
                     _ => self.end(site, value),
                 }
             }

@@ -3,18 +3,17 @@
 use super::{
     Notice, Scheduler, Site, StepPath,
     attempts::{Ended, Owner},
+    failures::Part,
     ops,
     scope::ScopeId,
-    tree::{Active, State},
+    tree::{Active, Inherited, InstanceId, State},
 };
 use crate::{
     expr::Scope,
-    graph,
-    limits::Retry,
+    graph::{self, Region, Train, Trial},
     plan::Resources,
-    search::{Ask, Dimension, Distribution, Search, SearchError, Space, Task},
-    seed::Seed,
-    units::Duration,
+    search::{self, Ask, Dimension, Distribution, Search, SearchError, Space, Task, has_rungs},
+    units::{Duration, Money},
     value::{Fields, Value},
     wire::{Done, Failure, Horizon, Kind, Op, Rung},
 };
@@ -26,21 +25,28 @@ const PARALLEL: u64 = 4;
 /// A search under way.
 #[derive(Clone, Debug)]
 pub(super) struct Trials<'g> {
-    spec: &'g graph::Search,
+    pub spec: &'g graph::Search<Region>,
     search: Search,
-    seed: Seed,
     resources: Resources,
-    retry: Option<Retry>,
-    timeout: Option<Duration>,
+    /// What holds for its trials; the seed is the search's own.
+    pub inherited: Inherited,
     /// What is under way.
-    tasks: BTreeMap<StepPath, Task>,
+    pub tasks: BTreeMap<StepPath, UnderWay>,
     /// What came of each trial's latest rung.
     results: BTreeMap<u64, Done>,
-    /// The longest that a first rung took.
-    longest: Option<Duration>,
+    /// The most that a first rung, or a whole trial, took.
+    usual: Option<(Duration, Money)>,
     failure: Option<Failure>,
     /// Whether nothing more is begun.
     closed: bool,
+}
+
+/// A trial, or a rung of one, under way.
+#[derive(Clone, Debug)]
+pub(super) struct UnderWay {
+    pub task: Task,
+    /// Where its steps are, when it is not a job.
+    pub steps: Option<(InstanceId, ScopeId)>,
 }
 
 impl From<SearchError> for Failure {
@@ -56,16 +62,13 @@ impl From<SearchError> for Failure {
 }
 
 impl<'g> Scheduler<'g> {
-    #[expect(clippy::too_many_arguments, reason = "they are all there is to say about a search's trials")]
     pub(super) fn open_search(
         &self,
         site: Site,
-        spec: &'g graph::Search,
+        spec: &'g graph::Search<Region>,
         scope: ScopeId,
-        seed: Seed,
         resources: Resources,
-        retry: Option<Retry>,
-        timeout: Option<Duration>,
+        inherited: Inherited,
     ) -> Result<Trials<'g>, Failure> {
         let view = self.view(site, scope, None);
         let mut space = Vec::new();
@@ -84,26 +87,33 @@ impl<'g> Scheduler<'g> {
         };
         let parallel =
             spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| ops::count("parallel", parallel, &view, 1))?;
-        let larger = spec.trial.objective.as_ref().is_some_and(|(_, larger)| *larger);
-        let seed = ops::seed(&spec.seed, &view, seed)?;
+        let larger = match &spec.trial {
+            Trial::Train(train) => train.objective.as_ref().is_some_and(|(_, larger)| *larger),
+            Trial::Steps { .. } if has_rungs(&strategy.name) => {
+                let message = format!("`{}` ends trainings early, but an `objective` has no epochs", strategy.name);
+                return Err(
+                    Failure::new(Kind::TaskFailed, message).help("use a strategy of whole trials, such as `random`")
+                );
+            }
+            Trial::Steps { larger, .. } => *larger,
+        };
+        let seed = ops::seed(&spec.seed, &view, inherited.seed)?;
         let search =
             Search::new(Space(space), &strategy, usize::try_from(parallel).unwrap_or(usize::MAX), seed, larger)?;
         Ok(Trials {
             spec,
             search,
-            seed,
             resources,
-            retry,
-            timeout,
+            inherited: Inherited { seed, ..inherited },
             tasks: BTreeMap::new(),
             results: BTreeMap::new(),
-            longest: None,
+            usual: None,
             failure: None,
             closed: false,
         })
     }
 
-    fn trials_mut(&mut self, site: Site) -> Option<(&StepPath, ScopeId, &mut Trials<'g>)> {
+    pub(super) fn trials_mut(&mut self, site: Site) -> Option<(&StepPath, ScopeId, &mut Trials<'g>)> {
         match self.active.get_mut(&site)? {
             Active { path, scope, state: State::Search(trials) } => Some((path, *scope, trials)),
             _ => None,
@@ -115,9 +125,8 @@ impl<'g> Scheduler<'g> {
         let Some((_, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else {
             return false;
         };
-        if let Some(usual) = trials.longest {
-            let (memory, others) = (trials.resources.memory, trials.tasks.len());
-            let price = self.options.prices.attempt(memory, usual);
+        if let Some((usual, price)) = trials.usual {
+            let others = trials.tasks.len();
             if let Some((limit, kind)) = self.no_room(scope, usual, price, others) {
                 let reason = format!("no further trial would end within {}", self.limit_name(limit, kind));
                 self.stop_trials(site, &reason);
@@ -144,35 +153,46 @@ impl<'g> Scheduler<'g> {
     fn fail_search(&mut self, site: Site, failure: Failure) {
         if let Some((path, ..)) = self.trials_mut(site) {
             let path = path.clone();
-            self.clear(Some(site));
+            self.clear(Part::Below(site));
             self.fail(site, path, failure);
         }
     }
 
     fn begin_trial(&mut self, site: Site, task: Task) -> Result<(), Failure> {
-        let Some((path, scope, trials)) = self.trials_mut(site) else { return Ok(()) };
+        let Some((_, _, trials)) = self.trials_mut(site) else { return Ok(()) };
         let mut choices = Scope::default();
         let trial = &trials.search.trials()[task.trial as usize];
         for dimension in &trials.spec.space {
             choices.set(dimension.var, trial.params.get(&dimension.name).cloned().unwrap_or(Value::None));
         }
+        match &trials.spec.trial {
+            Trial::Train(train) => self.begin_training(site, task, train, &choices),
+            Trial::Steps { body, .. } => {
+                self.begin_steps(site, task, body, choices);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_training(&mut self, site: Site, task: Task, train: &'g Train, choices: &Scope) -> Result<(), Failure> {
+        let Some((path, scope, trials)) = self.trials_mut(site) else { return Ok(()) };
         let resume =
             trials.results.get(&task.trial).map(|done| done.trained.as_ref().and_then(|t| t.checkpoint.clone()));
         if resume == Some(None) {
             // The training was over before its horizon, so the next rung has nothing to add.
-            let value = trial.value;
+            let value = trials.search.trials()[task.trial as usize].value;
             trials.search.tell(&task, value);
             return Ok(());
         }
-        let (resources, retry, timeout) = (trials.resources, trials.retry.clone(), trials.timeout);
-        let (spec, seed) = (trials.spec, trials.seed.child(format_args!("trial[{}]", task.trial)));
+        let (resources, retry, timeout) = (trials.resources, trials.inherited.retry.clone(), trials.inherited.timeout);
+        let seed = trials.inherited.seed.child(format_args!("trial[{}]", task.trial));
         let path = match task.rung {
             Some(rung) => format!("{path}/trial[{}]/rung[{rung}]", task.trial),
             None => format!("{path}/trial[{}]", task.trial),
         };
         let path = StepPath(path.into());
-        trials.tasks.insert(path.clone(), task.clone());
-        let mut train = ops::train(&spec.trial, &self.view(site, scope, Some(&choices)), seed)?;
+        trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
+        let mut train = ops::train(train, &self.view(site, scope, Some(choices)), seed)?;
         if let Some((pause_at, horizon)) = task.epochs {
             train.horizon = Horizon::Epochs(horizon);
             train.rung = Some(Rung { pause_at, resume: resume.flatten() });
@@ -181,25 +201,31 @@ impl<'g> Scheduler<'g> {
         Ok(())
     }
 
-    /// A trial's job is over.
+    /// A trial, or a rung of one, is over.
     pub(super) fn end_trial(&mut self, site: Site, path: &StepPath, ended: Ended) {
         let Some((_, scope, trials)) = self.trials_mut(site) else { return };
-        let Some(task) = trials.tasks.remove(path) else { return };
+        let Some(UnderWay { task, steps }) = trials.tasks.remove(path) else { return };
         let mut stop = None;
         let (value, failure) = match ended.result {
             Ok(done) => {
                 let trained = done.trained.as_ref();
-                let value = trained.and_then(|trained| trained.objective).filter(|value| value.is_finite());
+                let value = match trained {
+                    Some(trained) => trained.objective,
+                    None => done.output.as_f64().or_else(|| done.output.field("value")?.as_f64()),
+                };
+                let value = value.filter(|value| value.is_finite());
                 if trained.is_some_and(|trained| trained.cut) {
                     stop = Some(None);
                 } else if task.rung.unwrap_or(0) == 0 {
-                    trials.longest = trials.longest.max(Some(ended.worked));
+                    trials.usual = trials.usual.max(Some((ended.worked, ended.cost)));
                 }
                 trials.results.insert(task.trial, done);
                 (value, None)
             }
             // A choice that can't be trained is a result of the search: the worst.
-            Err(failure) if matches!(failure.kind, Kind::Diverged | Kind::OutOfMemory | Kind::Timeout) => {
+            Err(failure)
+                if steps.is_some() || matches!(failure.kind, Kind::Diverged | Kind::OutOfMemory | Kind::Timeout) =>
+            {
                 (None, Some(failure))
             }
             Err(failure) if matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded) => {
@@ -214,13 +240,13 @@ impl<'g> Scheduler<'g> {
         if let Some(failure) = &failure {
             trials.failure.get_or_insert_with(|| failure.clone());
         }
-        let epochs = trials.results.get(&task.trial).and_then(|done| done.trained.as_ref()).map_or(0, |t| t.epochs);
+        let epochs = trials.epochs(task.trial);
         let notice = Notice::Trial {
             search: StepPath(path.0.rsplit_once("/trial[").map_or(&*path.0, |(search, _)| search).into()),
             trial: task.trial,
             of: Some(trials.search.total()),
             params: trials.search.trials()[task.trial as usize].params.clone(),
-            epochs,
+            epochs: steps.is_none().then_some(epochs),
             value,
             best: trials.search.best(),
             elapsed: ended.worked,
@@ -253,7 +279,12 @@ impl<'g> Scheduler<'g> {
     pub(super) fn close_search(&mut self, site: Site, reason: String) {
         self.stop_trials(site, &reason);
         let Some((_, scope, trials)) = self.trials_mut(site) else { return };
-        trials.tasks.clear();
+        for UnderWay { steps, .. } in std::mem::take(&mut trials.tasks).into_values() {
+            if let Some((region, own)) = steps {
+                self.clear(Part::Region(region));
+                self.close(own);
+            }
+        }
         for (job, owner) in self.jobs_in(scope) {
             if owner == Owner::Trial(site) {
                 self.drop_job(job);
@@ -286,30 +317,46 @@ impl<'g> Scheduler<'g> {
             };
             return self.fail(site, path, failure);
         };
-        let field = |name: &str| best.output.field(name).cloned().unwrap_or(Value::None);
-        let record = |(trial, number): (&crate::search::Trial, u64)| {
-            let epochs = trials.results.get(&number).and_then(|done| done.trained.as_ref()).map_or(0, |t| t.epochs);
-            Value::Record(Fields::from([
-                ("trial".into(), Value::Int(number as i64)),
-                ("params".into(), Value::Record(trial.params.clone())),
-                ("value".into(), trial.value.map_or(Value::None, Value::Float)),
-                ("epochs".into(), Value::Int(epochs as i64)),
-            ]))
-        };
         let params = trials.search.trials()[number as usize].params.clone();
         let mut output = Fields::from([
-            ("model".into(), field("model")),
             ("params".into(), Value::Record(params)),
             ("value".into(), Value::Float(value)),
-            ("trials".into(), Value::List(trials.search.trials().iter().zip(0..).map(record).collect())),
-            ("weights".into(), field("weights")),
-            ("metrics".into(), field("metrics")),
-            ("epochs".into(), field("epochs")),
+            ("trials".into(), trials.records()),
         ]);
+        match &trials.spec.trial {
+            Trial::Steps { .. } => drop(output.insert("best".into(), best.output.clone())),
+            Trial::Train(_) => output.extend(["model", "weights", "metrics", "epochs"].map(|name| {
+                let field = best.output.field(name).cloned();
+                (name.into(), field.unwrap_or(Value::None))
+            })),
+        }
         if let Some(scope) = self.scopes.get(scope) {
             output.insert("cost".into(), Value::Money(scope.spent));
             output.insert("elapsed".into(), Value::Duration(now.since(scope.started)));
         }
         self.end(site, Value::Record(output));
+    }
+}
+
+impl Trials<'_> {
+    /// The epochs that a trial was trained so far.
+    fn epochs(&self, trial: u64) -> u64 {
+        self.results.get(&trial).and_then(|done| done.trained.as_ref()).map_or(0, |trained| trained.epochs)
+    }
+
+    /// What was tried, for the outcome.
+    fn records(&self) -> Value {
+        let record = |(trial, number): (&search::Trial, u64)| {
+            let mut record = Fields::from([
+                ("trial".into(), Value::Int(number as i64)),
+                ("params".into(), Value::Record(trial.params.clone())),
+                ("value".into(), trial.value.map_or(Value::None, Value::Float)),
+            ]);
+            if let Trial::Train(_) = self.spec.trial {
+                record.insert("epochs".into(), Value::Int(self.epochs(number) as i64));
+            }
+            Value::Record(record)
+        };
+        Value::List(self.search.trials().iter().zip(0..).map(record).collect())
     }
 }

@@ -1,0 +1,111 @@
+//! What statements read.
+
+use super::program::{Body, Horizon, Stmt, StmtKind, Train, Trial};
+use crate::expr::{Expr, Var};
+use std::collections::BTreeSet;
+
+impl Stmt {
+    /// The variables that it reads and does not bind itself.
+    pub fn reads(&self) -> BTreeSet<Var> {
+        let mut reads = BTreeSet::new();
+        self.read_into(&mut reads);
+        reads
+    }
+
+    fn read_into(&self, reads: &mut BTreeSet<Var>) {
+        let mut visit = |expr: &Expr| expr.free_vars(&mut |var| reads.extend([var]));
+        match &self.kind {
+            StmtKind::Value(expr) | StmtKind::Inspect(expr) => visit(expr),
+            StmtKind::Assert { cond, message } => {
+                visit(cond);
+                message.iter().for_each(visit);
+            }
+            // A task's script reads its parameters, which no other expression can name.
+            StmtKind::Run(run) => run.args.iter().for_each(|(_, _, expr)| visit(expr)),
+            StmtKind::Train(train) => train.each_expr(&mut visit),
+            StmtKind::Evaluate(evaluate) => {
+                [&evaluate.model, &evaluate.data, &evaluate.metrics].into_iter().for_each(visit)
+            }
+            StmtKind::Search(search) => {
+                visit(&search.strategy);
+                search.parallel.iter().chain(&search.seed).for_each(&mut visit);
+                for dimension in &search.space {
+                    visit(&dimension.distribution);
+                    dimension.cond.iter().for_each(&mut visit);
+                }
+                search.trial.read_into(reads);
+            }
+            StmtKind::For { list, body, .. } => {
+                visit(list);
+                body.read_into(reads);
+            }
+            StmtKind::If { cond, then, otherwise } => {
+                visit(cond);
+                then.read_into(reads);
+                otherwise.iter().for_each(|body| body.read_into(reads));
+            }
+            StmtKind::Group(body) => body.read_into(reads),
+            StmtKind::Try { body, catches } => {
+                body.read_into(reads);
+                catches.iter().for_each(|catch| catch.body.read_into(reads));
+            }
+            StmtKind::Repeat { times, carried, cond, body } => {
+                carried.iter().map(|(_, start)| start).chain(cond).chain([times]).for_each(visit);
+                body.read_into(reads);
+            }
+            StmtKind::Call { args, .. } => args.iter().for_each(visit),
+        }
+    }
+}
+
+impl Body {
+    /// Adds what it reads. That may hold variables of its own as well: no other body defines those.
+    pub fn read_into(&self, reads: &mut BTreeSet<Var>) {
+        for stmt in &self.stmts {
+            stmt.read_into(reads);
+            reads.extend(&stmt.after);
+        }
+        self.result.iter().for_each(|result| result.node.free_vars(&mut |var| reads.extend([var])));
+    }
+}
+
+impl Trial<Body> {
+    /// Adds what it reads, as [`Body::read_into`] does.
+    pub fn read_into(&self, reads: &mut BTreeSet<Var>) {
+        match self {
+            Self::Train(train) => train.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.extend([var]))),
+            Self::Steps { body, .. } => body.read_into(reads),
+        }
+    }
+}
+
+impl Train {
+    /// Calls `visit` on every expression of the settings.
+    pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
+        let Self {
+            model,
+            data,
+            valid,
+            optimizer,
+            lr,
+            loss,
+            schedule,
+            batch,
+            horizon,
+            until,
+            objective,
+            metrics,
+            init,
+            seed,
+        } = self;
+        visit(model);
+        visit(data);
+        match horizon {
+            Horizon::Epochs(epochs) => epochs.iter().for_each(&mut *visit),
+            Horizon::Steps(steps) => visit(steps),
+        }
+        let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
+        rest.into_iter().flatten().for_each(&mut *visit);
+        objective.iter().for_each(|(expr, _)| visit(expr));
+    }
+}
