@@ -11,6 +11,7 @@ mod definitions;
 mod expressions;
 mod flows;
 mod modules;
+mod narrowing;
 mod operators;
 pub mod program;
 mod reads;
@@ -51,6 +52,7 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         next: Var::FIRST.0,
         found: 0,
         muted: 0,
+        dead: 0,
         defining: Vec::new(),
         cyclic: HashSet::new(),
         fuel: Fuel::new(ALL_STEPS),
@@ -72,6 +74,8 @@ struct Checker {
     found: usize,
     /// While positive, nothing is reported: the same text is looked at again in another place.
     muted: usize,
+    /// While positive, what is looked at is never reached.
+    dead: usize,
     /// Definitions that are being looked at, each because the one before needs it.
     defining: Vec<ItemId>,
     /// Definitions that need themselves.
@@ -163,6 +167,7 @@ impl Checker {
             Ok(value) => Expr::Const(value),
             // What is built on a mistake has no value either, and the mistake was told of.
             Err(expr::EvalError::Unknown | expr::EvalError::Unchecked(_)) => Expr::Const(Value::None),
+            Err(_) if self.dead > 0 => Expr::Const(Value::None),
             Err(error) => {
                 self.report(Diagnostic::new(Code::E0302, span, error.to_string()).label("computed here"));
                 Expr::Const(Value::None)

@@ -7,7 +7,7 @@ use crate::{
     source::Span,
     syntax::ast::{Annotation, Arg, ExprKind},
     types::Type,
-    units::{Duration, Percent},
+    units::{Duration, Money, Percent},
     value::Value,
     wire::Kind,
 };
@@ -40,6 +40,23 @@ pub enum Target {
     Step,
     /// A statement with statements inside, or a search.
     Scope,
+}
+
+/// The deadline and the budget that hold at a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around {
+    deadline: Option<Duration>,
+    budget: Option<Amount>,
+}
+
+impl Around {
+    /// What holds inside a scope with limits of its own.
+    pub fn inside(self, limits: &Limits) -> Self {
+        Self {
+            deadline: limits.deadline.map(|deadline| deadline.after).or(self.deadline),
+            budget: limits.budget.as_ref().map(|budget| budget.amount).or(self.budget),
+        }
+    }
 }
 
 impl Target {
@@ -112,10 +129,11 @@ impl Checker {
                         if after <= Duration::ZERO {
                             self.out_of_range(span, "a deadline must be later than now");
                         }
+                        self.wider_deadline(place.around, after, span);
                         limits.deadline = Some(Deadline { after, on_miss });
                     }
                 }
-                "budget" => limits.budget = self.budget(place, &mut args),
+                "budget" => limits.budget = self.budget(place, &mut args, target),
                 "timeout" => {
                     if let Some((Value::Duration(after), span)) = args.required(self, place, "after", &Type::Duration) {
                         if after <= Duration::ZERO {
@@ -163,7 +181,7 @@ impl Checker {
         limits
     }
 
-    fn budget(&mut self, place: &mut Place, args: &mut Args) -> Option<Budget> {
+    fn budget(&mut self, place: &mut Place, args: &mut Args, target: Target) -> Option<Budget> {
         let Some(given) = args.find("amount") else {
             self.report(
                 Diagnostic::new(Code::E0202, args.annotation.span, "`@budget` needs a Money or a Percent")
@@ -179,9 +197,24 @@ impl Checker {
                 if share > Percent::new(100.into()) {
                     self.out_of_range(span, "a scope can't have more than the whole of the budget around it");
                 }
+                // A workflow's own budget may be a share of what the one that runs it has.
+                if place.around.budget.is_none() && target != Target::Workflow {
+                    self.report(
+                        Diagnostic::new(
+                            Code::W1004,
+                            span,
+                            format!("there is no budget of which this could be {share}"),
+                        )
+                        .label("a share of nothing")
+                        .help("set one around it, such as `@budget($5)` above the workflow, or write an amount here"),
+                    );
+                }
                 Some(Amount::Share(share))
             }
-            Some(Value::Money(money)) => Some(Amount::Money(money)),
+            Some(Value::Money(money)) => {
+                self.wider_budget(place.around, money, span);
+                Some(Amount::Money(money))
+            }
             _ => None,
         };
         let on_miss = self.on_miss(args);
@@ -196,6 +229,34 @@ impl Checker {
             _ => Vec::new(),
         };
         Some(Budget { amount: amount?, on_miss, warn_at })
+    }
+
+    /// Warns of a deadline that is wider than the one around it: it can't widen anything.
+    fn wider_deadline(&mut self, around: Around, after: Duration, span: Span) {
+        if let Some(wider) = around.deadline.filter(|around| after > *around) {
+            self.report(
+                Diagnostic::new(
+                    Code::W1001,
+                    span,
+                    format!("the deadline of {after} is wider than the {wider} around it"),
+                )
+                .label("can't last that long")
+                .help("a nested deadline can only tighten the one around it"),
+            );
+        }
+    }
+
+    /// The same for a budget.
+    fn wider_budget(&mut self, around: Around, own: Money, span: Span) {
+        if let Some(Amount::Money(around)) = around.budget
+            && own > around
+        {
+            self.report(
+                Diagnostic::new(Code::W1001, span, format!("the budget of {own} is wider than the {around} around it"))
+                    .label("can't spend that much")
+                    .help("a nested budget can only tighten the one around it"),
+            );
+        }
     }
 
     fn retry(&mut self, place: &mut Place, args: &mut Args) -> Option<Retry> {

@@ -112,7 +112,9 @@ impl Checker {
         self.defs.insert(id, None);
         self.defining.push(id);
         let modules = self.modules.clone();
+        let dead = std::mem::take(&mut self.dead);
         let def = self.define(id.file, modules.item(id));
+        self.dead = dead;
         self.defining.pop();
         let def = if self.cyclic.contains(&id) { Def::Broken } else { def };
         self.defs.insert(id, Some(def.clone()));

@@ -16,6 +16,15 @@ use crate::{
     types::Type,
     value::{Fields, Value},
 };
+use std::collections::{HashMap, HashSet};
+
+/// An optional that is known not to be `none` at its place is of the type that it holds.
+fn narrowed(place: &Place, ast: &ast::Expr, (expr, ty): (Expr, Type)) -> (Expr, Type) {
+    match ty {
+        Type::Optional(inner) if place.is_present(ast) => (expr, *inner),
+        ty => (expr, ty),
+    }
+}
 
 /// What stands for a value that is wrong and has been reported.
 pub fn broken() -> (Expr, Type) {
@@ -76,8 +85,14 @@ impl Checker {
             ExprKind::Size(size) => constant(Value::Size(*size), Type::Size),
             ExprKind::Percent(percent) => constant(Value::Percent(*percent), Type::Percent),
             ExprKind::String(pieces) => self.string(place, pieces),
-            ExprKind::Name(name) => self.name(place, name, span, hint),
-            ExprKind::Field(base, field) => self.field(place, base, field, hint),
+            ExprKind::Name(name) => {
+                let found = self.name(place, name, span, hint);
+                narrowed(place, ast, found)
+            }
+            ExprKind::Field(base, field) => {
+                let found = self.field(place, base, field, hint);
+                narrowed(place, ast, found)
+            }
             ExprKind::Index(base, index) => self.index(place, base, index),
             ExprKind::Call(callee, args) => self.call(place, callee, args, None, span, hint),
             ExprKind::List(items) => self.list(place, items, hint),
@@ -86,9 +101,19 @@ impl Checker {
                     Some(Type::Map(inner)) => (**inner).clone(),
                     _ => Type::Unknown,
                 };
-                let mut map = Vec::new();
+                let (mut map, mut keys) = (Vec::new(), HashMap::new());
                 for (key, value) in entries {
+                    let at = key.span;
                     let key = self.value(place, key, Some(&Type::String)).0;
+                    if let Expr::Const(Value::String(text)) = &key
+                        && let Some(first) = keys.insert(text.clone(), at)
+                    {
+                        self.report(
+                            Diagnostic::new(Code::E0102, at, "this key stands in the map twice")
+                                .label("again here")
+                                .related(first, "first here"),
+                        );
+                    }
                     let (expr, ty) = self.expr(place, value, Some(&inner));
                     inner = self.joined(&inner, &ty, value.span);
                     map.push((key, expr, ty));
@@ -104,13 +129,27 @@ impl Checker {
             ExprKind::Binary(left, op, right) => {
                 let wanted = matches!(op.node, BinaryOp::Coalesce).then_some(hint).flatten();
                 let (a, left_type) = self.expr(place, left, wanted);
-                let (b, right_type) = self.expr(place, right, wanted);
+                // The right side is looked at only where the left one has not decided.
+                let (present, dead) = match op.node {
+                    BinaryOp::And => (place.present(left, true), a == Expr::Const(Value::Bool(false))),
+                    BinaryOp::Or => (place.present(left, false), a == Expr::Const(Value::Bool(true))),
+                    BinaryOp::Coalesce => (Vec::new(), matches!(&a, Expr::Const(value) if *value != Value::None)),
+                    _ => (Vec::new(), false),
+                };
+                let (b, right_type) = self.unless_dead(dead, |this| {
+                    this.knowing(place, present, |this, place| this.expr(place, right, wanted))
+                });
                 self.binary(*op, (a, left_type, left.span), (b, right_type, right.span))
             }
             ExprKind::If(cond, then, otherwise) => {
+                let (holds, fails) = (place.present(cond, true), place.present(cond, false));
                 let cond = self.value(place, cond, Some(&Type::Bool)).0;
-                let (then, first) = self.expr(place, then, hint);
-                let (other, second) = self.expr(place, otherwise, hint);
+                let (then, first) = self.unless_dead(cond == Expr::Const(Value::Bool(false)), |this| {
+                    this.knowing(place, holds, |this, place| this.expr(place, then, hint))
+                });
+                let (other, second) = self.unless_dead(cond == Expr::Const(Value::Bool(true)), |this| {
+                    this.knowing(place, fails, |this, place| this.expr(place, otherwise, hint))
+                });
                 let ty = self.joined(&first, &second, otherwise.span);
                 let then = operators::widen(then, &first, &ty);
                 let other = operators::widen(other, &second, &ty);
@@ -516,6 +555,7 @@ impl Checker {
         let (expr, of) = self.expr(place, value, None);
         let mut ty = Type::Unknown;
         let mut cases = Vec::new();
+        let (mut covered, mut rest_covered) = (HashSet::new(), false);
         for arm in arms {
             let pattern = match &arm.pattern {
                 Some(pattern) => {
@@ -527,8 +567,33 @@ impl Checker {
                 }
                 None => None,
             };
-            let (result, given) = self.expr(place, &arm.value, hint);
+            let is_covered = |value: &Value| rest_covered || covered.contains(&value.to_string());
+            if pattern.as_ref().map_or(rest_covered, is_covered) {
+                let span = arm.pattern.as_ref().map_or(arm.value.span, |pattern| pattern.span);
+                self.report(
+                    Diagnostic::new(Code::W1003, span, "this arm is never reached")
+                        .label("covered by an arm above")
+                        .help("leave it out, or put it above the arm that covers it"),
+                );
+            }
+            let present = match &pattern {
+                Some(Value::None) => Vec::new(),
+                Some(_) => place.path_of(value),
+                None if is_covered(&Value::None) => place.path_of(value),
+                None => Vec::new(),
+            };
+            let dead = match &expr {
+                Expr::Const(known) => is_covered(known) || pattern.as_ref().is_some_and(|pattern| pattern != known),
+                _ => false,
+            };
+            let (result, given) = self.unless_dead(dead, |this| {
+                this.knowing(place, present, |this, place| this.expr(place, &arm.value, hint))
+            });
             ty = self.joined(&ty, &given, arm.value.span);
+            match &pattern {
+                Some(value) => drop(covered.insert(value.to_string())),
+                None => rest_covered = true,
+            }
             cases.push((pattern, result, given));
         }
         let cases: Vec<_> = cases
@@ -588,6 +653,11 @@ impl Checker {
         let mut given: Vec<(crate::source::Name, Expr)> = Vec::new();
         for arg in args {
             match &arg.name {
+                _ if arg.spread && base.is_some() => self.report(
+                    Diagnostic::new(Code::E0202, arg.value.span, format!("`{name}` is built from one other record"))
+                        .label("a second one")
+                        .help("name the fields that are to come from it: `field: other.field`"),
+                ),
                 _ if arg.spread => base = Some(Box::new(self.value(place, &arg.value, Some(ty)).0)),
                 None => self.report(
                     Diagnostic::new(Code::E0202, arg.value.span, format!("the fields of `{name}` are given by name"))

@@ -1,7 +1,9 @@
 //! Statements with statements inside: `for`, `if`, `try` and `repeat`.
 
 use super::{
-    Checker, operators,
+    Checker,
+    annotations::Around,
+    operators,
     program::{Body, Catch, StmtKind},
     scope::Place,
 };
@@ -56,9 +58,12 @@ impl Checker {
         place: &mut Place,
         body: &Block,
         catches: &[ast::Catch],
+        around: Around,
         wanted: Option<&Type>,
     ) -> (StmtKind, Type) {
         let (body, first) = self.block(place, body, wanted);
+        // A limit of a `try` holds for what is tried.
+        place.around = around;
         let mut ty = first.clone();
         let mut caught: Vec<(Kind, Span)> = Vec::new();
         let mut handlers = Vec::new();
@@ -84,7 +89,10 @@ impl Checker {
                 var
             });
             let (body, other) = self.block(place, &catch.body, wanted);
-            place.leave(depth);
+            let locals = place.leave(depth);
+            if !catch.body.broken {
+                self.unused(locals);
+            }
             let span = catch.body.result.as_ref().map_or(catch.body.span, |result| result.span);
             ty = self.joined(&ty, &other, span);
             handlers.push((Catch { kinds, error, body }, other));
@@ -122,9 +130,14 @@ impl Checker {
             ty = start_ty;
             (var, start)
         });
+        let present = cond.map_or_else(Vec::new, |cond| place.present(cond, true));
         let cond = cond.map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
-        let body = self.block(place, body, carried.is_some().then_some(&ty)).0;
-        place.leave(depth);
+        let (wanted, broken) = (carried.is_some().then_some(&ty), body.broken);
+        let body = self.knowing(place, present, |this, place| this.block(place, body, wanted)).0;
+        let locals = place.leave(depth);
+        if !broken {
+            self.unused(locals);
+        }
         (StmtKind::Repeat { times, carried, cond, body }, ty)
     }
 
@@ -136,21 +149,29 @@ impl Checker {
         otherwise: Option<&Else>,
         wanted: Option<&Type>,
     ) -> (StmtKind, Type) {
+        let (holds, fails) = (place.present(cond, true), place.present(cond, false));
         let cond = self.value(place, cond, Some(&Type::Bool)).0;
-        let (then_body, first) = self.block(place, then, wanted);
+        let (then_body, first) = self.unless_dead(cond == Expr::Const(Value::Bool(false)), |this| {
+            this.knowing(place, holds, |this, place| this.block(place, then, wanted))
+        });
+        let dead = cond == Expr::Const(Value::Bool(true));
         let (body, second, span) = match otherwise {
             None => {
                 let ty = if first == Type::record([]) { first } else { first.optional() };
                 return (StmtKind::If { cond, then: then_body, otherwise: None }, ty);
             }
             Some(Else::Block(block)) => {
-                let (body, second) = self.block(place, block, wanted);
+                let (body, second) = self.unless_dead(dead, |this| {
+                    this.knowing(place, fails, |this, place| this.block(place, block, wanted))
+                });
                 (body, second, block.result.as_ref().map_or(block.span, |result| result.span))
             }
             Some(Else::If(flow, span)) => {
                 // `else if` is an `else` with nothing but an `if` in it.
                 place.bodies.push(Vec::new());
-                let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
+                let (var, second) = self.unless_dead(dead, |this| {
+                    this.knowing(place, fails, |this, place| this.flow(place, None, flow, &[], *span, wanted))
+                });
                 let stmts = place.bodies.pop().unwrap_or_default();
                 (Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }, second, *span)
             }

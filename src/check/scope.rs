@@ -1,6 +1,10 @@
 //! What names mean at one place, and the statements that its expressions add.
 
-use super::program::{Stmt, StmtKind};
+use super::{
+    annotations::Around,
+    narrowing::Path,
+    program::{Stmt, StmtKind},
+};
 use crate::{
     expr::{Expr, Var},
     limits::Limits,
@@ -68,6 +72,11 @@ impl Locals {
         self.all.get(place).filter(|_| place >= depth)
     }
 
+    /// Where the name bound last stands among all.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name)?.last().copied()
+    }
+
     fn nearest(&mut self, name: &str) -> Option<&mut Local> {
         self.all.get_mut(*self.places.get(name)?.last()?)
     }
@@ -93,12 +102,23 @@ pub struct Place {
     pub bodies: Vec<Vec<Stmt>>,
     /// Variables whose value is not fixed within a body: of lambdas, parameters and dimensions.
     pub shifting: Vec<Var>,
+    /// Optional values that are known not to be `none` here.
+    pub present: Vec<Path>,
+    /// The limits that hold here.
+    pub around: Around,
 }
 
 impl Place {
     /// The top of a file.
     pub fn new(file: FileId) -> Self {
-        Self { file, locals: Locals::default(), bodies: Vec::new(), shifting: Vec::new() }
+        Self {
+            file,
+            locals: Locals::default(),
+            bodies: Vec::new(),
+            shifting: Vec::new(),
+            present: Vec::new(),
+            around: Around::default(),
+        }
     }
 
     /// Binds a name to a value.

@@ -129,7 +129,7 @@ impl Checker {
         if let Some((_, ty)) = SIMPLE.into_iter().find(|(simple, _)| *simple == name) {
             return ty;
         }
-        if OPAQUE.contains(&name) || is_var(name) {
+        if OPAQUE.contains(&name) || is_var(name) && self.modules.get(file).is_std {
             return std(name);
         }
         let known =
@@ -139,6 +139,9 @@ impl Checker {
             "Number" | "Double" | "f64" | "f32" => Some("numbers are `Float` or `Int`".into()),
             "Str" | "str" | "Text" => Some("texts are `String`".into()),
             "Integer" | "i64" => Some("whole numbers are `Int`".into()),
+            name if is_var(name) => {
+                Some("write the type itself; only the standard library has functions for any type".into())
+            }
             "Dict" => Some("maps are `Map[String, T]`, records `{ field: T }`".into()),
             _ => None,
         });

@@ -2,11 +2,11 @@
 
 use super::{
     Checker,
-    annotations::Target,
+    annotations::{Around, Target},
     definitions::{Def, ItemId},
     operators,
     program::{Body, Param, Program, Stmt, StmtKind, Trial, Workflow},
-    scope::Place,
+    scope::{Local, Meaning, Place},
 };
 use crate::{
     diagnostic::{Code, Diagnostic, Severity},
@@ -78,8 +78,8 @@ impl Checker {
         }
         let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
         let wanted = output.map(|ty| self.ty(place.file, ty));
+        place.around = Around::default().inside(&limits);
         let (body, output) = self.block(&mut place, body, wanted.as_ref());
-        self.nested_limits(&limits, &body);
         Workflow {
             name: item.name.node.clone(),
             doc: item.doc.clone(),
@@ -144,66 +144,6 @@ impl Checker {
         (own, param.name.span)
     }
 
-    /// Warns of a limit that is wider than the one around it: it can't widen anything.
-    fn nested_limits(&mut self, outer: &Limits, body: &Body) {
-        for stmt in &body.stmts {
-            let mut inner = outer.clone();
-            if let Some(deadline) = stmt.limits.deadline {
-                if let Some(around) = outer.deadline
-                    && deadline.after > around.after
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::W1001,
-                            stmt.span,
-                            format!("the deadline of {} is wider than the {} around it", deadline.after, around.after),
-                        )
-                        .label("can't last that long")
-                        .help("a nested deadline can only tighten the one around it"),
-                    );
-                }
-                inner.deadline = Some(deadline);
-            }
-            if let Some(budget) = &stmt.limits.budget {
-                use crate::limits::Amount::Money;
-                if let (Money(own), Some(Money(around))) =
-                    (budget.amount, outer.budget.as_ref().map(|around| around.amount))
-                    && own > around
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::W1001,
-                            stmt.span,
-                            format!("the budget of {own} is wider than the {around} around it"),
-                        )
-                        .label("can't spend that much")
-                        .help("a nested budget can only tighten the one around it"),
-                    );
-                }
-                inner.budget = Some(budget.clone());
-            }
-            match &stmt.kind {
-                StmtKind::For { body, .. } | StmtKind::Group(body) => self.nested_limits(&inner, body),
-                StmtKind::If { then, otherwise, .. } => {
-                    self.nested_limits(&inner, then);
-                    otherwise.iter().for_each(|body| self.nested_limits(&inner, body));
-                }
-                StmtKind::Repeat { body, .. } => self.nested_limits(&inner, body),
-                StmtKind::Search(search) => {
-                    if let Trial::Steps { body, .. } = &search.trial {
-                        self.nested_limits(&inner, body);
-                    }
-                }
-                StmtKind::Try { body, catches } => {
-                    self.nested_limits(&inner, body);
-                    // A limit of a `try` holds for what is tried.
-                    catches.iter().for_each(|catch| self.nested_limits(outer, &catch.body));
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// A block: its statements, and its value and that value's type.
     pub(super) fn block(&mut self, place: &mut Place, block: &Block, wanted: Option<&Type>) -> (Body, Type) {
         let depth = place.locals.len();
@@ -248,18 +188,24 @@ impl Checker {
                 }
             }
         };
-        for local in place.leave(depth) {
-            if !block.broken && !local.used && !local.name.starts_with('_') && local.is_pure() {
-                self.report(
-                    Diagnostic::new(Code::W1002, local.span, format!("`{}` is never used", local.name))
-                        .label("unused")
-                        .help(format!("leave it out, or call it `_{}`", local.name)),
-                );
-            }
+        let locals = place.leave(depth);
+        if !block.broken {
+            self.unused(locals);
         }
         let stmts = place.bodies.pop().unwrap_or_default();
         let span = block.result.as_ref().map_or(block.span, |result| result.span);
         (Body { stmts, result: result.map(|result| Spanned::new(result, span)) }, ty)
+    }
+
+    /// Warns of names that nothing reads.
+    pub(super) fn unused(&mut self, locals: Vec<Local>) {
+        for local in locals.iter().filter(|local| !local.used && !local.name.starts_with('_') && local.is_pure()) {
+            self.report(
+                Diagnostic::new(Code::W1002, local.span, format!("`{}` is never used", local.name))
+                    .label("unused")
+                    .help(format!("leave it out, or call it `_{}`", local.name)),
+            );
+        }
     }
 
     /// A statement; its outcome, when it has one that could be the block's value.
@@ -346,6 +292,8 @@ impl Checker {
             _ => Target::Scope,
         };
         let mut limits = self.limits(place, annotations, target);
+        let around = place.around;
+        place.around = around.inside(&limits);
         let mut after = Vec::new();
         let (kind, ty) = match flow {
             Flow::Step(step) => {
@@ -358,11 +306,12 @@ impl Checker {
                 let (body, ty) = self.block(place, body, wanted);
                 (StmtKind::Group(body), ty)
             }
-            Flow::Try { body, catches } => self.try_flow(place, body, catches, wanted),
+            Flow::Try { body, catches } => self.try_flow(place, body, catches, around, wanted),
             Flow::Repeat { times, carried, cond, body } => {
                 self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body)
             }
         };
+        place.around = around;
         let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
         let optional = limits.deadline.is_some_and(|deadline| skips(deadline.on_miss))
             || limits.budget.as_ref().is_some_and(|budget| skips(budget.on_miss));
@@ -426,10 +375,10 @@ impl Body {
     }
 }
 
-impl super::scope::Local {
+impl Local {
     /// Whether leaving the name out would change nothing.
     fn is_pure(&self) -> bool {
-        matches!(&self.meaning, super::scope::Meaning::Value(..))
+        matches!(&self.meaning, Meaning::Value(..))
     }
 }
 

@@ -203,7 +203,7 @@ fn step_text(path: &StepPath, step: &Step) -> String {
     let name = match inside.rsplit_once('/') {
         Some((around, _)) if around.ends_with(']') => &inside[around.rfind('/').map_or(0, |slash| slash + 1)..],
         Some((_, name)) => name,
-        None => &inside,
+        None => inside,
     };
     let again = if step.attempts > 1 { format!(" (attempt {})", step.attempts) } else { String::new() };
     let state = match &step.state {

@@ -84,6 +84,10 @@ codes! {
     W1001,
     /// An import or a name is never used.
     W1002,
+    /// An arm of a match is never reached.
+    W1003,
+    /// A share of a budget has no budget around it.
+    W1004,
 }
 
 impl Code {
