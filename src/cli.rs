@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, all of them thin.
 
 mod check;
+mod doc;
 mod explain;
 mod fmt;
 mod graph;
@@ -78,6 +79,7 @@ enum Command {
     #[cfg(feature = "local")]
     Test(test::Args),
     Fmt(fmt::Args),
+    Doc(doc::Args),
     Explain(explain::Args),
     Graph(graph::Args),
     #[cfg(feature = "local")]
@@ -121,6 +123,7 @@ fn dispatch(words: &[OsString]) -> Exit {
             #[cfg(feature = "local")]
             Command::Test(args) => test::main(&args),
             Command::Fmt(args) => fmt::main(&args),
+            Command::Doc(args) => doc::main(&args),
             Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),
             #[cfg(feature = "local")]

@@ -11,6 +11,8 @@ pub mod data;
 pub mod diagnostic;
 #[cfg(any(feature = "compile", feature = "work"))]
 pub mod disk;
+#[cfg(feature = "compile")]
+pub mod doc;
 pub mod expr;
 #[cfg(feature = "compile")]
 pub mod format;

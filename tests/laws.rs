@@ -4,8 +4,9 @@ use smlt::{
     check,
     cli::world::Files,
     diagnostic::{Outcome, Severity},
-    format, graph,
+    doc, format, graph,
     source::FileId,
+    stdlib,
 };
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,7 @@ const LEVELS: [&[&str]; 10] = [
     &["wire", "diagnostic", "store"],
     &["limits", "syntax"],
     &["stdlib", "data", "format", "search"],
-    &["check", "ml"],
+    &["check", "doc", "ml"],
     &["graph", "work"],
     &["plan"],
 ];
@@ -38,7 +39,7 @@ const LEVELS: [&[&str]; 10] = [
 const UPPER: [&[&str]; 4] = [&["schedule"], &["runs"], &["local"], &["cli"]];
 
 /// The parts of the compiler, which a worker must do without.
-const COMPILER: [&str; 8] = ["diagnostic", "syntax", "stdlib", "check", "graph", "plan", "schedule", "cli"];
+const COMPILER: [&str; 9] = ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "cli"];
 
 #[test]
 fn imports_run_downward() {
@@ -272,6 +273,47 @@ fn what_the_pages_show_is_as_they_say() {
         }
     }
     assert!(count >= 6, "the pages' blocks were not found");
+}
+
+/// Whoever looks up an item of the standard library can copy its example as it is, and trust the values in it.
+#[test]
+fn every_item_of_the_standard_library_has_an_example() {
+    let project = tempfile::tempdir().unwrap();
+    let path = project.path().join("example.smlt");
+    let told = |text: String| {
+        fs::write(&path, text).unwrap();
+        check_within(&path, Duration::from_secs(1)).diagnostics
+    };
+    let modules = doc::std();
+    assert_eq!(modules.len(), stdlib::MODULES.len());
+    let mut values = 0;
+    for module in modules {
+        assert!(!module.about.is_empty(), "{} does not say what it is about", module.name);
+        for item in module.items {
+            let name = format!("{}.{}", module.name, item.name);
+            assert!(!item.text.is_empty(), "{name} has no comment");
+            let example = item.example.unwrap_or_else(|| panic!("{name} has no example"));
+            assert!(example.contains(&*item.name), "the example of {name} does not use it");
+            assert_eq!(format::format(FileId(0), &example).as_ref(), Ok(&example), "the layout of {name}'s example");
+            let claims = claims(&example);
+            values += claims.lines().count();
+            let diagnostics = told(example + &claims);
+            assert!(diagnostics.is_empty(), "the example of {name}: {diagnostics:#?}");
+        }
+    }
+    assert!(values >= 27, "the values of the pure functions were not found");
+    let wrong = "const smaller = min(2, 3) // 3\n";
+    assert_eq!(told(wrong.to_owned() + &claims(wrong))[0].code.name(), "E0302");
+}
+
+/// For each `const name = … // value`, a further constant that can be computed only if that is its value.
+fn claims(example: &str) -> String {
+    let constants = example.lines().filter_map(|line| line.strip_prefix("const ")?.split_once(" // "));
+    let claim = |(constant, value)| {
+        let name = word(constant);
+        format!("const {name}_is = [0][if {name} == ({value}) then 0 else 1]\n")
+    };
+    constants.map(claim).collect()
 }
 
 /// A link from page to page leads somewhere.

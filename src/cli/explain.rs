@@ -31,8 +31,8 @@ pub fn main(args: &Args) -> Exit {
     }
 }
 
-/// A page as plain text: examples are indented, not fenced.
-fn text(page: &str) -> String {
+/// Markdown as plain text: examples are indented, not fenced.
+pub fn text(page: &str) -> String {
     let (mut text, mut fenced) = (String::new(), false);
     for line in page.lines() {
         match (line.starts_with("```"), fenced) {

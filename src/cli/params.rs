@@ -20,7 +20,7 @@ pub fn add(mut command: Command, graph: &Graph) -> Command {
     let own = command.clone();
     let heading = format!("Parameters of `{}`", graph.workflow);
     if let Some(doc) = &graph.doc {
-        command = command.before_help(doc.clone());
+        command = command.before_help(super::explain::text(doc).trim_end().to_owned());
     }
     for param in &graph.params {
         let long = option(&own, param);

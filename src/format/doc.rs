@@ -69,7 +69,8 @@ impl<'t> Doc<'t> {
         }
     }
 
-    fn ends(&self) -> Option<(usize, usize)> {
+    /// Where its first and its last text of the file start.
+    pub fn ends(&self) -> Option<(usize, usize)> {
         match self {
             Self::Source(_, at) | Self::Comments(at) => Some((*at, *at)),
             Self::Group(group) => group.ends,
@@ -82,7 +83,8 @@ impl<'t> Doc<'t> {
 /// A comment of the file.
 #[derive(Clone, Debug)]
 pub struct Comment<'t> {
-    at: usize,
+    /// Where it starts.
+    pub at: usize,
     text: &'t str,
     /// Whether nothing stands before it on its line.
     alone: bool,

@@ -8,7 +8,7 @@ type Docs<'t> = Vec<Doc<'t>>;
 
 /// The document of a whole file.
 pub fn file<'t>(text: &'t str, root: Pair<'t, Rule>) -> Docs<'t> {
-    let tree = Tree { text };
+    let tree = Tree { text, end: text.len() };
     let mut docs = Vec::new();
     let mut before: Option<Rule> = None;
     for item in parts(root).filter(|item| item.as_rule() != Rule::EOI) {
@@ -23,6 +23,18 @@ pub fn file<'t>(text: &'t str, root: Pair<'t, Rule>) -> Docs<'t> {
         docs.extend(tree.item(item));
     }
     docs
+}
+
+/// The document of a declaration as others see it, without what it holds; `None` of a test.
+pub fn head<'t>(text: &'t str, decl: Pair<'t, Rule>) -> Option<Docs<'t>> {
+    let body = parts(decl.clone()).last()?;
+    let inside = match body.as_rule() {
+        Rule::test_decl => return None,
+        Rule::const_decl | Rule::type_decl | Rule::enum_decl | Rule::extern_decl => None,
+        _ => parts(body.clone()).last(),
+    };
+    let end = inside.map_or(body.as_span().end(), |inside| inside.as_span().start());
+    Some(Tree { text, end }.item(decl))
 }
 
 /// Declarations that may stand line by line.
@@ -65,6 +77,8 @@ const fn strength(rule: Rule) -> u8 {
 
 struct Tree<'t> {
     text: &'t str,
+    /// What starts here or later is left out.
+    end: usize,
 }
 
 impl<'t> Tree<'t> {
@@ -103,7 +117,7 @@ impl<'t> Tree<'t> {
         let mut docs: Docs = Vec::new();
         let mut members: Vec<Docs> = Vec::new();
         let mut first: Option<usize> = None;
-        for part in parts(pair) {
+        for part in parts(pair).take_while(|part| part.as_span().start() < self.end) {
             let at = part.as_span().start();
             match (rule, part.as_rule()) {
                 (Rule::enum_decl, Rule::ident) if !docs.is_empty() && docs.len() > 1 => {

@@ -15,19 +15,12 @@ impl Builder<'_> {
     pub fn file(&mut self, mut pairs: Pairs<Rule>) -> File {
         let mut file = File::default();
         let Some(root) = pairs.next() else { return file };
-        let mut doc: Vec<String> = Vec::new();
         let mut after_junk = false;
         let mut cut = None;
         let mut pairs = root.into_inner().peekable();
         while let Some(pair) = pairs.next() {
             match pair.as_rule() {
-                Rule::COMMENT => {
-                    match pair.as_str().strip_prefix("///").filter(|line| !line.starts_with('/')) {
-                        Some(line) => doc.push(line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()),
-                        None => doc.clear(),
-                    }
-                    continue;
-                }
+                Rule::COMMENT => continue,
                 Rule::decl if self.is_cut(&pair, pairs.peek()) => {
                     let span = pair.as_span();
                     cut = Some(span.start());
@@ -37,7 +30,7 @@ impl Builder<'_> {
                 }
                 Rule::import => file.imports.extend(self.import(pair)),
                 Rule::decl => {
-                    let doc = (!doc.is_empty()).then(|| doc.join("\n"));
+                    let doc = doc(&self.text[..pair.as_span().start()]);
                     file.items.extend(self.decl(pair, doc));
                 }
                 Rule::junk_item => {
@@ -47,13 +40,11 @@ impl Builder<'_> {
                     let span = pair.as_span();
                     file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
                     after_junk = true;
-                    doc.clear();
                     continue;
                 }
                 _ => {}
             }
             after_junk = false;
-            doc.clear();
         }
         file
     }
@@ -186,4 +177,15 @@ impl Builder<'_> {
             None => ty,
         })
     }
+}
+
+/// The lines of the `///` comment that ends `before`. The grammar's tree is of no use here: a comment behind an expression
+/// may stand inside the declaration before.
+fn doc(before: &str) -> Option<String> {
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let lines = before.lines().rev().map(|line| line.trim_matches(blank)).filter(|line| !line.is_empty());
+    let comment = lines.map_while(|line| line.strip_prefix("///").filter(|line| !line.starts_with('/')));
+    let mut lines: Vec<&str> = comment.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.reverse();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
