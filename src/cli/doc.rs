@@ -43,24 +43,21 @@ enum Found<'m> {
 }
 
 pub fn main(args: &Args) -> Exit {
-    let modules = match &args.wanted {
-        Some(wanted) if is_file(wanted) => match file(Path::new(wanted)) {
-            Ok(module) => vec![module],
-            Err(exit) => return exit,
-        },
-        _ => doc::std(),
+    let path = args.wanted.as_deref().filter(|wanted| is_file(wanted));
+    let modules = match path.map(file) {
+        Some(Ok(module)) => vec![module],
+        Some(Err(exit)) => return exit,
+        None => doc::std(),
     };
-    let found = match (&args.wanted, &args.item) {
-        (None, _) => modules.iter().map(Found::Module).collect(),
-        (Some(wanted), Some(item)) if is_file(wanted) => {
-            modules.iter().flat_map(|module| named(module, item)).collect()
-        }
-        (Some(wanted), None) if is_file(wanted) => modules.iter().map(Found::Module).collect(),
-        (Some(wanted), item) => in_std(&modules, wanted, item.as_deref()),
+    let found: Vec<Found> = match (path, &args.wanted, &args.item) {
+        (Some(_), _, Some(item)) => modules.iter().flat_map(|module| named(module, item)).collect(),
+        (None, Some(wanted), item) => in_std(&modules, wanted, item.as_deref()),
+        (None, None, _) | (Some(_), _, None) => modules.iter().map(Found::Module).collect(),
     };
-    let found: Vec<Found> = found;
     if found.is_empty() {
-        return unknown(args, &modules);
+        let (message, help) = unknown(args, path, &modules);
+        super::complain(format_args!("error: {message}\nhelp: {help}"));
+        return Exit::Failed;
     }
     if args.json {
         found.iter().for_each(Found::say_json);
@@ -78,8 +75,8 @@ fn is_file(wanted: &str) -> bool {
 }
 
 /// What a file declares; its mistakes are reported.
-fn file(path: &Path) -> Result<Module, Exit> {
-    let files = check::open(path).map_err(|()| Exit::Failed)?;
+fn file(path: &str) -> Result<Module, Exit> {
+    let files = check::open(Path::new(path)).map_err(|()| Exit::Failed)?;
     let source = files.source(FileId(0));
     doc::read(FileId(0), &source.name, &source.text).map_err(|diagnostics| {
         super::complain(render(&diagnostics, &|file| files.source(file), check::style()).trim_end());
@@ -107,47 +104,42 @@ fn in_std<'m>(modules: &'m [Module], wanted: &str, item: Option<&str>) -> Vec<Fo
     }
 }
 
-/// Says that a name stands for nothing, and which one may be meant.
-fn unknown(args: &Args, modules: &[Module]) -> Exit {
-    let wanted = args.wanted.as_deref().unwrap_or_default();
-    if is_file(wanted) {
-        let item = args.item.as_deref().unwrap_or_default();
+/// That a name stands for nothing, and what may be meant.
+fn unknown(args: &Args, file: Option<&str>, modules: &[Module]) -> (String, String) {
+    let item = args.item.as_deref();
+    if let (Some(file), Some(item)) = (file, item) {
         let near = similar(item, modules.iter().flat_map(|module| &module.items).map(|item| &*item.name));
-        return failed(
-            &format!("`{wanted}` declares no `{item}`"),
-            match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("`smltc doc {wanted}` lists what it declares"),
-            },
-        );
+        let list = format!("`smltc doc {file}` lists what it declares");
+        let help = near.map_or(list, |near| format!("did you mean `{near}`?"));
+        return (format!("`{file}` declares no `{item}`"), help);
     }
-    let wanted = args.item.as_ref().map_or(wanted.to_owned(), |item| format!("{wanted}.{item}"));
-    let path = wanted.strip_prefix("std/").unwrap_or(&wanted);
-    let mut known = Vec::new();
-    for module in modules {
-        let home = module.name.trim_start_matches("std/");
-        known.push(home.to_owned());
-        known.extend(module.items.iter().flat_map(|item| [item.name.to_string(), format!("{home}.{}", item.name)]));
-    }
-    // An item of the right name in another module is nearer than one of a similar name in this.
-    let item = path.rsplit('.').next().unwrap_or(path);
-    let elsewhere = known.iter().find(|name| *name == item && item != path).map(String::as_str);
-    let near = elsewhere.or_else(|| similar(path, known.iter().map(String::as_str)));
+    let wanted = args.wanted.as_deref().unwrap_or_default();
+    let wanted = item.map_or(wanted.to_owned(), |item| format!("{wanted}.{item}"));
     let code = Code::ALL.iter().find(|code| code.name().eq_ignore_ascii_case(&wanted));
-    failed(
-        &format!("there is no `{wanted}` in the standard library"),
-        match (code, near) {
-            (Some(code), _) => format!("`smltc explain {code}` tells what this code means"),
-            _ if Path::new(&wanted).with_extension("smlt").is_file() => format!("did you mean `{wanted}.smlt`?"),
-            (None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None) => "`smltc doc` lists what there is".into(),
-        },
-    )
+    let help = match (code, nearest(&wanted, modules)) {
+        (Some(code), _) => format!("`smltc explain {code}` tells what this code means"),
+        _ if Path::new(&format!("{wanted}.smlt")).is_file() => format!("did you mean `{wanted}.smlt`?"),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => "`smltc doc` lists what there is".into(),
+    };
+    (format!("there is no `{wanted}` in the standard library"), help)
 }
 
-fn failed(message: &str, help: String) -> Exit {
-    super::complain(format_args!("error: {message}\nhelp: {help}"));
-    Exit::Failed
+/// The module, item, or item of a module that a name is nearest to.
+fn nearest(wanted: &str, modules: &[Module]) -> Option<String> {
+    let short = |name: &str| name.strip_prefix("std/").unwrap_or(name).to_owned();
+    let items = || modules.iter().flat_map(|module| module.items.iter().map(move |item| (module, &*item.name)));
+    let whole = |(module, item): (&Module, &str)| format!("{}.{item}", module.name);
+    // An item of the right name in another module is nearer than one of a similar name in this.
+    let same = |item: &str| items().find(|(_, other)| *other == item).map(whole);
+    if let Some(elsewhere) = wanted.split_once('.').and_then(|(_, item)| same(item)) {
+        return Some(elsewhere);
+    }
+    let names = modules.iter().map(|module| module.name.clone());
+    let known = names.chain(items().map(whole)).chain(items().map(|(_, item)| item.to_owned()));
+    let known: Vec<(String, String)> = known.map(|name| (short(&name), name)).collect();
+    let near = similar(&short(wanted), known.iter().map(|(short, _)| &**short))?;
+    known.iter().find(|(short, _)| short == near).map(|(_, name)| name.clone())
 }
 
 /// All modules, each with what it is about and the names in it.
@@ -176,6 +168,9 @@ impl Found<'_> {
         let mut out = format!("{bold}{}{bold:#}\n", module.name);
         if !module.about.is_empty() {
             out += &format!("\n{}\n", module.about);
+        }
+        if module.items.is_empty() {
+            out += "\nIt declares nothing.\n";
         }
         for item in &module.items {
             out += &format!("\n{bold}{}{bold:#}\n{}", item.signature, indented(&explain::text(&item.text)));

@@ -1,11 +1,12 @@
-//! Cases as files: what the compiler says of each file in `tests/ui`, the drawings of each in `tests/graph`, and what
-//! the program prints in each session in `tests/cli`.
+//! Cases as files: what the compiler says of each file in `tests/ui`, the drawings of each in `tests/graph`, what the
+//! program prints in each session in `tests/cli`, and the book's pages about the standard library in `docs/src/std`.
 //!
 //! `BLESS=1` writes what is said now; a file's name in `tests/ui` still says which code must be among it.
 
 #[cfg(feature = "local")]
 mod cli;
 mod graph;
+mod pages;
 mod ui;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -17,8 +18,10 @@ use std::{
 };
 
 fn main() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = repository.join("tests");
     let mut trials = ui::trials(&root.join("ui"));
+    trials.extend(pages::trials(&repository.join("docs/src")));
     trials.extend(graph::trials(&root.join("graph")));
     #[cfg(feature = "local")]
     trials.extend(cli::trials(&root.join("cli")));
