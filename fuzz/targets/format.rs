@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use smlt::{
+    doc,
     format::format,
     source::FileId,
     syntax::{self, Cst, Token},
@@ -11,6 +12,7 @@ use smltc_fuzz::on_a_large_stack;
 
 fuzz_target!(|text: &str| on_a_large_stack(|| {
     let Ok(once) = format(FileId(0), text) else { return };
+    doc::read(FileId(0), "main.smlt", text).expect("what has a layout tells of itself");
     let twice = format(FileId(0), &once).unwrap_or_else(|found| panic!("can't be read any more: {found:#?}\n{once}"));
     assert_eq!(once, twice, "a second time, something changes");
     assert_eq!(tree(text), tree(&once), "it is another program");
