@@ -9,7 +9,7 @@ use smlt::{
     stdlib,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::mpsc::channel,
@@ -276,13 +276,82 @@ fn what_the_pages_show_is_as_they_say() {
 }
 
 /// Whoever looks up an item of the standard library can copy its example as it is, and trust the values in it.
+/// The texts between backquotes of the first cell of each row of a page's tables.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    let is_row = |line: &&str| line.starts_with("| `");
+    let first_cell =
+        |line: &str| line.replace("\\|", "\u{1}")[1..].split('|').next().unwrap_or_default().replace('\u{1}', "|");
+    let quoted = |cell: String| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    page.lines().filter(is_row).map(first_cell).map(quoted).collect()
+}
+
+/// Words of the reference's tables in the place of others.
+const PLACEHOLDERS: [&str; 16] = [
+    "Kind",
+    "Name",
+    "Type",
+    "args",
+    "clean_table",
+    "common",
+    "cond",
+    "expression",
+    "field",
+    "fields",
+    "holds",
+    "key",
+    "old",
+    "scope",
+    "separator",
+    "statements",
+];
+
+/// The words and the runs of signs of a text.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let kind = |c: char| (c.is_alphanumeric() || c == '_', c.is_whitespace() || "(){}[],…\"".contains(c));
+    text.split_inclusive(char::is_whitespace).flat_map(move |part| {
+        let mut parts = vec![];
+        let mut rest = part;
+        while let Some(first) = rest.chars().next() {
+            let end = rest.find(|c| kind(c) != kind(first)).unwrap_or(rest.len());
+            parts.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+        parts.into_iter().filter(move |part| part.chars().next().is_some_and(|c| !kind(c).1))
+    })
+}
+
+#[test]
+fn each_row_of_the_reference_is_used_by_a_test() {
+    let reference = read(&root().join("docs/src/language.md"));
+    let mut tested = BTreeSet::new();
+    for folder in ["tests/ui", "tests/cli", "tests/graph", "examples"] {
+        for path in files(&root().join(folder), "smlt") {
+            tested.extend(tokens(&read(&path)).map(str::to_owned));
+        }
+    }
+    for path in files(&root().join("docs"), "md").into_iter().chain(files(&root().join("src"), "rs")) {
+        let text = read(&path);
+        for (_, block, _) in blocks(&text, "smlt") {
+            tested.extend(tokens(&block).map(str::to_owned));
+        }
+    }
+    let rows = rows(&reference);
+    assert!(rows.len() >= 100, "the tables were not found: {}", rows.len());
+    let unknown: Vec<_> = rows
+        .iter()
+        .flat_map(|row| row.iter().flat_map(|text| tokens(text)).map(move |token| (token, row)))
+        .filter(|(token, _)| token.len() > 1 && !PLACEHOLDERS.contains(token) && !tested.contains(*token))
+        .collect();
+    assert!(unknown.is_empty(), "no test has these words of the reference, each with its row: {unknown:#?}");
+}
+
 #[test]
 fn every_item_of_the_standard_library_has_an_example() {
     let project = tempfile::tempdir().unwrap();
     let path = project.path().join("example.smlt");
     let told = |text: String| {
         fs::write(&path, text).unwrap();
-        check_within(&path, Duration::from_secs(1)).diagnostics
+        check_in_time(&path).diagnostics
     };
     let modules = doc::std();
     assert_eq!(modules.len(), stdlib::MODULES.len());
