@@ -70,8 +70,7 @@ pub fn main(args: &Args) -> Exit {
 }
 
 fn is_file(wanted: &str) -> bool {
-    let path = Path::new(wanted);
-    path.extension().is_some_and(|end| end == "smlt") || path.is_file()
+    Path::new(wanted).extension().is_some_and(|end| end == "smlt")
 }
 
 /// What a file declares; its mistakes are reported.
