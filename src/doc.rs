@@ -43,7 +43,8 @@ pub fn read(file: FileId, name: &str, text: &str) -> Result<Module, Vec<Diagnost
         let (text, example) = split(&item.doc.unwrap_or_default());
         Some(Doc { name: item.name.node, signature, text, example })
     });
-    let comment = text.lines().map_while(|line| line.strip_prefix("//").filter(|line| !line.starts_with('/')));
+    let lines = text.trim_start_matches('\u{feff}').lines();
+    let comment = lines.map_while(|line| line.strip_prefix("//").filter(|line| !line.starts_with('/')));
     let about: Vec<&str> = comment.map(str::trim).collect();
     Ok(Module { name: name.to_owned(), about: about.join("\n"), items: items.collect() })
 }

@@ -38,8 +38,9 @@ pub fn heads(file: FileId, text: &str) -> Result<Vec<(u32, String)>, Vec<Diagnos
         let place = decl.clone().into_inner().last()?.as_span().start();
         let head = tree::head(text, decl)?;
         let end = head.iter().filter_map(Doc::ends).map(|(_, last)| last).max()?;
-        let own = comments.iter().filter(|comment| (start..end).contains(&comment.at)).cloned().collect();
-        Some((place as u32, Printer::new(text, own).print(&head).trim_end().to_owned()))
+        let [from, to] = [start, end].map(|at| comments.partition_point(|comment| comment.at < at));
+        let own = comments.get(from..to).unwrap_or_default();
+        Some((place as u32, Printer::new(text, own.to_vec()).print(&head).trim_end().to_owned()))
     });
     Ok(heads.collect())
 }

@@ -1,4 +1,5 @@
-//! What can be read can be formatted: its tree and its comments stay the same, and a second time nothing changes.
+//! What can be read can be formatted: its tree and its comments stay the same, and a second time nothing changes. It
+//! tells of all its declarations.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,13 +7,16 @@ use smlt::{
     doc,
     format::format,
     source::FileId,
-    syntax::{self, Cst, Token},
+    syntax::{self, Cst, Token, ast::ItemKind},
 };
 use smltc_fuzz::on_a_large_stack;
 
 fuzz_target!(|text: &str| on_a_large_stack(|| {
     let Ok(once) = format(FileId(0), text) else { return };
-    doc::read(FileId(0), "main.smlt", text).expect("what has a layout tells of itself");
+    let told = doc::read(FileId(0), "main.smlt", text).expect("what has a layout tells of itself").items;
+    let declared = syntax::parse(FileId(0), text).value.items;
+    let tests = declared.iter().filter(|item| matches!(item.kind, ItemKind::Test(_)));
+    assert_eq!(told.len() + tests.count(), declared.len(), "a declaration is not told of");
     let twice = format(FileId(0), &once).unwrap_or_else(|found| panic!("can't be read any more: {found:#?}\n{once}"));
     assert_eq!(once, twice, "a second time, something changes");
     assert_eq!(tree(text), tree(&once), "it is another program");
