@@ -4,7 +4,14 @@
 //! never on when.
 
 mod asha;
+mod cube;
+mod gp;
+mod history;
+mod hyperband;
+mod normal;
+mod settings;
 mod space;
+mod tpe;
 
 pub use space::{Dimension, Distribution, Space};
 
@@ -12,9 +19,11 @@ use crate::{
     expr::EvalError,
     seed::Seed,
     source::Name,
-    value::{Call, Fields, Value},
+    value::{Call, Fields},
 };
 use asha::{Ladder, Next};
+use history::History;
+use settings::Settings;
 use std::cmp::Ordering;
 
 /// Why a search can't begin.
@@ -51,9 +60,55 @@ pub struct Search {
 
 #[derive(Clone, Debug)]
 enum Strategy {
-    Random { trials: u64 },
+    Random {
+        trials: u64,
+    },
     Grid(Vec<Fields>),
-    Asha(Ladder),
+    /// Successive halving.
+    Halving(Vec<Ladder>),
+    /// Draws for `startup` trials, then what a model of the results proposes.
+    Model {
+        trials: u64,
+        startup: u64,
+        model: Model,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Model {
+    Tpe { candidates: u64 },
+    Gp,
+}
+
+/// The most draws among which a trial is chosen; with more, the choice would take longer than a training.
+const MAX_CANDIDATES: u64 = 10_000;
+
+impl Strategy {
+    fn parse(call: &Call, space: &Space) -> Result<Self, SearchError> {
+        let settings = Settings(call);
+        Ok(match &*call.name {
+            "random" => Self::Random { trials: settings.whole("trials", 1)? },
+            "grid" => Self::Grid(space.grid(usize::try_from(settings.whole("points", 1)?).unwrap_or(usize::MAX))?),
+            "asha" => Self::Halving(vec![Ladder::parse(settings)?]),
+            "hyperband" => Self::Halving(hyperband::brackets(settings)?),
+            "tpe" => {
+                let candidates = settings.whole("candidates", 1)?;
+                if candidates > MAX_CANDIDATES {
+                    return Err(SearchError::Setting(format!(
+                        "`candidates` of `tpe` can't be above {MAX_CANDIDATES}: it is {candidates}"
+                    )));
+                }
+                Self::model(settings, Model::Tpe { candidates })?
+            }
+            "gp" => Self::model(settings, Model::Gp)?,
+            other => return Err(SearchError::Setting(format!("`{other}` is not a strategy"))),
+        })
+    }
+
+    fn model(settings: Settings, model: Model) -> Result<Self, SearchError> {
+        let trials = settings.whole("trials", 1)?;
+        Ok(Self::Model { trials, startup: settings.up_to("startup", "trials", trials)?, model })
+    }
 }
 
 /// A trial, and a rung of it.
@@ -108,20 +163,7 @@ impl Search {
     /// # Errors
     /// When the strategy's settings make no sense, or a grid has no ends or no end.
     pub fn new(space: Space, strategy: &Call, parallel: usize, seed: Seed, larger: bool) -> Result<Self, SearchError> {
-        let whole = |name: &str| match strategy.args.get(name).and_then(Value::as_int) {
-            Some(value) if value >= 1 => Ok(value as u64),
-            value => Err(SearchError::Setting(format!(
-                "`{name}` of `{}` must be at least 1, not {}",
-                strategy.name,
-                value.unwrap_or_default()
-            ))),
-        };
-        let strategy = match &*strategy.name {
-            "random" => Strategy::Random { trials: whole("trials")? },
-            "grid" => Strategy::Grid(space.grid(usize::try_from(whole("points")?).unwrap_or(usize::MAX))?),
-            "asha" => Strategy::Asha(Ladder::parse(strategy)?),
-            other => return Err(SearchError::Setting(format!("`{other}` is not a strategy"))),
-        };
+        let strategy = Strategy::parse(strategy, &space)?;
         let parallel = parallel.max(1);
         Ok(Self { space, strategy, parallel, seed, larger, decisions: Vec::new(), trials: Vec::new() })
     }
@@ -129,9 +171,9 @@ impl Search {
     /// The trials that there will be.
     pub fn total(&self) -> u64 {
         match &self.strategy {
-            Strategy::Random { trials } => *trials,
+            Strategy::Random { trials } | Strategy::Model { trials, .. } => *trials,
             Strategy::Grid(points) => points.len() as u64,
-            Strategy::Asha(ladder) => ladder.trials(),
+            Strategy::Halving(ladders) => ladders.iter().map(|ladder| ladder.trials).sum(),
         }
     }
 
@@ -146,7 +188,7 @@ impl Search {
         }
         let begun = self.trials.len() as u64;
         let next = match &self.strategy {
-            Strategy::Asha(ladder) => ladder.next(&self.decisions, begun, self.parallel, self.larger),
+            Strategy::Halving(ladders) => asha::next(ladders, &self.decisions, begun, self.parallel, self.larger),
             _ if begun < self.total() => Next::Begin,
             _ if busy > 0 => Next::Wait,
             _ => Next::Over,
@@ -156,20 +198,43 @@ impl Search {
             Next::Over => return Ok(Ask::Over),
             Next::Promote { trial, rung } => (trial, rung),
             Next::Begin => {
-                let params = match &self.strategy {
-                    Strategy::Grid(points) => points[begun as usize].clone(),
-                    _ => self.space.draw(self.seed.child(begun))?,
-                };
+                let Some(params) = self.choose(begun)? else { return Ok(Ask::Wait) };
                 self.trials.push(Trial { params, value: None });
                 (begun, 0)
             }
         };
         self.decisions.push(Decision { trial, rung, value: None });
-        let (rung, epochs) = match &self.strategy {
-            Strategy::Asha(ladder) => (Some(rung), ladder.rungs().last().map(|last| (ladder.rungs()[rung], *last))),
-            _ => (None, None),
-        };
-        Ok(Ask::Run(Task { trial, rung, epochs }))
+        Ok(Ask::Run(match &self.strategy {
+            Strategy::Halving(ladders) => {
+                Task { trial, rung: Some(rung), epochs: asha::ladder_of(ladders, trial).and_then(|l| l.epochs(rung)) }
+            }
+            _ => Task { trial, rung: None, epochs: None },
+        }))
+    }
+
+    /// What a new trial tries; none while that depends on a result that is not there yet.
+    fn choose(&self, trial: u64) -> Result<Option<Fields>, SearchError> {
+        let seed = self.seed.child(trial);
+        match &self.strategy {
+            Strategy::Grid(points) => Ok(points.get(trial as usize).cloned()),
+            Strategy::Model { startup, model, .. } if trial >= *startup => {
+                // The decisions up to *k − parallel*, as in `asha`; all of them are trials here.
+                let seen = (self.decisions.len() + 1).saturating_sub(self.parallel);
+                let results: Option<Vec<Option<f64>>> =
+                    self.decisions[..seen].iter().map(|decision| decision.value).collect();
+                let Some(results) = results else { return Ok(None) };
+                if results.iter().all(Option::is_none) {
+                    return self.space.draw(seed).map(Some);
+                }
+                let history = History::new(&self.space, &self.trials, &results, self.larger);
+                match model {
+                    Model::Tpe { candidates } => tpe::propose(&self.space, &history, *candidates, seed),
+                    Model::Gp => gp::propose(&self.space, &history, seed),
+                }
+                .map(Some)
+            }
+            _ => self.space.draw(seed).map(Some),
+        }
     }
 
     /// What came of a task; `None` when it failed. A value that is not a finite number counts as a failure.

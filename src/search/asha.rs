@@ -6,16 +6,25 @@
 //! decisions up to *k − parallel* alone, in the order in which they were made, and waits for them if it must: the same
 //! seed gives the same search, at the price of a worker that idles behind a slow trial now and then.
 
-use super::{Decision, SearchError, better};
-use crate::value::Call;
+use super::{Decision, SearchError, better, settings::Settings};
 
-/// The rungs of a search, and how many trials climb them.
+/// The rungs of a search, or of one bracket of it, and how many trials climb them.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
-    trials: u64,
-    reduction: usize,
+    pub(super) trials: u64,
+    pub(super) reduction: u64,
     /// The epochs after which each rung ends; the last is the whole training.
-    rungs: Vec<u64>,
+    pub(super) rungs: Vec<u64>,
+    pub(super) pace: Pace,
+}
+
+/// When a trial goes on to the next rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As soon as it is among the best of those that have ended its rung.
+    Eager,
+    /// When all have ended the rung that ever will.
+    Patient,
 }
 
 /// What to do next.
@@ -32,59 +41,30 @@ pub(super) enum Next {
 }
 
 impl Ladder {
-    pub(super) fn parse(call: &Call) -> Result<Self, SearchError> {
-        let whole = |name: &str, least: i64| {
-            let value = call.args.get(name).and_then(crate::value::Value::as_int).unwrap_or_default();
-            if value < least {
-                return Err(SearchError::Setting(format!("`{name}` of `asha` must be at least {least}, not {value}")));
-            }
-            Ok(value as u64)
-        };
-        let (trials, reduction) = (whole("trials", 1)?, whole("reduction", 2)?);
-        let (first, last) = (whole("min_epochs", 1)?, whole("max_epochs", 1)?);
-        if first > last {
-            return Err(SearchError::Setting(format!(
-                "`min_epochs` of `asha` can't be above `max_epochs`: {first} is above {last}"
-            )));
-        }
+    pub(super) fn parse(settings: Settings) -> Result<Self, SearchError> {
+        let (trials, reduction) = (settings.whole("trials", 1)?, settings.whole("reduction", 2)?);
+        let last = settings.whole("max_epochs", 1)?;
+        let first = settings.up_to("min_epochs", "max_epochs", last)?;
         let mut rungs: Vec<u64> = std::iter::successors(Some(first), |rung| rung.checked_mul(reduction))
             .take_while(|rung| *rung < last)
             .collect();
         rungs.push(last);
-        Ok(Self { trials, reduction: usize::try_from(reduction).unwrap_or(usize::MAX), rungs })
+        Ok(Self { trials, reduction, rungs, pace: Pace::Eager })
     }
 
-    pub(super) const fn trials(&self) -> u64 {
-        self.trials
+    /// The epochs after which a rung ends, and those of a whole training.
+    pub(super) fn epochs(&self, rung: usize) -> Option<(u64, u64)> {
+        Some((*self.rungs.get(rung)?, *self.rungs.last()?))
     }
 
-    pub(super) fn rungs(&self) -> &[u64] {
-        &self.rungs
-    }
-
-    /// What follows `decisions`, of which `begun` began a trial.
-    pub(super) fn next(&self, decisions: &[Decision], begun: u64, parallel: usize, larger: bool) -> Next {
-        let seen = (decisions.len() + 1).saturating_sub(parallel);
-        // When nothing can be done by what should be seen, the results after it are looked at one by one, in order.
-        for seen in seen..=decisions.len() {
-            if decisions[..seen].iter().any(|decision| decision.value.is_none()) {
-                return Next::Wait;
-            }
-            if let Some(promotion) = self.promotion(decisions, seen, larger) {
-                return promotion;
-            }
-            if begun < self.trials {
-                return Next::Begin;
-            }
-        }
-        Next::Over
-    }
-
-    fn promotion(&self, decisions: &[Decision], seen: usize, larger: bool) -> Option<Next> {
+    /// The trial that goes on to its next rung, if one does by what came of this ladder's decisions.
+    fn promotion(&self, decisions: &[Decision], seen: &[&Decision], larger: bool) -> Option<Next> {
         for rung in (0..self.rungs.len() - 1).rev() {
-            let mut results: Vec<&Decision> =
-                decisions[..seen].iter().filter(|decision| decision.rung == rung).collect();
-            let places = results.len() / self.reduction;
+            if self.pace == Pace::Patient && !self.is_full(seen, rung) {
+                continue;
+            }
+            let mut results: Vec<&Decision> = seen.iter().copied().filter(|decision| decision.rung == rung).collect();
+            let places = self.places(results.len());
             results.sort_by(|a, b| better(a.known(), b.known(), larger).then(a.trial.cmp(&b.trial)));
             let promoted =
                 |trial: u64| decisions.iter().any(|decision| decision.trial == trial && decision.rung > rung);
@@ -95,4 +75,53 @@ impl Ladder {
         }
         None
     }
+
+    /// How many of those that ended a rung go on.
+    fn places(&self, ended: usize) -> usize {
+        usize::try_from(self.reduction).map_or(0, |reduction| ended / reduction)
+    }
+
+    /// Whether all trials that will ever come to a rung have ended it.
+    fn is_full(&self, seen: &[&Decision], rung: usize) -> bool {
+        let ended = |rung: usize| seen.iter().filter(move |decision| decision.rung == rung);
+        let Some(below) = rung.checked_sub(1) else { return ended(0).count() as u64 == self.trials };
+        let known = ended(below).filter(|decision| decision.known().is_some()).count();
+        self.is_full(seen, below) && ended(rung).count() == self.places(ended(below).count()).min(known)
+    }
+}
+
+/// The ladder that a trial climbs.
+pub(super) fn ladder_of(ladders: &[Ladder], trial: u64) -> Option<&Ladder> {
+    let mut first = 0;
+    ladders.iter().find(|ladder| {
+        first += ladder.trials;
+        trial < first
+    })
+}
+
+/// What follows `decisions`, of which `begun` began a trial. Each ladder takes its trials behind those of the ladders before
+/// it, and begins them while the others wait.
+pub(super) fn next(ladders: &[Ladder], decisions: &[Decision], begun: u64, parallel: usize, larger: bool) -> Next {
+    let total: u64 = ladders.iter().map(|ladder| ladder.trials).sum();
+    let seen = (decisions.len() + 1).saturating_sub(parallel);
+    // When nothing can be done by what should be seen, the results after it are looked at one by one, in order.
+    for seen in seen..=decisions.len() {
+        if decisions[..seen].iter().any(|decision| decision.value.is_none()) {
+            return Next::Wait;
+        }
+        let mut first = 0;
+        for ladder in ladders {
+            let own = first..first + ladder.trials;
+            first = own.end;
+            let seen: Vec<&Decision> =
+                decisions[..seen].iter().filter(|decision| own.contains(&decision.trial)).collect();
+            if let Some(promotion) = ladder.promotion(decisions, &seen, larger) {
+                return promotion;
+            }
+        }
+        if begun < total {
+            return Next::Begin;
+        }
+    }
+    Next::Over
 }

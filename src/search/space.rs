@@ -66,11 +66,16 @@ pub enum Distribution {
 impl Space {
     /// The point that a seed draws. Each dimension draws from a seed of its own, so that adding one changes no other.
     pub(super) fn draw(&self, seed: Seed) -> Result<Fields, SearchError> {
+        self.point(|_, dimension| dimension.distribution.draw(&mut seed.child(&dimension.name).generator()))
+    }
+
+    /// The point whose values `choose` gives, first to last, for the dimensions that exist; the others are `none`.
+    pub(super) fn point(&self, mut choose: impl FnMut(usize, &Dimension) -> Value) -> Result<Fields, SearchError> {
         let mut scope = Scope::default();
         let mut point = Fields::new();
-        for dimension in &self.0 {
+        for (index, dimension) in self.0.iter().enumerate() {
             let value = match dimension.exists(&scope)? {
-                true => dimension.distribution.draw(&mut seed.child(&dimension.name).generator()),
+                true => choose(index, dimension),
                 false => Value::None,
             };
             scope.set(dimension.var, value.clone());
@@ -204,11 +209,11 @@ impl Distribution {
 }
 
 /// Ends come out exactly, whatever rounding does between them.
-fn between(low: f64, high: f64, share: f64) -> f64 {
+pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
     if share == 1.0 { high } else { (low + (high - low) * share).clamp(low, high) }
 }
 
-fn log_between(low: f64, high: f64, share: f64) -> f64 {
+pub(super) fn log_between(low: f64, high: f64, share: f64) -> f64 {
     match share {
         0.0 => low,
         1.0 => high,

@@ -1,0 +1,154 @@
+//! Bayesian optimization with a Gaussian process.
+//!
+//! Snoek et al., "Practical Bayesian Optimization of Machine Learning Algorithms", 2012: a Gaussian process is fitted to the
+//! results so far, and the next point is the one that is expected to improve most upon the best of them. For what is under
+//! way, the process takes its own guess as the result.
+
+mod cholesky;
+mod kernel;
+mod likelihood;
+mod process;
+
+use super::{
+    SearchError,
+    cube::{Coordinate, Point},
+    history::History,
+    normal,
+    space::Space,
+};
+use crate::{seed::Seed, value::Fields};
+use process::Process;
+
+/// As the time for a fit grows with the cube of the number of results, no more than these are looked at: the best half of
+/// them, and the latest of all others.
+const MAX_RESULTS: usize = 200;
+/// For the same reason, the latest of what is under way.
+const MAX_PENDING: usize = 100;
+
+/// The draws among which the search for the greatest improvement begins.
+const DRAWS: usize = 1000;
+/// The draws from which it goes on, beside the best point so far.
+const STARTS: usize = 4;
+/// The first step along a number, and the last.
+const STEPS: (f64, f64) = (0.1, 1e-3);
+/// The rounds of steps along all dimensions.
+const MAX_ROUNDS: usize = 100;
+/// The options that are tried in a round.
+const MAX_OPTIONS: usize = 16;
+
+/// The point to try next.
+pub(super) fn propose(space: &Space, history: &History, seed: Seed) -> Result<Fields, SearchError> {
+    let mut results = history.ranked();
+    if results.len() > MAX_RESULTS {
+        let mut others = results.split_off(MAX_RESULTS / 2);
+        others.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        results.extend(others.into_iter().take(MAX_RESULTS / 2));
+    }
+    let costs: Vec<Option<f64>> = results.iter().map(|(_, result)| result.cost).collect();
+    let points: Vec<Point> = results.iter().map(|(_, result)| result.point.clone()).collect();
+    let pending = &history.pending[history.pending.len().saturating_sub(MAX_PENDING)..];
+    let best = points.first().cloned();
+    let process = Process::fit(points, standardize(&costs)).believe(pending);
+    Maximizer { space, least: process.least(), process, seed }.best(best)
+}
+
+/// Costs from the best to the worst with mean 0 and deviation 1. A failure counts as the worst, and what lies far above the
+/// middle, as the cost of a training that all but diverged does, is cut: it would flatten all that matters.
+fn standardize(costs: &[Option<f64>]) -> Vec<f64> {
+    let known: Vec<f64> = costs.iter().copied().flatten().collect();
+    let (Some(best), Some(worst)) = (known.first(), known.last()) else { return vec![0.0; costs.len()] };
+    // Sums of numbers up to one don't overflow.
+    let unit = best.abs().max(worst.abs()).max(f64::MIN_POSITIVE);
+    let (best, middle, worst) = (best / unit, known[known.len() / 2] / unit, worst / unit);
+    let most = if middle > best { worst.min(middle + 4.0 * (middle - best)) } else { worst };
+    let costs: Vec<f64> = costs.iter().map(|cost| cost.map_or(most, |cost| (cost / unit).min(most))).collect();
+    let count = costs.len() as f64;
+    let mean = costs.iter().sum::<f64>() / count;
+    let deviation = (costs.iter().map(|cost| (cost - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let scale = if deviation > 0.0 { 1.0 / deviation } else { 0.0 };
+    costs.into_iter().map(|cost| (cost - mean) * scale).collect()
+}
+
+/// The hunt for the point that is expected to improve most.
+struct Maximizer<'s> {
+    space: &'s Space,
+    process: Process,
+    least: f64,
+    seed: Seed,
+}
+
+/// A point, and the logarithm of the improvement expected of it.
+#[derive(Clone, Debug)]
+struct Candidate {
+    point: Fields,
+    at: Point,
+    improvement: f64,
+}
+
+impl Maximizer<'_> {
+    fn best(&self, best: Option<Point>) -> Result<Fields, SearchError> {
+        let draws = (0..DRAWS).map(|draw| self.candidate(&vec![Coordinate::Absent; self.space.0.len()], draw));
+        let mut starts = draws.collect::<Result<Vec<Candidate>, SearchError>>()?;
+        starts.sort_by(|a, b| b.improvement.total_cmp(&a.improvement));
+        starts.truncate(STARTS);
+        if let Some(best) = best {
+            starts.push(self.candidate(&best, DRAWS)?);
+        }
+        let ends =
+            starts.into_iter().map(|start| self.climb(start)).collect::<Result<Vec<Candidate>, SearchError>>()?;
+        let best = ends.into_iter().min_by(|a, b| b.improvement.total_cmp(&a.improvement));
+        Ok(best.map_or_else(Fields::new, |best| best.point))
+    }
+
+    /// The point that lies at given coordinates; what exists there but has no coordinate is drawn.
+    fn candidate(&self, at: &Point, draw: usize) -> Result<Candidate, SearchError> {
+        let seed = self.seed.child(draw);
+        let point = self.space.point(|index, dimension| match at.get(index) {
+            Some(Coordinate::Absent) | None => {
+                dimension.distribution.draw(&mut seed.child(&dimension.name).generator())
+            }
+            Some(at) => dimension.distribution.value(*at),
+        })?;
+        let at = self.space.locate(&point);
+        let (mean, deviation) = self.process.predict(&at);
+        let improvement = normal::log_shortfall((self.least - mean) / deviation) + deviation.ln();
+        Ok(Candidate { point, at, improvement })
+    }
+
+    /// Goes up along one dimension after the other, by steps that halve when none leads up (Hooke and Jeeves, "Direct Search",
+    /// 1961).
+    fn climb(&self, start: Candidate) -> Result<Candidate, SearchError> {
+        let (mut best, mut step) = (start, STEPS.0);
+        for _ in 0..MAX_ROUNDS {
+            let before = best.improvement;
+            for (index, dimension) in self.space.0.iter().enumerate() {
+                for coordinate in beside(best.at[index], step, dimension.distribution.options()) {
+                    let mut at = best.at.clone();
+                    at[index] = coordinate;
+                    let next = self.candidate(&at, DRAWS)?;
+                    if next.improvement > best.improvement {
+                        best = next;
+                    }
+                }
+            }
+            if best.improvement <= before {
+                step /= 2.0;
+            }
+            if step < STEPS.1 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// The coordinates a step away, or the options that follow one.
+fn beside(at: Coordinate, step: f64, options: usize) -> Vec<Coordinate> {
+    match at {
+        Coordinate::Absent => Vec::new(),
+        Coordinate::Number(at) => [at - step, at + step].map(|at| Coordinate::Number(at.clamp(0.0, 1.0))).into(),
+        Coordinate::Choice(at) => {
+            (1..options.min(MAX_OPTIONS + 1)).map(|next| Coordinate::Choice((at + next) % options)).collect()
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The kernel that explains what was seen best: the one of the greatest posterior, found by following its gradient
+//! (Rasmussen and Williams, 2006, section 5.4.1).
+
+use super::{
+    cholesky::{Cholesky, dot},
+    kernel::{Kernel, difference, matern},
+};
+use crate::search::cube::Point;
+use std::f64::consts::SQRT_2;
+
+/// The mean and deviation of what is thought of a logarithm beforehand, and how far it may go.
+#[derive(Clone, Copy, Debug)]
+struct Prior {
+    mean: f64,
+    deviation: f64,
+    least: f64,
+    most: f64,
+}
+
+/// So many values with a mean square of one are taken as seen beforehand, which keeps the variance of a few away from zero.
+const SEEN: f64 = 2.0;
+
+/// The steps to the greatest posterior.
+const STEPS: usize = 50;
+/// The first step along a logarithm, and the longest.
+const FIRST_STEP: f64 = 0.5;
+const MAX_STEP: f64 = 2.0;
+
+/// The best kernel and the variance that it is multiplied with; the values have mean 0 and deviation 1.
+pub(super) fn fit(points: &[Point], values: &[f64]) -> (Kernel, f64) {
+    let dimensions = points.first().map_or(0, Vec::len);
+    // The more dimensions, the farther apart points are (Hvarfner et al., "Vanilla Bayesian Optimization Performs Great in
+    // High Dimensions", 2024, section 4).
+    let usual = SQRT_2 + (dimensions.max(1) as f64).ln() / 2.0;
+    let mut priors = vec![Prior { mean: usual, deviation: 3_f64.sqrt(), least: -5.0, most: 7.0 }; dimensions];
+    priors.push(Prior { mean: -8.0, deviation: 2.0, least: -14.0, most: 0.0 });
+    let problem = Problem::new(points, values, priors);
+    let kernel = problem.ascend();
+    let variance = problem.explain(&kernel).variance;
+    (kernel, variance)
+}
+
+struct Problem<'v> {
+    values: &'v [f64],
+    priors: Vec<Prior>,
+    /// The squared difference along each dimension for each pair of points: those of a point with the points before it
+    /// follow those of the point before.
+    differences: Vec<f64>,
+}
+
+/// What a kernel makes of the values.
+struct Explained {
+    factor: Cholesky,
+    weights: Vec<f64>,
+    variance: f64,
+    /// The derivative of the correlation by the squared distance, for each pair of points.
+    slopes: Vec<f64>,
+}
+
+impl<'v> Problem<'v> {
+    fn new(points: &[Point], values: &'v [f64], priors: Vec<Prior>) -> Self {
+        let pairs = points.iter().enumerate().flat_map(|(row, a)| points[..row].iter().map(move |b| (a, b)));
+        let differences = pairs.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| difference(*a, *b))).collect();
+        Self { values, priors, differences }
+    }
+
+    fn explain(&self, kernel: &Kernel) -> Explained {
+        let size = self.values.len();
+        let (scales, noise) = (kernel.scales(), kernel.noise());
+        let mut matrix = vec![0.0; size * size];
+        let mut slopes = Vec::with_capacity(size * size / 2);
+        let mut pair = 0;
+        for row in 0..size {
+            for column in 0..row {
+                let (correlation, slope) = matern(dot(&self.differences[pair * scales.len()..], &scales));
+                matrix[row * size + column] = correlation;
+                slopes.push(slope);
+                pair += 1;
+            }
+            matrix[row * size + row] = 1.0 + noise;
+        }
+        let factor = Cholesky::new(size, matrix);
+        let weights = factor.solve(self.values);
+        let variance = (dot(self.values, &weights) + SEEN) / (size as f64 + SEEN);
+        Explained { factor, weights, variance, slopes }
+    }
+
+    /// The logarithm of the posterior of a kernel, but for a constant, and its gradient. The variance is not among what is
+    /// followed: the best one for a kernel has a formula (Jones et al., "Efficient Global Optimization", 1998, section 3).
+    fn posterior(&self, kernel: &Kernel) -> (f64, Vec<f64>) {
+        let Explained { factor, weights, variance, slopes } = self.explain(kernel);
+        let size = weights.len();
+        let prior = |(at, prior): (&f64, &Prior)| (at - prior.mean) / prior.deviation;
+        let priors: f64 = kernel.logarithms.iter().zip(&self.priors).map(prior).map(|z| z * z / 2.0).sum();
+        let fit = (size as f64 + SEEN) / 2.0 * variance.ln() + factor.log_determinant() / 2.0;
+        let inverse = factor.inverse();
+        let pull = |row: usize, column: usize| weights[row] * weights[column] / variance - inverse[row * size + column];
+        let scales = kernel.scales();
+        let mut gradient = vec![0.0; scales.len()];
+        let pairs = (0..size).flat_map(|row| (0..row).map(move |column| (row, column)));
+        for (pair, (row, column)) in pairs.enumerate() {
+            let along = &self.differences[pair * scales.len()..];
+            let pull = -2.0 * pull(row, column) * slopes[pair];
+            gradient.iter_mut().zip(along).zip(&scales).for_each(|((sum, along), scale)| *sum += pull * along * scale);
+        }
+        gradient.push((0..size).map(|index| pull(index, index)).sum::<f64>() * kernel.noise() / 2.0);
+        let towards = kernel.logarithms.iter().zip(&self.priors).map(|(at, p)| (at - p.mean) / p.deviation.powi(2));
+        gradient.iter_mut().zip(towards).for_each(|(sum, towards)| *sum -= towards);
+        (-fit - priors, gradient)
+    }
+
+    /// Climbs from what is thought beforehand; each logarithm has a step of its own, which grows while the gradient keeps
+    /// its sign and shrinks when that turns ("iRprop−" of Igel and Hüsken, 2003; for this use Blum and Riedmiller, 2013).
+    fn ascend(&self) -> Kernel {
+        let mut at = Kernel { logarithms: self.priors.iter().map(|prior| prior.mean).collect() };
+        let mut steps = vec![FIRST_STEP; self.priors.len()];
+        let mut before = vec![0.0; self.priors.len()];
+        let mut best = (f64::NEG_INFINITY, at.clone());
+        for _ in 0..STEPS {
+            let (posterior, gradient) = self.posterior(&at);
+            if posterior > best.0 {
+                best = (posterior, at.clone());
+            }
+            for (index, prior) in self.priors.iter().enumerate() {
+                let turn = gradient[index] * before[index];
+                steps[index] = if turn < 0.0 { steps[index] / 2.0 } else { (steps[index] * 1.2).min(MAX_STEP) };
+                before[index] = if turn < 0.0 { 0.0 } else { gradient[index] };
+                let step = if before[index] == 0.0 { 0.0 } else { steps[index].copysign(before[index]) };
+                at.logarithms[index] = (at.logarithms[index] + step).clamp(prior.least, prior.most);
+            }
+        }
+        best.1
+    }
+}
