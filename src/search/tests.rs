@@ -1,7 +1,13 @@
 use super::*;
-use crate::expr::{Expr, Native, Var};
+
+use crate::{
+    expr::{Expr, Native, Var},
+    value::Value,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+mod learning;
 
 fn call(name: &str, args: &[(&str, Value)]) -> Call {
     Call { name: name.into(), args: args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect() }

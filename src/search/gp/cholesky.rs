@@ -56,16 +56,25 @@ impl Cholesky {
         x
     }
 
-    /// *A*⁻¹, row by row.
+    /// The columns of *L*⁻¹, each from its diagonal down; those of *A*⁻¹ are products of them.
+    fn inverse_columns(&self) -> Vec<Vec<f64>> {
+        let column = |first: usize| {
+            let mut x = vec![1.0 / self.row(first)[first]];
+            for index in first + 1..self.size {
+                let row = self.row(index);
+                x.push(-dot(&row[first..index], &x) / row[index]);
+            }
+            x
+        };
+        (0..self.size).map(column).collect()
+    }
+
+    /// The lower triangle of *A*⁻¹, row by row.
     pub(super) fn inverse(&self) -> Vec<f64> {
-        let mut unit = vec![0.0; self.size];
-        let mut inverse = Vec::with_capacity(self.size * self.size);
-        for index in 0..self.size {
-            unit[index] = 1.0;
-            inverse.extend(self.solve(&unit));
-            unit[index] = 0.0;
-        }
-        inverse
+        let columns = self.inverse_columns();
+        let rows = columns.iter().enumerate();
+        rows.flat_map(|(row, a)| columns[..=row].iter().enumerate().map(move |(column, b)| dot(a, &b[row - column..])))
+            .collect()
     }
 
     /// The logarithm of the determinant of *A*.
@@ -74,6 +83,14 @@ impl Cholesky {
     }
 }
 
+/// The sum of products, in four parts that a processor sums side by side.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let length = a.len().min(b.len());
+    let (a, b) = (a[..length].chunks_exact(4), b[..length].chunks_exact(4));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    let mut sums = [0.0; 4];
+    for (a, b) in a.zip(b) {
+        (0..4).for_each(|lane| sums[lane] += a[lane] * b[lane]);
+    }
+    rest + sums.iter().sum::<f64>()
 }

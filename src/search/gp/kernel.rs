@@ -5,26 +5,23 @@ use crate::search::cube::{Coordinate, Point};
 /// A kernel of variance 1, with noise beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Kernel {
-    /// The logarithm of a length for each dimension, then that of the variance of the noise.
-    pub(super) logarithms: Vec<f64>,
+    /// How strongly the squared difference along each dimension counts: one over its squared length.
+    pub(super) scales: Vec<f64>,
+    /// The variance of the noise.
+    pub(super) noise: f64,
 }
 
 impl Kernel {
-    /// The variance of the noise, as a share of the whole.
-    pub(super) fn noise(&self) -> f64 {
-        self.logarithms.last().map_or(0.0, |noise| noise.exp())
-    }
-
-    /// How strongly a squared difference along each dimension counts.
-    pub(super) fn scales(&self) -> Vec<f64> {
-        let lengths = self.logarithms.split_last().map_or(&[][..], |(_, lengths)| lengths);
-        lengths.iter().map(|length| (-2.0 * length).exp()).collect()
+    /// The kernel with the logarithms of a length for each dimension, and then of the noise.
+    pub(super) fn new(logarithms: &[f64]) -> Self {
+        let (noise, lengths) = logarithms.split_last().unwrap_or((&0.0, &[]));
+        Self { scales: lengths.iter().map(|length| (-2.0 * length).exp()).collect(), noise: noise.exp() }
     }
 
     /// The correlation of two points.
     pub(super) fn correlation(&self, a: &Point, b: &Point) -> f64 {
-        let along = a.iter().zip(b).zip(&self.logarithms);
-        matern(along.map(|((a, b), length)| difference(*a, *b) * (-2.0 * length).exp()).sum()).0
+        let along = a.iter().zip(b).zip(&self.scales);
+        matern(along.map(|((a, b), scale)| difference(*a, *b) * scale).sum()).0
     }
 }
 

@@ -29,9 +29,9 @@ const MAX_STEP: f64 = 2.0;
 /// The best kernel and the variance that it is multiplied with; the values have mean 0 and deviation 1.
 pub(super) fn fit(points: &[Point], values: &[f64]) -> (Kernel, f64) {
     let dimensions = points.first().map_or(0, Vec::len);
-    // The more dimensions, the farther apart points are (Hvarfner et al., "Vanilla Bayesian Optimization Performs Great in
-    // High Dimensions", 2024, section 4).
-    let usual = SQRT_2 + (dimensions.max(1) as f64).ln() / 2.0;
+    // The more dimensions, the farther apart points are: the mode of the prior of Hvarfner et al., "Vanilla Bayesian
+    // Optimization Performs Great in High Dimensions", 2024, section 4.
+    let usual = SQRT_2 - 3.0 + (dimensions.max(1) as f64).ln() / 2.0;
     let mut priors = vec![Prior { mean: usual, deviation: 3_f64.sqrt(), least: -5.0, most: 7.0 }; dimensions];
     priors.push(Prior { mean: -8.0, deviation: 2.0, least: -14.0, most: 0.0 });
     let problem = Problem::new(points, values, priors);
@@ -66,18 +66,18 @@ impl<'v> Problem<'v> {
 
     fn explain(&self, kernel: &Kernel) -> Explained {
         let size = self.values.len();
-        let (scales, noise) = (kernel.scales(), kernel.noise());
+        let scales = &kernel.scales;
         let mut matrix = vec![0.0; size * size];
         let mut slopes = Vec::with_capacity(size * size / 2);
         let mut pair = 0;
         for row in 0..size {
             for column in 0..row {
-                let (correlation, slope) = matern(dot(&self.differences[pair * scales.len()..], &scales));
+                let (correlation, slope) = matern(dot(&self.differences[pair * scales.len()..], scales));
                 matrix[row * size + column] = correlation;
                 slopes.push(slope);
                 pair += 1;
             }
-            matrix[row * size + row] = 1.0 + noise;
+            matrix[row * size + row] = 1.0 + kernel.noise;
         }
         let factor = Cholesky::new(size, matrix);
         let weights = factor.solve(self.values);
@@ -87,32 +87,37 @@ impl<'v> Problem<'v> {
 
     /// The logarithm of the posterior of a kernel, but for a constant, and its gradient. The variance is not among what is
     /// followed: the best one for a kernel has a formula (Jones et al., "Efficient Global Optimization", 1998, section 3).
-    fn posterior(&self, kernel: &Kernel) -> (f64, Vec<f64>) {
-        let Explained { factor, weights, variance, slopes } = self.explain(kernel);
-        let size = weights.len();
-        let prior = |(at, prior): (&f64, &Prior)| (at - prior.mean) / prior.deviation;
-        let priors: f64 = kernel.logarithms.iter().zip(&self.priors).map(prior).map(|z| z * z / 2.0).sum();
-        let fit = (size as f64 + SEEN) / 2.0 * variance.ln() + factor.log_determinant() / 2.0;
+    fn posterior(&self, at: &[f64]) -> (f64, Vec<f64>) {
+        let kernel = Kernel::new(at);
+        let Explained { factor, weights, variance, slopes } = self.explain(&kernel);
+        let seen = weights.len() as f64 + SEEN;
+        let mut posterior = -seen / 2.0 * variance.ln() - factor.log_determinant() / 2.0;
         let inverse = factor.inverse();
-        let pull = |row: usize, column: usize| weights[row] * weights[column] / variance - inverse[row * size + column];
-        let scales = kernel.scales();
-        let mut gradient = vec![0.0; scales.len()];
-        let pairs = (0..size).flat_map(|row| (0..row).map(move |column| (row, column)));
-        for (pair, (row, column)) in pairs.enumerate() {
-            let along = &self.differences[pair * scales.len()..];
-            let pull = -2.0 * pull(row, column) * slopes[pair];
-            gradient.iter_mut().zip(along).zip(&scales).for_each(|((sum, along), scale)| *sum += pull * along * scale);
+        let (mut lengths, mut noise, mut pair) = (vec![0.0; kernel.scales.len()], 0.0, 0);
+        for (row, a) in weights.iter().enumerate() {
+            let inverse = &inverse[row * (row + 1) / 2..];
+            for (b, inverse) in weights[..row].iter().zip(inverse) {
+                let pull = -2.0 * slopes[pair] * (a * b / variance - inverse);
+                let along = &self.differences[pair * lengths.len()..];
+                lengths.iter_mut().zip(along).for_each(|(sum, along)| *sum += pull * along);
+                pair += 1;
+            }
+            noise += (a * a / variance - inverse[row]) / 2.0;
         }
-        gradient.push((0..size).map(|index| pull(index, index)).sum::<f64>() * kernel.noise() / 2.0);
-        let towards = kernel.logarithms.iter().zip(&self.priors).map(|(at, p)| (at - p.mean) / p.deviation.powi(2));
-        gradient.iter_mut().zip(towards).for_each(|(sum, towards)| *sum -= towards);
-        (-fit - priors, gradient)
+        let lengths = lengths.into_iter().zip(&kernel.scales).map(|(sum, scale)| sum * scale);
+        let mut gradient: Vec<f64> = lengths.chain([noise * kernel.noise]).collect();
+        for ((slope, at), prior) in gradient.iter_mut().zip(at).zip(&self.priors) {
+            let z = (at - prior.mean) / prior.deviation;
+            posterior -= z * z / 2.0;
+            *slope -= z / prior.deviation;
+        }
+        (posterior, gradient)
     }
 
     /// Climbs from what is thought beforehand; each logarithm has a step of its own, which grows while the gradient keeps
     /// its sign and shrinks when that turns ("iRprop−" of Igel and Hüsken, 2003; for this use Blum and Riedmiller, 2013).
     fn ascend(&self) -> Kernel {
-        let mut at = Kernel { logarithms: self.priors.iter().map(|prior| prior.mean).collect() };
+        let mut at: Vec<f64> = self.priors.iter().map(|prior| prior.mean).collect();
         let mut steps = vec![FIRST_STEP; self.priors.len()];
         let mut before = vec![0.0; self.priors.len()];
         let mut best = (f64::NEG_INFINITY, at.clone());
@@ -126,9 +131,9 @@ impl<'v> Problem<'v> {
                 steps[index] = if turn < 0.0 { steps[index] / 2.0 } else { (steps[index] * 1.2).min(MAX_STEP) };
                 before[index] = if turn < 0.0 { 0.0 } else { gradient[index] };
                 let step = if before[index] == 0.0 { 0.0 } else { steps[index].copysign(before[index]) };
-                at.logarithms[index] = (at.logarithms[index] + step).clamp(prior.least, prior.most);
+                at[index] = (at[index] + step).clamp(prior.least, prior.most);
             }
         }
-        best.1
+        Kernel::new(&best.1)
     }
 }

@@ -32,7 +32,7 @@ impl Process {
         for a in &points {
             matrix.extend(points.iter().map(|b| kernel.correlation(a, b)));
         }
-        (0..size).for_each(|index| matrix[index * size + index] += kernel.noise());
+        (0..size).for_each(|index| matrix[index * size + index] += kernel.noise);
         let factor = Cholesky::new(size, matrix);
         let weights = factor.solve(&values);
         Self { kernel, points, values, variance, factor, weights }
