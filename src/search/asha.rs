@@ -64,7 +64,7 @@ impl Ladder {
                 continue;
             }
             let mut results: Vec<&Decision> = seen.iter().copied().filter(|decision| decision.rung == rung).collect();
-            let places = self.places(results.len());
+            let places = self.places(rung, results.len());
             results.sort_by(|a, b| better(a.known(), b.known(), larger).then(a.trial.cmp(&b.trial)));
             let promoted =
                 |trial: u64| decisions.iter().any(|decision| decision.trial == trial && decision.rung > rung);
@@ -76,9 +76,14 @@ impl Ladder {
         None
     }
 
-    /// How many of those that ended a rung go on.
-    fn places(&self, ended: usize) -> usize {
-        usize::try_from(self.reduction).map_or(0, |reduction| ended / reduction)
+    /// How many go on from a rung that some have ended.
+    fn places(&self, rung: usize, ended: usize) -> usize {
+        let ended = match self.pace {
+            Pace::Eager => ended as u64,
+            // As many as if nothing had failed on the way.
+            Pace::Patient => (0..rung).fold(self.trials, |trials, _| trials / self.reduction),
+        };
+        usize::try_from(ended / self.reduction).unwrap_or(usize::MAX)
     }
 
     /// Whether all trials that will ever come to a rung have ended it.
@@ -86,7 +91,7 @@ impl Ladder {
         let ended = |rung: usize| seen.iter().filter(move |decision| decision.rung == rung);
         let Some(below) = rung.checked_sub(1) else { return ended(0).count() as u64 == self.trials };
         let known = ended(below).filter(|decision| decision.known().is_some()).count();
-        self.is_full(seen, below) && ended(rung).count() == self.places(ended(below).count()).min(known)
+        self.is_full(seen, below) && ended(rung).count() == self.places(below, ended(below).count()).min(known)
     }
 }
 

@@ -88,3 +88,6 @@ fn share(low: f64, high: f64, value: f64) -> f64 {
     let width = high / 2.0 - low / 2.0;
     if width > 0.0 { ((value / 2.0 - low / 2.0) / width).clamp(0.0, 1.0) } else { 0.5 }
 }
+
+#[cfg(test)]
+mod tests;

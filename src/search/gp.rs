@@ -57,16 +57,17 @@ pub(super) fn propose(space: &Space, history: &History, seed: Seed) -> Result<Fi
 fn standardize(costs: &[Option<f64>]) -> Vec<f64> {
     let known: Vec<f64> = costs.iter().copied().flatten().collect();
     let (Some(best), Some(worst)) = (known.first(), known.last()) else { return vec![0.0; costs.len()] };
-    // Sums of numbers up to one don't overflow.
-    let unit = best.abs().max(worst.abs()).max(f64::MIN_POSITIVE);
-    let (best, middle, worst) = (best / unit, known[known.len() / 2] / unit, worst / unit);
-    let most = if middle > best { worst.min(middle + 4.0 * (middle - best)) } else { worst };
-    let costs: Vec<f64> = costs.iter().map(|cost| cost.map_or(most, |cost| (cost / unit).min(most))).collect();
-    let count = costs.len() as f64;
-    let mean = costs.iter().sum::<f64>() / count;
-    let deviation = (costs.iter().map(|cost| (cost - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let middle = known[known.len() / 2];
+    let most = if middle > *best { worst.min(middle + 4.0 * (middle - best)) } else { *worst };
+    // Between 0 and 1 no sum can overflow, and the halves of any two numbers have a difference.
+    let width = (most / 2.0 - best / 2.0).max(f64::MIN_POSITIVE);
+    let share = |cost: &Option<f64>| (cost.map_or(most, |cost| cost.min(most)) / 2.0 - best / 2.0) / width;
+    let shares: Vec<f64> = costs.iter().map(share).collect();
+    let count = shares.len() as f64;
+    let mean = shares.iter().sum::<f64>() / count;
+    let deviation = (shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / count).sqrt();
     let scale = if deviation > 0.0 { 1.0 / deviation } else { 0.0 };
-    costs.into_iter().map(|cost| (cost - mean) * scale).collect()
+    shares.into_iter().map(|share| (share - mean) * scale).collect()
 }
 
 /// The hunt for the point that is expected to improve most.
@@ -152,3 +153,6 @@ fn beside(at: Coordinate, step: f64, options: usize) -> Vec<Coordinate> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

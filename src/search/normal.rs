@@ -35,3 +35,6 @@ pub(super) fn log_shortfall(z: f64) -> f64 {
     }
     (density(z) + z * cumulative(z)).ln()
 }
+
+#[cfg(test)]
+mod tests;

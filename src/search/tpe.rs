@@ -41,3 +41,6 @@ pub(super) fn propose(space: &Space, history: &History, candidates: u64, seed: S
     }
     Ok(best.1)
 }
+
+#[cfg(test)]
+mod tests;

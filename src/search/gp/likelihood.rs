@@ -10,7 +10,7 @@ use std::f64::consts::SQRT_2;
 
 /// The mean and deviation of what is thought of a logarithm beforehand, and how far it may go.
 #[derive(Clone, Copy, Debug)]
-struct Prior {
+pub(super) struct Prior {
     mean: f64,
     deviation: f64,
     least: f64,
@@ -28,19 +28,24 @@ const MAX_STEP: f64 = 2.0;
 
 /// The best kernel and the variance that it is multiplied with; the values have mean 0 and deviation 1.
 pub(super) fn fit(points: &[Point], values: &[f64]) -> (Kernel, f64) {
-    let dimensions = points.first().map_or(0, Vec::len);
-    // The more dimensions, the farther apart points are: the mode of the prior of Hvarfner et al., "Vanilla Bayesian
-    // Optimization Performs Great in High Dimensions", 2024, section 4.
-    let usual = SQRT_2 - 3.0 + (dimensions.max(1) as f64).ln() / 2.0;
-    let mut priors = vec![Prior { mean: usual, deviation: 3_f64.sqrt(), least: -5.0, most: 7.0 }; dimensions];
-    priors.push(Prior { mean: -8.0, deviation: 2.0, least: -14.0, most: 0.0 });
-    let problem = Problem::new(points, values, priors);
+    let problem = Problem::new(points, values, priors(points.first().map_or(0, Vec::len)));
     let kernel = problem.ascend();
     let variance = problem.explain(&kernel).variance;
     (kernel, variance)
 }
 
-struct Problem<'v> {
+/// What is thought of the length of each dimension, and of the noise.
+pub(super) fn priors(dimensions: usize) -> Vec<Prior> {
+    // The more dimensions, the farther apart points are: the mode of the prior of Hvarfner et al., "Vanilla Bayesian
+    // Optimization Performs Great in High Dimensions", 2024, section 4.
+    let usual = SQRT_2 - 3.0 + (dimensions.max(1) as f64).ln() / 2.0;
+    let mut priors = vec![Prior { mean: usual, deviation: 3_f64.sqrt(), least: -5.0, most: 7.0 }; dimensions];
+    priors.push(Prior { mean: -8.0, deviation: 2.0, least: -14.0, most: 0.0 });
+    priors
+}
+
+/// Values at points, to be explained.
+pub(super) struct Problem<'v> {
     values: &'v [f64],
     priors: Vec<Prior>,
     /// The squared difference along each dimension for each pair of points: those of a point with the points before it
@@ -58,7 +63,7 @@ struct Explained {
 }
 
 impl<'v> Problem<'v> {
-    fn new(points: &[Point], values: &'v [f64], priors: Vec<Prior>) -> Self {
+    pub(super) fn new(points: &[Point], values: &'v [f64], priors: Vec<Prior>) -> Self {
         let pairs = points.iter().enumerate().flat_map(|(row, a)| points[..row].iter().map(move |b| (a, b)));
         let differences = pairs.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| difference(*a, *b))).collect();
         Self { values, priors, differences }
@@ -87,7 +92,7 @@ impl<'v> Problem<'v> {
 
     /// The logarithm of the posterior of a kernel, but for a constant, and its gradient. The variance is not among what is
     /// followed: the best one for a kernel has a formula (Jones et al., "Efficient Global Optimization", 1998, section 3).
-    fn posterior(&self, at: &[f64]) -> (f64, Vec<f64>) {
+    pub(super) fn posterior(&self, at: &[f64]) -> (f64, Vec<f64>) {
         let kernel = Kernel::new(at);
         let Explained { factor, weights, variance, slopes } = self.explain(&kernel);
         let seen = weights.len() as f64 + SEEN;

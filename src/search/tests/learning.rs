@@ -58,39 +58,6 @@ fn mixed() -> (Space, fn(&Fields) -> f64) {
     })
 }
 
-fn hartmann6() -> (Space, fn(&Fields) -> f64) {
-    let space = Space(
-        ["a", "b", "c", "d", "e", "f"].into_iter().zip(0..).map(|(n, v)| dimension(n, v, uniform(0.0, 1.0))).collect(),
-    );
-    (space, |point| {
-        let a = [
-            [10.0, 3.0, 17.0, 3.5, 1.7, 8.0],
-            [0.05, 10.0, 17.0, 0.1, 8.0, 14.0],
-            [3.0, 3.5, 1.7, 10.0, 17.0, 8.0],
-            [17.0, 8.0, 0.05, 10.0, 0.1, 14.0],
-        ];
-        let p = [
-            [1312., 1696., 5569., 124., 8283., 5886.],
-            [2329., 4135., 8307., 3736., 1004., 9991.],
-            [2348., 1451., 3522., 2883., 3047., 6650.],
-            [4047., 8828., 8732., 5743., 1091., 381.],
-        ];
-        let c = [1.0, 1.2, 3.0, 3.2];
-        let x: Vec<f64> = ["a", "b", "c", "d", "e", "f"].iter().map(|n| number(point, n)).collect();
-        -(0..4)
-            .map(|i| c[i] * (-(0..6).map(|j| a[i][j] * (x[j] - p[i][j] * 1e-4).powi(2)).sum::<f64>()).exp())
-            .sum::<f64>()
-    })
-}
-
-fn rosenbrock() -> (Space, fn(&Fields) -> f64) {
-    let space = Space(vec![dimension("x", 0, uniform(-5.0, 10.0)), dimension("y", 1, uniform(-5.0, 10.0))]);
-    (space, |point| {
-        let (x, y) = (number(point, "x"), number(point, "y"));
-        100.0 * (y - x * x).powi(2) + (1.0 - x).powi(2)
-    })
-}
-
 /// The best value of a search that trains `parallel` at a time.
 fn best(space: Space, objective: impl Fn(&Fields) -> f64, strategy: &Call, parallel: usize, seed: u64) -> f64 {
     let mut search = Search::new(space, strategy, parallel, Seed::new(seed), false).unwrap();
@@ -113,37 +80,41 @@ fn median(mut values: Vec<f64>) -> f64 {
     (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
+/// How far the best of 30 trials is from the least value that there is: the median over 20 seeds, for a strategy and for
+/// random draws.
+fn regrets(case: fn() -> (Space, fn(&Fields) -> f64), least: f64, strategy: &Call, parallel: usize) -> (f64, f64) {
+    let regret = |strategy: &Call| {
+        let best = |seed| {
+            let (space, objective) = case();
+            best(space, objective, strategy, parallel, seed) - least
+        };
+        median((0..20).map(best).collect())
+    };
+    (regret(strategy), regret(&call("random", &[("trials", Value::Int(30))])))
+}
+
 #[test]
-fn experiment() {
-    let trials: i64 = std::env::var("TRIALS").map_or(60, |t| t.parse().unwrap());
-    let seeds: u64 = std::env::var("SEEDS").map_or(20, |t| t.parse().unwrap());
-    let parallel: usize = std::env::var("PARALLEL").map_or(1, |t| t.parse().unwrap());
-    let only = std::env::var("ONLY").unwrap_or_else(|_| "random tpe gp".into());
-    for (name, case) in [
-        ("branin", branin as fn() -> (Space, fn(&Fields) -> f64)),
-        ("sphere", sphere),
-        ("mixed", mixed),
-        ("hartmann6", hartmann6),
-        ("rosenbrock", rosenbrock),
-    ] {
-        for kind in only.split(' ') {
-            let strategy = call(
-                kind,
-                &[("trials", Value::Int(trials)), ("startup", Value::Int(10)), ("candidates", Value::Int(24))],
-            );
-            let begun = std::time::Instant::now();
-            let values: Vec<f64> = (0..seeds)
-                .map(|seed| {
-                    let (space, f) = case();
-                    best(space, f, &strategy, parallel, seed)
-                })
-                .collect();
-            println!(
-                "{name:10} {kind:7} {:.5}  worst {:.5} ({:.2?})",
-                median(values.clone()),
-                values.iter().copied().fold(f64::MIN, f64::max),
-                begun.elapsed()
-            );
-        }
+fn tpe_is_better_than_chance() {
+    for (name, case, least) in [("branin", branin as fn() -> _, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
+    {
+        let (learnt, drawn) = regrets(case, least, &tpe(30, 10), 1);
+        assert!(learnt < drawn / 2.0, "{name}: {learnt} against {drawn}");
+    }
+}
+
+#[test]
+fn gp_is_better_than_chance() {
+    for (name, case, least) in [("branin", branin as fn() -> _, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
+    {
+        let (learnt, drawn) = regrets(case, least, &gp(30, 10), 1);
+        assert!(learnt < drawn / 3.0, "{name}: {learnt} against {drawn}");
+    }
+}
+
+#[test]
+fn trials_at_the_same_time_learn_as_well() {
+    for strategy in [tpe(30, 10), gp(30, 10)] {
+        let (learnt, drawn) = regrets(sphere, 0.0, &strategy, 4);
+        assert!(learnt < drawn / 2.0, "{}: {learnt} against {drawn}", strategy.name);
     }
 }

@@ -1,0 +1,105 @@
+use super::{
+    cholesky::Cholesky,
+    likelihood::{Problem, priors},
+    *,
+};
+
+/// Points in the plane that no two runs of a test differ in.
+fn points(count: usize) -> Vec<Point> {
+    let mut generator = Seed::new(3).generator();
+    (0..count).map(|_| vec![Coordinate::Number(generator.unit()), Coordinate::Number(generator.unit())]).collect()
+}
+
+fn wave(point: &Point) -> f64 {
+    match point[..] {
+        [Coordinate::Number(x), Coordinate::Number(y)] => (5.0 * x).sin() + 0.3 * y,
+        _ => 0.0,
+    }
+}
+
+/// Costs with mean 0 and deviation 1.
+fn values(points: &[Point]) -> Vec<f64> {
+    let costs: Vec<Option<f64>> = points.iter().map(|point| Some(wave(point))).collect();
+    let mut sorted = costs.clone();
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    let standard = standardize(&sorted);
+    costs.iter().map(|cost| standard[sorted.iter().position(|other| other == cost).unwrap()]).collect()
+}
+
+#[test]
+fn a_system_is_solved() {
+    let size = 9;
+    let entry =
+        |row: usize, column: usize| 1.0 / (1.0 + row.abs_diff(column) as f64) + if row == column { 1.0 } else { 0.0 };
+    let matrix: Vec<f64> = (0..size).flat_map(|row| (0..size).map(move |column| entry(row, column))).collect();
+    let factor = Cholesky::new(size, matrix.clone());
+    let wanted: Vec<f64> = (0..size).map(|index| index as f64 - 3.0).collect();
+    let times = |x: &[f64]| -> Vec<f64> {
+        matrix.chunks(size).map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
+    };
+    let solved = factor.solve(&times(&wanted));
+    assert!(solved.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{solved:?}");
+    let inverse = factor.inverse();
+    for row in 0..size {
+        let mut unit = vec![0.0; size];
+        unit[row] = 1.0;
+        let column = factor.solve(&unit);
+        assert!((0..=row).all(|other| (inverse[row * (row + 1) / 2 + other] - column[other]).abs() < 1e-12));
+    }
+}
+
+#[test]
+fn the_gradient_is_the_slope_of_the_posterior() {
+    let points = points(12);
+    let values = values(&points);
+    let problem = Problem::new(&points, &values, priors(2));
+    let at = [-0.7, 0.4, -5.0];
+    let (_, gradient) = problem.posterior(&at);
+    for index in 0..at.len() {
+        let moved = |by: f64| {
+            let mut at = at;
+            at[index] += by;
+            problem.posterior(&at).0
+        };
+        let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        assert!((slope - gradient[index]).abs() < 1e-5 * slope.abs().max(1.0), "{slope} {gradient:?}");
+    }
+}
+
+#[test]
+fn a_process_knows_what_it_saw_and_guesses_between() {
+    let points = points(30);
+    let values = values(&points);
+    let process = Process::fit(points[..25].to_vec(), values[..25].to_vec());
+    for (point, value) in points[..25].iter().zip(&values) {
+        let (mean, deviation) = process.predict(point);
+        assert!((mean - value).abs() < 0.05 && deviation < 0.1, "{value}: {mean} ± {deviation}");
+    }
+    for (point, value) in points[25..].iter().zip(&values[25..]) {
+        let (mean, deviation) = process.predict(point);
+        assert!((mean - value).abs() < (4.0 * deviation).max(0.02), "{value}: {mean} ± {deviation}");
+    }
+}
+
+#[test]
+fn a_belief_changes_the_doubt_and_not_the_guess() {
+    let points = points(12);
+    let process = Process::fit(points[..10].to_vec(), values(&points[..10]));
+    let (mean, deviation) = process.predict(&points[10]);
+    let other = process.predict(&points[11]).0;
+    let believing = process.believe(&points[10..11]);
+    let (new, doubt) = believing.predict(&points[10]);
+    assert!((new - mean).abs() < 1e-3 && doubt < deviation / 2.0, "{mean} ± {deviation} became {new} ± {doubt}");
+    assert!((believing.predict(&points[11]).0 - other).abs() < 1e-3);
+}
+
+#[test]
+fn costs_far_above_the_middle_are_cut() {
+    let costs = standardize(&[Some(1.0), Some(2.0), Some(3.0), Some(1e300), None]);
+    assert!(costs.iter().all(|cost| cost.abs() < 3.0), "{costs:?}");
+    assert_eq!(costs[3], costs[4]);
+    assert!(costs[1] - costs[0] > 0.1);
+    assert_eq!(standardize(&[Some(5.0), Some(5.0), None]), [0.0; 3]);
+    assert_eq!(standardize(&[None]), [0.0]);
+    assert!(standardize(&[Some(f64::MIN), Some(0.0), Some(f64::MAX)]).iter().all(|cost| cost.is_finite()));
+}
