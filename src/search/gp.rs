@@ -26,13 +26,13 @@ const MAX_RESULTS: usize = 200;
 const MAX_PENDING: usize = 100;
 
 /// The draws among which the search for the greatest improvement begins.
-const DRAWS: usize = 1000;
+const DRAWS: usize = 400;
 /// The draws from which it goes on, beside the best point so far.
 const STARTS: usize = 4;
 /// The first step along a number, and the last.
 const STEPS: (f64, f64) = (0.1, 1e-3);
 /// The rounds of steps along all dimensions.
-const MAX_ROUNDS: usize = 100;
+const MAX_ROUNDS: usize = 40;
 /// The options that are tried in a round.
 const MAX_OPTIONS: usize = 16;
 

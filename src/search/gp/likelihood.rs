@@ -20,11 +20,12 @@ pub(super) struct Prior {
 /// So many values with a mean square of one are taken as seen beforehand, which keeps the variance of a few away from zero.
 const SEEN: f64 = 2.0;
 
-/// The steps to the greatest posterior.
-const STEPS: usize = 50;
-/// The first step along a logarithm, and the longest.
+/// The most steps to the greatest posterior.
+const MAX_STEPS: usize = 50;
+/// The first step along a logarithm, the longest, and one that is not worth going on for.
 const FIRST_STEP: f64 = 0.5;
 const MAX_STEP: f64 = 2.0;
+const LAST_STEP: f64 = 0.02;
 
 /// The best kernel and the variance that it is multiplied with; the values have mean 0 and deviation 1.
 pub(super) fn fit(points: &[Point], values: &[f64]) -> (Kernel, f64) {
@@ -126,7 +127,7 @@ impl<'v> Problem<'v> {
         let mut steps = vec![FIRST_STEP; self.priors.len()];
         let mut before = vec![0.0; self.priors.len()];
         let mut best = (f64::NEG_INFINITY, at.clone());
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             let (posterior, gradient) = self.posterior(&at);
             if posterior > best.0 {
                 best = (posterior, at.clone());
@@ -137,6 +138,9 @@ impl<'v> Problem<'v> {
                 before[index] = if turn < 0.0 { 0.0 } else { gradient[index] };
                 let step = if before[index] == 0.0 { 0.0 } else { steps[index].copysign(before[index]) };
                 at[index] = (at[index] + step).clamp(prior.least, prior.most);
+            }
+            if steps.iter().all(|step| *step < LAST_STEP) {
+                break;
             }
         }
         Kernel::new(&best.1)
