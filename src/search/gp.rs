@@ -31,9 +31,9 @@ const DRAWS: usize = 400;
 const STARTS: usize = 4;
 /// The first step along a number, and the last.
 const STEPS: (f64, f64) = (0.1, 1e-3);
-/// The rounds of steps along all dimensions.
-const MAX_ROUNDS: usize = 40;
-/// The options that are tried in a round.
+/// The steps that are tried from one start, give or take a round along all dimensions.
+const MAX_STEPS: usize = 1000;
+/// The options that are tried at a time.
 const MAX_OPTIONS: usize = 16;
 
 /// The point to try next.
@@ -52,10 +52,11 @@ pub(super) fn propose(space: &Space, history: &History, seed: Seed) -> Result<Fi
     Maximizer { space, least: process.least(), process, seed }.best(best)
 }
 
-/// Costs from the best to the worst with mean 0 and deviation 1. A failure counts as the worst, and what lies far above the
+/// Costs with mean 0 and deviation 1. A failure counts as the worst, and what lies far above the
 /// middle, as the cost of a training that all but diverged does, is cut: it would flatten all that matters.
 fn standardize(costs: &[Option<f64>]) -> Vec<f64> {
-    let known: Vec<f64> = costs.iter().copied().flatten().collect();
+    let mut known: Vec<f64> = costs.iter().copied().flatten().collect();
+    known.sort_by(f64::total_cmp);
     let (Some(best), Some(worst)) = (known.first(), known.last()) else { return vec![0.0; costs.len()] };
     let middle = known[known.len() / 2];
     let most = if middle > *best { worst.min(middle + 4.0 * (middle - best)) } else { *worst };
@@ -119,14 +120,15 @@ impl Maximizer<'_> {
     /// Goes up along one dimension after the other, by steps that halve when none leads up (Hooke and Jeeves, "Direct Search",
     /// 1961).
     fn climb(&self, start: Candidate) -> Result<Candidate, SearchError> {
-        let (mut best, mut step) = (start, STEPS.0);
-        for _ in 0..MAX_ROUNDS {
+        let (mut best, mut step, mut tried) = (start, STEPS.0, 0);
+        while step >= STEPS.1 && tried < MAX_STEPS {
             let before = best.improvement;
             for (index, dimension) in self.space.0.iter().enumerate() {
                 for coordinate in beside(best.at[index], step, dimension.distribution.options()) {
                     let mut at = best.at.clone();
                     at[index] = coordinate;
                     let next = self.candidate(&at, DRAWS)?;
+                    tried += 1;
                     if next.improvement > best.improvement {
                         best = next;
                     }
@@ -134,9 +136,6 @@ impl Maximizer<'_> {
             }
             if best.improvement <= before {
                 step /= 2.0;
-            }
-            if step < STEPS.1 {
-                break;
             }
         }
         Ok(best)

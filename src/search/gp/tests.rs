@@ -3,6 +3,13 @@ use super::{
     likelihood::{Problem, priors},
     *,
 };
+use crate::{
+    expr::Var,
+    search::{
+        history::Observation,
+        space::{Dimension, Distribution},
+    },
+};
 
 /// Points in the plane that no two runs of a test differ in.
 fn points(count: usize) -> Vec<Point> {
@@ -17,13 +24,8 @@ fn wave(point: &Point) -> f64 {
     }
 }
 
-/// Costs with mean 0 and deviation 1.
 fn values(points: &[Point]) -> Vec<f64> {
-    let costs: Vec<Option<f64>> = points.iter().map(|point| Some(wave(point))).collect();
-    let mut sorted = costs.clone();
-    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
-    let standard = standardize(&sorted);
-    costs.iter().map(|cost| standard[sorted.iter().position(|other| other == cost).unwrap()]).collect()
+    standardize(&points.iter().map(|point| Some(wave(point))).collect::<Vec<_>>())
 }
 
 #[test]
@@ -95,11 +97,35 @@ fn a_belief_changes_the_doubt_and_not_the_guess() {
 
 #[test]
 fn costs_far_above_the_middle_are_cut() {
-    let costs = standardize(&[Some(1.0), Some(2.0), Some(3.0), Some(1e300), None]);
+    let costs = standardize(&[Some(3.0), Some(1e300), Some(1.0), None, Some(2.0)]);
     assert!(costs.iter().all(|cost| cost.abs() < 3.0), "{costs:?}");
-    assert_eq!(costs[3], costs[4]);
-    assert!(costs[1] - costs[0] > 0.1);
+    assert_eq!(costs[1], costs[3]);
+    assert!(costs[4] - costs[2] > 0.1);
     assert_eq!(standardize(&[Some(5.0), Some(5.0), None]), [0.0; 3]);
     assert_eq!(standardize(&[None]), [0.0]);
     assert!(standardize(&[Some(f64::MIN), Some(0.0), Some(f64::MAX)]).iter().all(|cost| cost.is_finite()));
+}
+
+fn square() -> Space {
+    let distribution = Distribution::Uniform { low: 0.0, high: 1.0 };
+    let dimension = |index| Dimension {
+        name: format!("d{index}").into(),
+        var: Var(index),
+        distribution: distribution.clone(),
+        cond: None,
+    };
+    Space((0..2).map(dimension).collect())
+}
+
+#[test]
+fn a_long_search_keeps_the_best_in_sight() {
+    let space = square();
+    let mut results: Vec<Observation> =
+        points(2 * MAX_RESULTS).into_iter().map(|point| Observation { cost: Some(wave(&point)), point }).collect();
+    // The best lies among the first, far behind the latest.
+    let corner = vec![Coordinate::Number(0.94), Coordinate::Number(0.0)];
+    results[0] = Observation { cost: Some(wave(&corner)), point: corner };
+    let point = propose(&space, &History { results, pending: Vec::new() }, Seed::new(1)).unwrap();
+    let at = space.locate(&point);
+    assert!(wave(&at) < -0.95, "{at:?}");
 }

@@ -4,6 +4,9 @@ use super::*;
 use crate::value::Fields;
 use std::f64::consts::PI;
 
+/// A space, and what is to be made small over it.
+type Problem = (Space, fn(&Fields) -> f64);
+
 fn number(point: &Fields, name: &str) -> f64 {
     point[name].as_f64().unwrap()
 }
@@ -13,7 +16,7 @@ fn uniform(low: f64, high: f64) -> Distribution {
 }
 
 /// Branin's function, whose least value is 0.3979.
-fn branin() -> (Space, fn(&Fields) -> f64) {
+fn branin() -> Problem {
     let space = Space(vec![dimension("x", 0, uniform(-5.0, 10.0)), dimension("y", 1, uniform(0.0, 15.0))]);
     (space, |point| {
         let (x, y) = (number(point, "x"), number(point, "y"));
@@ -23,7 +26,7 @@ fn branin() -> (Space, fn(&Fields) -> f64) {
 }
 
 /// The squared distance from a point in four dimensions, by orders of magnitude.
-fn sphere() -> (Space, fn(&Fields) -> f64) {
+fn sphere() -> Problem {
     let log = |low: f64, high: f64| Distribution::LogUniform { low, high };
     let dimensions = ["a", "b", "c", "d"].into_iter().zip(0..);
     let space = Space(dimensions.map(|(name, var)| dimension(name, var, log(1e-5, 1.0))).collect());
@@ -34,7 +37,7 @@ fn sphere() -> (Space, fn(&Fields) -> f64) {
 }
 
 /// A made-up training: the optimizers have settings of their own, and some trials fail.
-fn mixed() -> (Space, fn(&Fields) -> f64) {
+fn mixed() -> Problem {
     let options = ["sgd", "adam", "none"].map(|name| Value::String(name.into())).into();
     let is =
         |name: &str| Some(Expr::native(Native::Eq, vec![Expr::Var(Var(0)), Expr::Const(Value::String(name.into()))]));
@@ -82,7 +85,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// How far the best of 30 trials is from the least value that there is: the median over 20 seeds, for a strategy and for
 /// random draws.
-fn regrets(case: fn() -> (Space, fn(&Fields) -> f64), least: f64, strategy: &Call, parallel: usize) -> (f64, f64) {
+fn regrets(case: fn() -> Problem, least: f64, strategy: &Call, parallel: usize) -> (f64, f64) {
     let regret = |strategy: &Call| {
         let best = |seed| {
             let (space, objective) = case();
@@ -95,7 +98,8 @@ fn regrets(case: fn() -> (Space, fn(&Fields) -> f64), least: f64, strategy: &Cal
 
 #[test]
 fn tpe_is_better_than_chance() {
-    for (name, case, least) in [("branin", branin as fn() -> _, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
+    for (name, case, least) in
+        [("branin", branin as fn() -> Problem, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
     {
         let (learnt, drawn) = regrets(case, least, &tpe(30, 10), 1);
         assert!(learnt < drawn / 2.0, "{name}: {learnt} against {drawn}");
@@ -104,7 +108,8 @@ fn tpe_is_better_than_chance() {
 
 #[test]
 fn gp_is_better_than_chance() {
-    for (name, case, least) in [("branin", branin as fn() -> _, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
+    for (name, case, least) in
+        [("branin", branin as fn() -> Problem, 0.3979), ("sphere", sphere, 0.0), ("mixed", mixed, 0.0)]
     {
         let (learnt, drawn) = regrets(case, least, &gp(30, 10), 1);
         assert!(learnt < drawn / 3.0, "{name}: {learnt} against {drawn}");
