@@ -263,7 +263,7 @@ impl Search {
 
 /// Whether a strategy trains in rungs, so that what it tries must have epochs.
 pub fn has_rungs(strategy: &str) -> bool {
-    strategy == "asha"
+    matches!(strategy, "asha" | "hyperband")
 }
 
 /// The better of two results comes first; one without a number last.
