@@ -18,6 +18,8 @@ mod reads;
 mod scope;
 mod search;
 mod settings;
+mod shapes;
+mod sketch;
 mod steps;
 mod stubs;
 mod types;
@@ -56,6 +58,8 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         defining: Vec::new(),
         cyclic: HashSet::new(),
         fuel: Fuel::new(ALL_STEPS),
+        parts: Fuel::new(shapes::ALL_PARTS),
+        misfits: HashSet::new(),
     };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
@@ -82,6 +86,10 @@ struct Checker {
     cyclic: HashSet<ItemId>,
     /// The steps that all constants together may still take.
     fuel: Fuel,
+    /// The parts of models that may still be looked at for their shapes.
+    parts: Fuel,
+    /// The layers of which it was told that they do not fit.
+    misfits: HashSet<Span>,
 }
 
 impl Checker {

@@ -11,7 +11,11 @@ pub use eval::{Context, Env, EvalError, Fuel, STEPS, Scope, eval, eval_with};
 pub use native::Native;
 pub use operators::widen;
 
-use crate::{source::Name, types::Type, value::Value};
+use crate::{
+    source::Name,
+    types::Type,
+    value::{Site, Value},
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -51,8 +55,8 @@ pub enum Expr {
     Record(Option<Box<Expr>>, Vec<(Name, Expr)>),
     /// Pieces of a text, put together.
     Text(Vec<Expr>),
-    /// Something that `std` provides by name, with all its arguments.
-    Std(Name, Vec<(Name, Expr)>),
+    /// Something that `std` provides by name, with all its arguments, and where it was written.
+    Std(Name, Vec<(Name, Expr)>, #[serde(skip)] Site),
     /// An architecture: the declaration, whose body is its pipeline of layers, and one named argument for each parameter.
     Model(Arc<Function>, Vec<(Name, Expr)>),
     /// A dataset's name and settings.
@@ -71,7 +75,7 @@ pub enum Expr {
     Match(Box<Expr>, Vec<(Option<Value>, Expr)>),
     /// A function as an argument of `map`, `filter`, `fold` or `sort_by`.
     Lambda(Vec<Var>, Box<Expr>),
-    /// A value as one of this type: whole numbers become numbers where the type has numbers.
+    /// A value as one of this type: whole numbers become numbers where the type has numbers, layers become models.
     Widen(Box<Expr>, Box<Type>),
     /// Something that only a run knows.
     Context(Context),
@@ -131,7 +135,7 @@ impl Expr {
             Self::Map(entries) => Self::Map(entries.iter().map(|(key, value)| (close(key), close(value))).collect()),
             Self::Record(base, fields) => Self::Record(base.as_deref().map(boxed), named(fields)),
             Self::Text(pieces) => Self::Text(all(pieces)),
-            Self::Std(name, args) => Self::Std(name.clone(), named(args)),
+            Self::Std(name, args, site) => Self::Std(name.clone(), named(args), site.clone()),
             Self::Model(model, args) => Self::Model(model.clone(), named(args)),
             Self::Dataset(name, fields) => Self::Dataset(name.clone(), named(fields)),
             Self::Pipe(a, b) => Self::Pipe(boxed(a), boxed(b)),
@@ -179,7 +183,7 @@ impl Expr {
                 base.iter().for_each(|base| base.each(visit));
                 fields.iter().for_each(|(_, expr)| expr.each(visit));
             }
-            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => {
+            Self::Std(_, args, _) | Self::Model(_, args) | Self::Dataset(_, args) => {
                 args.iter().for_each(|(_, expr)| expr.each(visit));
             }
             Self::If(a, b, c) => {
@@ -238,7 +242,7 @@ impl Expr {
                 base.iter().for_each(|base| base.walk(bound, visit));
                 fields.iter().for_each(|(_, value)| value.walk(bound, visit));
             }
-            Self::Std(_, args) | Self::Model(_, args) | Self::Dataset(_, args) => {
+            Self::Std(_, args, _) | Self::Model(_, args) | Self::Dataset(_, args) => {
                 args.iter().for_each(|(_, value)| value.walk(bound, visit));
             }
             Self::Let(var, value, body) => {

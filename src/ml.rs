@@ -4,6 +4,7 @@
 //! are summed in one fixed binary tree. Threads only divide the shards among themselves, so their number never changes a
 //! bit of the result.
 
+mod attention;
 mod evaluate;
 mod image;
 mod loss;

@@ -63,7 +63,7 @@ pub enum Type {
 
 impl Type {
     /// Whether a value of type `given` may stand where this type is needed: equal, widened from `Int` to `Float`,
-    /// a text for a `Uri` and the other way round, or a value for an optional.
+    /// a text for a `Uri` and the other way round, a layer for a model, or a value for an optional.
     pub fn accepts(&self, given: &Self) -> bool {
         match (self, given) {
             (Self::Unknown, _) | (_, Self::Unknown) => true,
@@ -71,6 +71,7 @@ impl Type {
             | (Self::Uri, Self::String)
             | (Self::String, Self::Uri)
             | (Self::Optional(_), Self::None) => true,
+            (Self::Model, Self::Std(name)) => &**name == "Layer",
             (Self::Optional(inner), Self::Optional(given)) => inner.accepts(given),
             (Self::Optional(inner), given) => inner.accepts(given),
             (Self::List(wanted), Self::List(given))
@@ -86,10 +87,10 @@ impl Type {
     }
 
     /// Whether a value of type `given`, which this type [accepts](Self::accepts), holds whole numbers where this type has
-    /// numbers.
+    /// numbers, or layers where it has models.
     pub fn widens(&self, given: &Self) -> bool {
         match (self, given) {
-            (Self::Float, Self::Int) => true,
+            (Self::Float, Self::Int) | (Self::Model, Self::Std(_)) => true,
             (Self::Optional(wanted), Self::Optional(given))
             | (Self::List(wanted), Self::List(given))
             | (Self::Map(wanted), Self::Map(given))

@@ -4,10 +4,12 @@ mod artifact;
 pub mod float;
 mod json;
 mod location;
+mod site;
 
 pub use artifact::{Artifact, Hash};
 pub use json::JsonError;
 pub use location::Location;
+pub use site::{Site, Written};
 
 use crate::{
     source::Name,
@@ -18,6 +20,9 @@ use std::{collections::BTreeMap, fmt};
 
 /// The fields of a record, or the named arguments of a call.
 pub type Fields = BTreeMap<Name, Value>;
+
+/// The name of a model that is no declaration's.
+const PIPELINE: &str = "layers";
 
 /// A value of the language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +73,29 @@ pub struct Call {
     pub name: Name,
     /// One value for each parameter.
     pub args: Fields,
+    /// Where it was written.
+    #[serde(skip)]
+    pub site: Site,
+}
+
+impl Call {
+    /// A call that no file holds.
+    pub fn new(name: impl Into<Name>, args: Fields) -> Self {
+        Self { name: name.into(), args, site: Site::default() }
+    }
+
+    /// The models among its arguments.
+    fn inner(&self) -> impl Iterator<Item = &Model> {
+        self.args.values().filter_map(|arg| match arg {
+            Value::Model(model) => Some(&**model),
+            _ => None,
+        })
+    }
+
+    /// Like that of a value: what it is made of, besides itself.
+    fn weight(&self) -> u64 {
+        self.args.values().map(|arg| 1 + arg.weight()).sum()
+    }
 }
 
 /// An architecture as a pipeline of layers.
@@ -81,6 +109,23 @@ pub struct Model {
     pub layers: Vec<Call>,
     /// Trained weights, if there are any.
     pub weights: Option<Artifact>,
+}
+
+impl Model {
+    /// Its layers, with those inside of them.
+    pub fn weight(&self) -> u64 {
+        self.layers.iter().map(|layer| 1 + layer.inner().map(Self::weight).sum::<u64>()).sum()
+    }
+
+    /// Layers one after another, without a declaration.
+    pub fn pipeline(layers: Vec<Call>) -> Self {
+        Self { name: PIPELINE.into(), args: Fields::new(), layers, weights: None }
+    }
+
+    /// How many models stand inside one another, this one included.
+    pub fn depth(&self) -> usize {
+        1 + self.layers.iter().flat_map(Call::inner).map(Self::depth).max().unwrap_or(0)
+    }
 }
 
 /// Where data lies and how to read it. Nothing is read until a step asks.
@@ -148,8 +193,8 @@ impl Value {
             Self::Map(fields) | Self::Record(fields) => {
                 4 + fields.values().map(|field| 4 + field.weight()).sum::<u64>()
             }
-            Self::Std(call) => call.args.values().map(|arg| 1 + arg.weight()).sum(),
-            Self::Model(model) => model.layers.len() as u64,
+            Self::Std(call) => call.weight(),
+            Self::Model(model) => model.weight(),
             _ => 0,
         }
     }
@@ -205,7 +250,7 @@ impl fmt::Display for Value {
             Self::Range(ends) => write!(f, "{}..{}", ends.0, ends.1),
             Self::Artifact(artifact) => write!(f, "{artifact}"),
             Self::Std(call) => write!(f, "{call}"),
-            Self::Model(model) => write_call(f, &model.name, &model.args),
+            Self::Model(model) => write!(f, "{model}"),
             Self::Dataset(dataset) => f.write_str(&dataset.name),
             Self::List(items) => {
                 f.write_str("[")?;
@@ -229,6 +274,19 @@ impl fmt::Display for Value {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_call(f, &self.name, &self.args)
+    }
+}
+
+/// A pipeline by its layers, a declared model by its name.
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if &*self.name != PIPELINE {
+            return write_call(f, &self.name, &self.args);
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            write!(f, "{}{layer}", if index > 0 { " |> " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

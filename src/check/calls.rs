@@ -16,6 +16,7 @@ use crate::{
     source::{Name, Span},
     syntax::ast::{self, ExprKind},
     types::Type,
+    value::{Site, Written},
 };
 use std::collections::BTreeMap;
 
@@ -130,6 +131,13 @@ impl Checker {
     ) -> (Expr, Type) {
         let mut bound = Bound::new();
         let mut values: Vec<(Name, Expr, Type)> = Vec::new();
+        let literals = given.iter().zip(&function.params).filter_map(|(given, param)| match given {
+            Some(Given::Written(ast)) if matches!(ast.kind, ExprKind::Int(_) | ExprKind::Float(_)) => {
+                Some((param.name.clone(), ast.span))
+            }
+            _ => None,
+        });
+        let site = Written { span, literals: literals.collect() };
         let mut given = given.into_iter().chain(std::iter::repeat_with(|| None));
         let before = self.mistakes();
         for param in &function.params {
@@ -166,7 +174,7 @@ impl Checker {
             output => output,
         };
         let expr = match &function.body {
-            FnBody::Std => Expr::Std(function.name.clone(), named(values)),
+            FnBody::Std => Expr::Std(function.name.clone(), named(values), Site::new(site)),
             FnBody::Model(model) => Expr::Model(model.clone(), named(values)),
             FnBody::Expr(function) => {
                 Expr::Call(function.clone(), values.into_iter().map(|(_, expr, _)| expr).collect())

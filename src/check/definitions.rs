@@ -146,7 +146,11 @@ impl Checker {
             ItemKind::Const { ty, value } => {
                 let wanted = ty.as_ref().map(|ty| self.ty(file, ty));
                 let (expr, given) = self.value(&mut place, value, wanted.as_ref());
-                Def::Const(expr, wanted.unwrap_or(given))
+                let ty = wanted.unwrap_or(given);
+                if ty == Type::Model {
+                    self.declared_shapes(&expr, item.name.span);
+                }
+                Def::Const(expr, ty)
             }
             ItemKind::Type(ty) => {
                 let made = self.ty(file, ty);
@@ -172,6 +176,9 @@ impl Checker {
                 let params = self.params(&mut place, params);
                 let output = self.ty(file, output);
                 let (body, _) = self.value(&mut place, body, Some(&output));
+                if output == Type::Model {
+                    self.declared_shapes(&body, item.name.span);
+                }
                 self.function(name, params, output, body, FnBody::Expr)
             }
             ItemKind::Model { params, layers } => {
@@ -180,6 +187,7 @@ impl Checker {
                 if !matches!(ty, Type::Model | Type::Unknown) && ty != super::types::std("Layer") {
                     self.mismatch(item.span, &Type::Model, &ty);
                 }
+                self.declared_shapes(&layers, item.name.span);
                 self.function(name, params, Type::Model, layers, FnBody::Model)
             }
             ItemKind::Dataset { params, settings } => {

@@ -18,7 +18,7 @@ use crate::{
     source::{Name, Span},
     syntax::ast::{self, ExprKind, Setting, SettingValue, Step},
     types::Type,
-    value::Value,
+    value::{Site, Value},
 };
 use std::collections::BTreeSet;
 
@@ -76,6 +76,9 @@ impl Checker {
         place.shifting.truncate(shifting);
         settings.finish(self);
         self.unused_dimensions(&space, &tried, step);
+        if let Trial::Train(train) = &tried.trial {
+            self.trained_shapes(place, step, train);
+        }
 
         let params = dims.iter().zip(&space).map(|((name, _, ty), dimension)| {
             let ty = if dimension.0.cond.is_some() { ty.clone().optional() } else { ty.clone() };
@@ -99,7 +102,7 @@ impl Checker {
     fn strategy(&mut self, place: &mut Place, settings: &mut Settings, step: &Step) -> Expr {
         let Some(written) = settings.ast(self, "strategy") else {
             let args = [("trials".into(), Expr::Const(Value::Int(20)))];
-            return Expr::Std("random".into(), args.into());
+            return Expr::Std("random".into(), args.into(), Site::default());
         };
         let strategy = self.value(place, written, Some(&std_type("Strategy"))).0;
         if step.target.is_none()

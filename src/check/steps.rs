@@ -18,7 +18,7 @@ use crate::{
     source::Name,
     syntax::ast::{self, ExprKind, ItemKind, Step, StepKind},
     types::Type,
-    value::Value,
+    value::{Site, Value},
 };
 use std::rc::Rc;
 
@@ -252,6 +252,7 @@ impl Checker {
             train.objective = Some((setting, direction));
         }
         settings.finish(self);
+        self.trained_shapes(place, step, &train);
         let metrics = self.metrics_type(&train);
         let outcome = Type::record([
             ("model", Type::Model),
@@ -401,7 +402,9 @@ impl Checker {
                 Type::Unknown
             }
         };
-        (StmtKind::Evaluate(Box::new(Evaluate { model, data, metrics })), fields)
+        let evaluate = Evaluate { model, data, metrics };
+        self.judged_shapes(place, step, &evaluate);
+        (StmtKind::Evaluate(Box::new(evaluate)), fields)
     }
 
     /// The type of the metrics that a training reports.

@@ -29,7 +29,7 @@ fn dataset(files: &[&str]) -> Dataset {
     Dataset {
         name: "table".into(),
         files: files.iter().map(|file| Location::Path((*file).into())).collect(),
-        format: Call { name: "csv".into(), args: Fields::new() },
+        format: Call::new("csv", Fields::new()),
         label: Some("y".into()),
         columns: Vec::new(),
         shape: Vec::new(),
@@ -42,7 +42,7 @@ fn dataset(files: &[&str]) -> Dataset {
 }
 
 fn images(files: &[&str]) -> Dataset {
-    Dataset { format: Call { name: "idx".into(), args: Fields::new() }, label: None, ..dataset(files) }
+    Dataset { format: Call::new("idx", Fields::new()), label: None, ..dataset(files) }
 }
 
 fn read(dataset: &Dataset, folder: &Path) -> Result<Data, DataError> {

@@ -68,6 +68,8 @@ codes! {
     E0204,
     /// An annotation is unknown or does not belong here.
     E0205,
+    /// A layer does not take the shape that comes in.
+    E0206,
     /// A match does not cover every case.
     E0207,
     /// Two units can't be combined.

@@ -12,7 +12,7 @@ pub(super) fn build(name: &Name, mut fields: Fields) -> Result<Value, EvalError>
     let files = locations(take("source"))?;
     let format = match take("format") {
         Some(Value::Std(format)) => format,
-        _ => Call { name: "csv".into(), args: Fields::new() },
+        _ => Call::new("csv", Fields::new()),
     };
     let label = take("label").and_then(|label| label.as_str().map(Name::from));
     let columns = names(take("columns"))?;

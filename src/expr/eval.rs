@@ -12,6 +12,9 @@ pub const STEPS: u64 = 2_000_000;
 /// Texts may hold this many bytes.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
+/// Layers inside layers are walked by recursion, so that they must end somewhere.
+const MAX_NESTED: usize = 32;
+
 /// The steps that an evaluation may still take. What it makes counts as well, so that memory has an end too.
 #[derive(Clone, Copy, Debug)]
 pub struct Fuel {
@@ -188,7 +191,16 @@ impl Evaluator<'_> {
                 }
                 Value::String(text.into())
             }
-            Expr::Std(name, args) => Value::Std(Call { name: name.clone(), args: self.eval_named(args)? }),
+            Expr::Std(name, args, site) => {
+                let args = self.eval_named(args)?;
+                let deep = |arg: &Value| matches!(arg, Value::Model(model) if model.depth() >= MAX_NESTED);
+                if args.values().any(deep) {
+                    return Err(EvalError::OutOfRange(format!(
+                        "`{name}` can't hold layers inside one another more than {MAX_NESTED} deep"
+                    )));
+                }
+                Value::Std(Call { name: name.clone(), args, site: site.clone() })
+            }
             Expr::Model(model, args) => {
                 let values = args.iter().map(|(_, arg)| self.eval(arg)).collect::<Result<Vec<_>, _>>()?;
                 let bindings = model.params.iter().copied().zip(values.iter().cloned());
@@ -202,7 +214,7 @@ impl Evaluator<'_> {
                 let (first, second) = (self.eval(first)?, self.eval(second)?);
                 let mut layers = self.as_layers(first)?;
                 layers.extend(self.as_layers(second)?);
-                Value::Model(Box::new(Model { name: "layers".into(), args: Fields::new(), layers, weights: None }))
+                Value::Model(Box::new(Model::pipeline(layers)))
             }
             Expr::Native(native, args) => self.native(*native, args)?,
             Expr::Call(function, args) => {
@@ -271,13 +283,12 @@ impl Evaluator<'_> {
     }
 
     fn as_layers(&mut self, value: Value) -> Result<Vec<Call>, EvalError> {
-        let layers = match value {
-            Value::Model(model) => model.layers,
-            Value::Std(layer) => vec![layer],
-            _ => return Err(unchecked("a pipeline holds what is not a layer")),
-        };
-        self.burn(layers.len() as u64)?;
-        Ok(layers)
+        self.burn(1 + value.weight())?;
+        match value {
+            Value::Model(model) => Ok(model.layers),
+            Value::Std(layer) => Ok(vec![layer]),
+            _ => Err(unchecked("a pipeline holds what is not a layer")),
+        }
     }
 
     fn native(&mut self, native: Native, args: &[Expr]) -> Result<Value, EvalError> {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     types::Type,
     units::{Duration, Money, Percent},
-    value::{Fields, Location, Part, Value},
+    value::{Fields, Location, Model, Part, Value},
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use std::cmp::Ordering;
@@ -308,11 +308,12 @@ pub(super) fn push_text(text: &mut String, value: &Value) -> Result<()> {
     if text.len() > MAX_TEXT { Err(EvalError::TooLarge) } else { Ok(()) }
 }
 
-/// A value as one of type `ty`: whole numbers become numbers where the type has numbers.
+/// A value as one of type `ty`: whole numbers become numbers where the type has numbers, layers become models.
 pub fn widen(value: Value, ty: &Type) -> Value {
     let all = |fields: Fields, ty: &Type| fields.into_iter().map(|(name, value)| (name, widen(value, ty))).collect();
     match (ty, value) {
         (Type::Float, Value::Int(int)) => Value::Float(int as f64),
+        (Type::Model, Value::Std(layer)) => Value::Model(Box::new(Model::pipeline(vec![layer]))),
         (Type::Optional(inner), value) => widen(value, inner),
         (Type::List(inner), Value::List(items)) => {
             Value::List(items.into_iter().map(|item| widen(item, inner)).collect())

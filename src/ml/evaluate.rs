@@ -38,15 +38,15 @@ fn judge(job: &Evaluate, data: &Data, context: &Context) -> Result<Done, MlError
     let (mut weights, card) = State::from_bytes::<Card>(&bytes, weights)?;
     let table = &*data.part(job.data.part, Part::Test, &card.lens).map_err(Failure::from)?;
     let input = Shape(table.shape.clone());
-    let layers = layers::check(&model.layers, &input).map_err(|error| {
+    let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
         unusable(
             format!("the model `{}` does not fit `{}`, whose samples are {input}: {error}", model.name, job.data.name),
             "judge it on data of the shape it was trained on",
         )
     })?;
-    let outputs = layers.last().map_or(0, |(_, shape)| shape.width());
+    let outputs = output.width();
     let loss = Loss::choose(None, &table.labels, outputs, &model.name)?;
-    let network = Network::new(&layers);
+    let network = Network::new(&blocks);
     network.check_vocabulary(&table.features)?;
     let weights = weights.weights(&network)?;
     let worker = Worker { network: &network, table, loss, threads: context.threads };

@@ -2,6 +2,7 @@
 
 use crate::layers::Window;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, Result, Shape, Tensor};
+use std::borrow::Cow;
 
 /// The sizes of a batch of images and of the grid of window positions over them.
 #[derive(Clone, Copy)]
@@ -153,6 +154,8 @@ struct Convolve {
     window: Window,
     /// Whether somebody needs the gradient of the images.
     inner: bool,
+    /// Whether the bias is learned.
+    bias: bool,
 }
 
 impl CustomOp3 for Convolve {
@@ -198,8 +201,8 @@ impl CustomOp3 for Convolve {
             false => None,
         };
         let of_filters = images.apply_op2_no_bwd(&grad, &FilterGradient(self.window))?;
-        let of_bias = grad.apply_op1_no_bwd(&BiasGradient)?;
-        Ok((of_images, Some(of_filters), Some(of_bias)))
+        let of_bias = if self.bias { Some(grad.apply_op1_no_bwd(&BiasGradient)?) } else { None };
+        Ok((of_images, Some(of_filters), of_bias))
     }
 }
 
@@ -292,8 +295,16 @@ fn sum(values: &[f32]) -> f32 {
 
 /// Convolves images `[batch, inputs, h, w]` with filters `[outputs, inputs · size²]`, and adds `bias` `[outputs]`. Only
 /// `inner` ones, which have layers before them, need the gradient of their images.
-pub fn conv2d(images: &Tensor, filters: &Tensor, bias: &Tensor, window: Window, inner: bool) -> Result<Tensor> {
-    images.contiguous()?.apply_op3(filters, bias, Convolve { window, inner })
+pub fn conv2d(images: &Tensor, filters: &Tensor, bias: Option<&Tensor>, window: Window, inner: bool) -> Result<Tensor> {
+    let convolve = Convolve { window, inner, bias: bias.is_some() };
+    let images = images.contiguous()?;
+    match bias {
+        Some(bias) => images.apply_op3(filters, bias, convolve),
+        None => {
+            let zeros = Tensor::zeros(filters.dim(0)?, filters.dtype(), filters.device())?;
+            images.apply_op3(filters, &zeros, convolve)
+        }
+    }
 }
 
 /// How a square is made one value.
@@ -303,6 +314,36 @@ pub enum Pooling {
     Max,
     /// The mean.
     Mean,
+}
+
+impl Grid {
+    /// The images with their padding as pixels, which are never the largest.
+    fn padded<'v>(&self, values: &'v [f32]) -> (Self, Cow<'v, [f32]>) {
+        let padding = self.window.padding;
+        if padding == 0 {
+            return (*self, Cow::Borrowed(values));
+        }
+        let (height, width) = (self.height + 2 * padding, self.width + 2 * padding);
+        let mut padded = vec![f32::NEG_INFINITY; self.batch * self.channels * height * width];
+        for (line, values) in values.chunks_exact(self.width).enumerate() {
+            let (plane, row) = (line / self.height, line % self.height);
+            let start = (plane * height + row + padding) * width + padding;
+            padded[start..start + self.width].copy_from_slice(values);
+        }
+        (Self { height, width, window: Window { padding: 0, ..self.window }, ..*self }, Cow::Owned(padded))
+    }
+
+    /// The reverse: the pixels of the images without those of their padding.
+    fn cropped(&self, padded: Vec<f32>) -> Vec<f32> {
+        let padding = self.window.padding;
+        if padding == 0 {
+            return padded;
+        }
+        let width = self.width + 2 * padding;
+        let planes = padded.chunks_exact((self.height + 2 * padding) * width);
+        let rows = planes.flat_map(|plane| plane.chunks_exact(width).skip(padding).take(self.height));
+        rows.flat_map(|row| &row[padding..padding + self.width]).copied().collect()
+    }
 }
 
 struct Pool(Pooling, Window);
@@ -345,14 +386,14 @@ impl CustomOp1 for Pool {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let grid = Grid::of(layout.shape(), self.1)?;
-        let values = floats(storage, layout)?;
         let shape = Shape::from((grid.batch, grid.channels, grid.rows, grid.columns));
+        let (grid, values) = grid.padded(floats(storage, layout)?);
         let mut pooled = vec![0.0; shape.elem_count()];
         let share = 1.0 / (self.1.size * self.1.size) as f32;
         let offsets = self.offsets(&grid);
         self.each(&grid, |place, corner| {
             pooled[place] = match self.0 {
-                Pooling::Max => Self::largest(values, corner, &offsets).1,
+                Pooling::Max => Self::largest(&values, corner, &offsets).1,
                 Pooling::Mean => offsets.iter().map(|offset| values[corner + offset]).sum::<f32>() * share,
             };
         });
@@ -380,16 +421,17 @@ impl CustomOp2 for Spread {
         grads: &CpuStorage,
         grad_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let grid = Grid::of(layout.shape(), self.0.1)?;
-        let (values, grads) = (floats(images, layout)?, floats(grads, grad_layout)?);
+        let inner = Grid::of(layout.shape(), self.0.1)?;
+        let (grid, values) = inner.padded(floats(images, layout)?);
+        let grads = floats(grads, grad_layout)?;
         let mut spread = vec![0.0; values.len()];
         let share = 1.0 / (self.0.1.size * self.0.1.size) as f32;
         let offsets = self.0.offsets(&grid);
         self.0.each(&grid, |place, corner| match self.0.0 {
-            Pooling::Max => spread[Pool::largest(values, corner, &offsets).0] += grads[place],
+            Pooling::Max => spread[Pool::largest(&values, corner, &offsets).0] += grads[place],
             Pooling::Mean => offsets.iter().for_each(|offset| spread[corner + offset] += grads[place] * share),
         });
-        Ok((CpuStorage::F32(spread), layout.shape().clone()))
+        Ok((CpuStorage::F32(inner.cropped(spread)), layout.shape().clone()))
     }
 }
 

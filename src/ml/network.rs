@@ -1,12 +1,12 @@
 //! A model with its numbers: parameters in one row, and what flows through them.
 
 use super::{
-    MlError,
+    MlError, attention,
     image::{self, Pooling},
     norm::{self, Moments},
 };
 use crate::{
-    layers::{Layer, Shape},
+    layers::{Block, Layer},
     seed::Seed,
 };
 use candle_core::{Device, Result, Shape as Dims, Tensor, Var};
@@ -15,10 +15,10 @@ use std::ops::Range;
 /// The share of a batch's moments in the running averages that a batch norm judges by.
 const MOMENTUM: f32 = 0.1;
 
-/// The plan of a model: its layers, and where the parameters of each lie in the row of all.
+/// The plan of a model: its parts, and where the parameters of each lie in the row of all.
 #[derive(Clone, Debug)]
 pub struct Network {
-    layers: Vec<Placed>,
+    parts: Vec<Part>,
     /// The parameters of all layers, in order.
     pub parameters: Vec<Parameter>,
     /// The running averages of all batch norms, in order: means, then variances.
@@ -26,7 +26,15 @@ pub struct Network {
 }
 
 #[derive(Clone, Debug)]
+enum Part {
+    Layer(Placed),
+    Residual { body: Vec<Part>, shortcut: Vec<Part> },
+}
+
+#[derive(Clone, Debug)]
 struct Placed {
+    /// Its place in the model, such as `3`, or `3.residual.body.0` inside another.
+    path: String,
     layer: Layer,
     parameters: Range<usize>,
     averages: Range<usize>,
@@ -66,9 +74,18 @@ pub enum Mode<'a> {
     },
 }
 
+/// What flows beside the samples on their way through.
+struct Pass<'a> {
+    variables: &'a [Var],
+    weights: &'a Weights,
+    mode: Mode<'a>,
+    /// The moments that the batch norms met so far.
+    met: Vec<Moments>,
+}
+
 fn place<'a>(
     blocks: &mut Vec<Parameter>,
-    index: usize,
+    path: &str,
     layer: &Layer,
     named: impl IntoIterator<Item = (&'a str, Vec<usize>)>,
 ) -> Range<usize> {
@@ -76,32 +93,39 @@ fn place<'a>(
     for (name, shape) in named {
         let start = blocks.last().map_or(0, |last| last.range.end);
         let length: usize = shape.iter().product();
-        blocks.push(Parameter {
-            name: format!("{index}.{}.{name}", layer.name()),
-            shape,
-            range: start..start + length,
-        });
+        blocks.push(Parameter { name: format!("{path}.{}.{name}", layer.name()), shape, range: start..start + length });
     }
     first..blocks.len()
 }
 
 impl Network {
-    /// The plan of a pipeline of layers.
-    pub fn new(layers: &[(Layer, Shape)]) -> Self {
-        let (mut parameters, mut averages) = (Vec::new(), Vec::new());
-        let layers = layers
-            .iter()
-            .enumerate()
-            .map(|(index, (layer, _))| {
-                let own = place(&mut parameters, index, layer, layer.parameters());
-                let running = match layer {
-                    Layer::BatchNorm { features } => vec![("mean", vec![*features]), ("variance", vec![*features])],
-                    _ => Vec::new(),
-                };
-                Placed { layer: layer.clone(), parameters: own, averages: place(&mut averages, index, layer, running) }
-            })
-            .collect();
-        Self { layers, parameters, averages }
+    /// The plan of a model.
+    pub fn new(blocks: &[Block]) -> Self {
+        let mut network = Self { parts: Vec::new(), parameters: Vec::new(), averages: Vec::new() };
+        network.parts = network.place(blocks, "");
+        network
+    }
+
+    fn place(&mut self, blocks: &[Block], within: &str) -> Vec<Part> {
+        let part = |(index, block): (usize, &Block)| {
+            let path = format!("{within}{index}");
+            match block {
+                Block::Layer(layer) => {
+                    let parameters = place(&mut self.parameters, &path, layer, layer.parameters());
+                    let running = match layer {
+                        Layer::BatchNorm { features } => vec![("mean", vec![*features]), ("variance", vec![*features])],
+                        _ => Vec::new(),
+                    };
+                    let averages = place(&mut self.averages, &path, layer, running);
+                    Part::Layer(Placed { path, layer: layer.clone(), parameters, averages })
+                }
+                Block::Residual { body, shortcut } => Part::Residual {
+                    body: self.place(body, &format!("{path}.residual.body.")),
+                    shortcut: self.place(shortcut, &format!("{path}.residual.shortcut.")),
+                },
+            }
+        };
+        blocks.iter().enumerate().map(part).collect()
     }
 
     /// The numbers that a training learns.
@@ -110,44 +134,54 @@ impl Network {
     }
 
     /// First numbers. Weights before a rectifier are drawn after He et al. (2015), others after Glorot and Bengio (2010),
-    /// each block from a generator of its own.
+    /// positions as small as in Devlin et al. (2019), each block from a generator of its own.
     pub fn initial(&self, seed: Seed) -> Weights {
         let mut parameters = vec![0.0; self.size()];
-        for (index, placed) in self.layers.iter().enumerate() {
-            let rectified = self.layers[index + 1..]
-                .iter()
-                .map(|next| &next.layer)
-                .find(|layer| {
-                    !matches!(layer, Layer::BatchNorm { .. } | Layer::LayerNorm { .. } | Layer::Dropout { .. })
-                })
-                .is_some_and(|layer| matches!(layer, Layer::Relu | Layer::Gelu | Layer::MaxPool2d(_)));
-            for parameter in &self.parameters[placed.parameters.clone()] {
-                let block = &mut parameters[parameter.range.clone()];
-                let weight = parameter.name.ends_with("weight");
-                let (inputs, outputs) = match (&placed.layer, weight) {
-                    (Layer::Dense { inputs, outputs, .. }, true) => (*inputs, *outputs),
-                    (Layer::Conv2d { inputs, outputs, window }, true) => {
-                        let area = window.size * window.size;
-                        (inputs * area, outputs * area)
-                    }
-                    (Layer::Embedding { .. }, true) => (1, 1),
-                    (_, true) => {
-                        block.fill(1.0);
-                        continue;
-                    }
-                    (_, false) => continue,
-                };
-                let variance = if rectified { 2.0 / inputs as f64 } else { 2.0 / (inputs + outputs) as f64 };
-                let bound = (3.0 * variance).sqrt();
-                let mut generator = seed.child(&parameter.name).generator();
-                block.fill_with(|| ((2.0 * generator.unit() - 1.0) * bound) as f32);
-            }
-        }
+        self.fill(&self.parts, false, seed, &mut parameters);
         let mut averages = vec![0.0; self.averages.last().map_or(0, |last| last.range.end)];
         for average in self.averages.iter().filter(|average| average.name.ends_with("variance")) {
             averages[average.range.clone()].fill(1.0);
         }
         Weights { parameters, averages }
+    }
+
+    /// Fills the parameters of some parts; `rectified` tells whether a rectifier comes after them.
+    fn fill(&self, parts: &[Part], rectified: bool, seed: Seed, parameters: &mut [f32]) {
+        for (index, part) in parts.iter().enumerate() {
+            let rectified = is_rectified(&parts[index + 1..]).unwrap_or(rectified);
+            match part {
+                Part::Layer(placed) => self.fill_layer(placed, rectified, seed, parameters),
+                Part::Residual { body, shortcut } => {
+                    self.fill(body, rectified, seed, parameters);
+                    self.fill(shortcut, rectified, seed, parameters);
+                }
+            }
+        }
+    }
+
+    fn fill_layer(&self, placed: &Placed, rectified: bool, seed: Seed, parameters: &mut [f32]) {
+        for parameter in &self.parameters[placed.parameters.clone()] {
+            let block = &mut parameters[parameter.range.clone()];
+            let weight = parameter.name.ends_with("weight");
+            let variance = match (&placed.layer, parameter.shape.as_slice()) {
+                _ if !weight => continue,
+                (Layer::Positions { .. }, _) => 0.02 * 0.02,
+                (Layer::Embedding { .. }, _) => variance(1, 1, rectified),
+                (Layer::Dense { .. } | Layer::Attention { .. }, [inputs, outputs]) => {
+                    variance(*inputs, *outputs, rectified)
+                }
+                (Layer::Conv2d { outputs, window, .. }, [_, inputs]) => {
+                    variance(*inputs, outputs * window.size * window.size, rectified)
+                }
+                _ => {
+                    block.fill(1.0);
+                    continue;
+                }
+            };
+            let bound = (3.0 * variance).sqrt();
+            let mut generator = seed.child(&parameter.name).generator();
+            block.fill_with(|| ((2.0 * generator.unit() - 1.0) * bound) as f32);
+        }
     }
 
     /// The parameters as tensors that gradients can be asked for.
@@ -174,56 +208,69 @@ impl Network {
         weights: &Weights,
         mode: Mode,
     ) -> Result<(Tensor, Vec<Moments>)> {
-        let mut x = input;
-        let mut met = Vec::new();
-        for (index, placed) in self.layers.iter().enumerate() {
-            let own = |offset: usize| variables[placed.parameters.start + offset].as_tensor();
-            x = match &placed.layer {
-                Layer::Dense { inputs, outputs, bias } => {
-                    let dims = x.dims().to_vec();
-                    let rows: usize = dims[..dims.len() - 1].iter().product();
-                    let product = x.reshape((rows, *inputs))?.matmul(own(0))?;
-                    let sum = if *bias { product.broadcast_add(own(1))? } else { product };
-                    sum.reshape([&dims[..dims.len() - 1], &[*outputs]].concat())?
+        let mut pass = Pass { variables, weights, mode, met: Vec::new() };
+        let output = self.through(&self.parts, input, &mut pass)?;
+        Ok((output, pass.met))
+    }
+
+    fn through(&self, parts: &[Part], input: Tensor, pass: &mut Pass) -> Result<Tensor> {
+        parts.iter().try_fold(input, |x, part| match part {
+            Part::Layer(placed) => self.layer(placed, x, pass),
+            Part::Residual { body, shortcut } => {
+                let one = self.through(body, x.clone(), pass)?;
+                one.add(&self.through(shortcut, x, pass)?)
+            }
+        })
+    }
+
+    fn layer(&self, placed: &Placed, x: Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let variables = pass.variables;
+        let own = |offset: usize| variables[placed.parameters.start + offset].as_tensor();
+        match &placed.layer {
+            Layer::Dense { bias, .. } => dense(&x, own(0), bias.then(|| own(1))),
+            Layer::Conv2d { window, bias, .. } => {
+                image::conv2d(&x, own(0), bias.then(|| own(1)), *window, placed.parameters.start > 0)
+            }
+            Layer::MaxPool2d(window) => image::pool(&x, Pooling::Max, *window),
+            Layer::AvgPool2d(window) => image::pool(&x, Pooling::Mean, *window),
+            Layer::GlobalAvgPool => x.flatten_from(2)?.mean(2),
+            Layer::MeanPool => x.mean(1),
+            Layer::Relu => x.relu(),
+            Layer::Gelu => x.gelu_erf(),
+            Layer::Tanh => x.tanh(),
+            Layer::Sigmoid => sigmoid(&x),
+            Layer::Softmax => softmax(&x),
+            Layer::Dropout { rate } => match pass.mode {
+                Mode::Learn { seed, samples } if *rate > 0.0 => {
+                    x.mul(&mask(x.shape(), *rate, seed.child(&placed.path), samples)?)
                 }
-                Layer::Conv2d { window, .. } => {
-                    image::conv2d(&x, own(0), own(1), *window, placed.parameters.start > 0)?
+                _ => Ok(x),
+            },
+            Layer::BatchNorm { .. } => match pass.mode {
+                Mode::Learn { .. } => {
+                    let (output, moments) = norm::batch_norm(&x, own(0), own(1))?;
+                    pass.met.push(moments);
+                    Ok(output)
                 }
-                Layer::MaxPool2d(window) => image::pool(&x, Pooling::Max, *window)?,
-                Layer::AvgPool2d(window) => image::pool(&x, Pooling::Mean, *window)?,
-                Layer::Relu => x.relu()?,
-                Layer::Gelu => x.gelu_erf()?,
-                Layer::Tanh => x.tanh()?,
-                Layer::Sigmoid => sigmoid(&x)?,
-                Layer::Softmax => softmax(&x)?,
-                Layer::Dropout { rate } => match mode {
-                    Mode::Learn { seed, samples } if *rate > 0.0 => {
-                        x.mul(&mask(x.shape(), *rate, seed.child(index), samples)?)?
-                    }
-                    _ => x,
-                },
-                Layer::BatchNorm { .. } => match mode {
-                    Mode::Learn { .. } => {
-                        let (output, moments) = norm::batch_norm(&x, own(0), own(1))?;
-                        met.push(moments);
-                        output
-                    }
-                    Mode::Judge => norm::batch_norm_with(&x, &self.moments(weights, placed)?, own(0), own(1))?,
-                },
-                Layer::LayerNorm { .. } => norm::layer_norm(&x, own(0), own(1))?,
-                Layer::Flatten => x.flatten_from(1)?,
-                Layer::Reshape { shape } => {
-                    let batch = x.dim(0)?;
-                    x.reshape([&[batch], shape.as_slice()].concat())?
-                }
-                Layer::Embedding { features, .. } => {
-                    let (batch, length) = x.dims2()?;
-                    let rows = x.flatten_all()?.to_dtype(candle_core::DType::U32)?;
-                    own(0).index_select(&rows, 0)?.reshape((batch, length, *features))?
-                }
-            };
+                Mode::Judge => norm::batch_norm_with(&x, &self.moments(pass.weights, placed)?, own(0), own(1)),
+            },
+            Layer::LayerNorm { .. } => norm::layer_norm(&x, own(0), own(1)),
+            Layer::Flatten => x.flatten_from(1),
+            Layer::Reshape { shape } => {
+                let batch = x.dim(0)?;
+                x.reshape([&[batch], shape.as_slice()].concat())
+            }
+            Layer::Embedding { features, .. } => {
+                let (batch, length) = x.dims2()?;
+                let rows = x.flatten_all()?.to_dtype(candle_core::DType::U32)?;
+                own(0).index_select(&rows, 0)?.reshape((batch, length, *features))
+            }
+            Layer::Positions { .. } => x.broadcast_add(own(0)),
+            Layer::Attention { heads, .. } => {
+                let projection = |index: usize| (own(2 * index), own(2 * index + 1));
+                attention::attention(&x, [0, 1, 2, 3].map(projection), *heads)
+            }
         }
-        Ok((x, met))
     }
 
     /// Moves the running averages towards the moments that the micro-batches met, in their order.
@@ -239,14 +286,11 @@ impl Network {
 
     /// The samples that an embedding can't look up are refused before they reach it.
     pub fn check_vocabulary(&self, features: &[f32]) -> std::result::Result<(), MlError> {
-        let Some(Layer::Embedding { vocabulary, .. }) = self
-            .layers
-            .iter()
-            .map(|placed| &placed.layer)
-            .find(|layer| !matches!(layer, Layer::Flatten | Layer::Reshape { .. }))
-        else {
-            return Ok(());
-        };
+        let first = self.parts.iter().find_map(|part| match part {
+            Part::Layer(Placed { layer: Layer::Flatten | Layer::Reshape { .. }, .. }) => None,
+            part => Some(part),
+        });
+        let Some(Part::Layer(Placed { layer: Layer::Embedding { vocabulary, .. }, .. })) = first else { return Ok(()) };
         match features.iter().find(|value| value.fract() != 0.0 || **value < 0.0 || **value >= *vocabulary as f32) {
             None => Ok(()),
             Some(value) => Err(super::unusable(
@@ -257,12 +301,41 @@ impl Network {
     }
 }
 
+/// Whether the first of some parts that changes more than the scale rectifies; nothing where there is none.
+fn is_rectified(parts: &[Part]) -> Option<bool> {
+    parts.iter().find_map(|part| match part {
+        Part::Layer(Placed { layer, .. }) => match layer {
+            Layer::BatchNorm { .. } | Layer::LayerNorm { .. } | Layer::Dropout { .. } => None,
+            layer => Some(matches!(layer, Layer::Relu | Layer::Gelu | Layer::MaxPool2d(_))),
+        },
+        Part::Residual { .. } => Some(false),
+    })
+}
+
+/// The variance of first weights that keeps that of what flows through them.
+fn variance(inputs: usize, outputs: usize, rectified: bool) -> f64 {
+    if rectified { 2.0 / inputs as f64 } else { 2.0 / (inputs + outputs) as f64 }
+}
+
+/// `x W + b` over the last dimension.
+pub fn dense(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (inputs, outputs) = weight.dims2()?;
+    let [before @ .., _] = x.dims() else { return x.matmul(weight) };
+    let product = x.reshape((before.iter().product::<usize>(), inputs))?.matmul(weight)?;
+    let sum = match bias {
+        Some(bias) => product.broadcast_add(bias)?,
+        None => product,
+    };
+    sum.reshape([before, &[outputs]].concat())
+}
+
 /// `1 / (1 + e^-x)`
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
 
-fn softmax(x: &Tensor) -> Result<Tensor> {
+/// Positive numbers that sum to 1, over the last dimension.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
     let shifted = x.broadcast_sub(&x.max_keepdim(candle_core::D::Minus1)?.detach())?;
     let powers = shifted.exp()?;
     powers.broadcast_div(&powers.sum_keepdim(candle_core::D::Minus1)?)

@@ -114,7 +114,7 @@ mod tests {
             [("lr", 0.1), ("momentum", 0.0), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0)];
         let fields: Fields =
             usual.iter().chain(args).map(|(name, value)| ((*name).into(), Value::Float(*value))).collect();
-        Optimizer::parse(&Call { name: name.into(), args: fields }, 1).unwrap()
+        Optimizer::parse(&Call::new(name, fields), 1).unwrap()
     }
 
     fn walk(mut optimizer: Optimizer, steps: usize) -> f32 {

@@ -91,18 +91,21 @@ impl<'a> Training<'a> {
     fn new(job: &'a Train, lesson: &'a Lesson<'a>, context: &Context, started: Instant) -> Result<Self, MlError> {
         let model = &job.model;
         let input = Shape(lesson.train.shape.clone());
-        let layers = layers::check(&model.layers, &input).map_err(|error| {
+        let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
             unusable(
-                format!("the model `{}` does not fit `{}`, whose samples are {input}: {error}", model.name, job.data.name),
-                "the data's own sizes are `data.width` and `data.classes`; `flatten` and `reshape` change a sample's shape",
+                format!(
+                    "the model `{}` does not fit `{}`, whose samples are {input}: {error}",
+                    model.name, job.data.name
+                ),
+                error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
             )
         })?;
         if job.batch == 0 || job.batch > 1 << 24 {
             return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {}", job.batch), "64 is usual"));
         }
-        let outputs = layers.last().map_or(0, |(_, shape)| shape.width());
+        let outputs = output.width();
         let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
-        let network = Network::new(&layers);
+        let network = Network::new(&blocks);
         network.check_vocabulary(&lesson.train.features)?;
         network.check_vocabulary(&lesson.valid.features)?;
         let mut optimizer = Optimizer::parse(&job.optimizer, network.size())?;

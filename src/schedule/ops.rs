@@ -180,7 +180,7 @@ fn text(value: &Value) -> String {
 /// The optimizer of those who name none, with the defaults of `std/optim`.
 fn adam() -> Call {
     let args = [("lr", 1e-3), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0)];
-    Call { name: "adam".into(), args: args.map(|(name, value)| (name.into(), Value::Float(value))).into() }
+    Call::new("adam", args.map(|(name, value)| (name.into(), Value::Float(value))).into())
 }
 
 fn unchecked(what: &str) -> Failure {

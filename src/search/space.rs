@@ -124,7 +124,7 @@ impl Distribution {
     /// When its bounds are the wrong way round, or there is nothing to draw.
     pub fn parse(name: &Name, value: &Value) -> Result<Self, SearchError> {
         let bad = |what: String| SearchError::Bounds(name.clone(), what);
-        let Value::Std(Call { name: kind, args }) = value else {
+        let Value::Std(Call { name: kind, args, .. }) = value else {
             return Err(bad("it is not a distribution".into()));
         };
         let number = |arg: &str| args.get(arg).and_then(Value::as_f64).unwrap_or(f64::NAN);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 mod learning;
 
 fn call(name: &str, args: &[(&str, Value)]) -> Call {
-    Call { name: name.into(), args: args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect() }
+    Call::new(name, args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
 }
 
 fn distribution(name: &str, args: &[(&str, Value)]) -> Distribution {
