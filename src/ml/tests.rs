@@ -507,3 +507,33 @@ fn threads_change_no_bit() {
     ];
     threads_change_nothing(&layers, &texts);
 }
+
+/// What a model of `std/models` learns, and its outputs for samples of shape `input`.
+#[cfg(feature = "compile")]
+fn published(model: &str, input: &[usize]) -> (usize, usize) {
+    use crate::{check, check::program::StmtKind, cli::world::Files, expr::Expr};
+    let project = tempfile::tempdir().unwrap();
+    let path = project.path().join("main.smlt");
+    let (name, _) = model.split_once('(').unwrap();
+    let data = "dataset data { source: \"data.csv\", label: \"label\", format: idx() }";
+    let text = format!("import std/models.{{{name}}}\n{data}\nworkflow main() {{ train {model} {{ data: data }} }}");
+    std::fs::write(&path, text).unwrap();
+    let outcome = check::check(&Files::open(&path).unwrap());
+    assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
+    let StmtKind::Train(train) = &outcome.value.workflows[0].body.stmts[0].kind else { panic!("not a training") };
+    let Expr::Const(Value::Model(model)) = &train.model else { panic!("the model is not known") };
+    let (network, outputs) = network(&model.layers, input);
+    (network.size(), outputs)
+}
+
+/// Of torchvision, of the paper that made the architecture, and of the `transformers` library: `ResNet18_Weights`, table 1 of
+/// LeCun et al. (1998) with all maps connected, `DistilBertForSequenceClassification`.
+#[test]
+#[cfg(feature = "compile")]
+fn published_architectures_have_their_published_sizes() {
+    assert_eq!(published("resnet18()", &[3, 224, 224]), (11_689_512, 1000));
+    assert_eq!(published("resnet18(classes: 10)", &[3, 32, 32]), (11_689_512 - 990 * 513, 10));
+    assert_eq!(published("lenet()", &[1, 28, 28]), (61_706, 10));
+    let distilbert = "text_classifier(30522, 512, features: 768, heads: 12, blocks: 6)";
+    assert_eq!(published(distilbert, &[512]), (66_955_010, 2));
+}
