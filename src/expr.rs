@@ -7,7 +7,7 @@ mod eval;
 mod native;
 mod operators;
 
-pub use eval::{Context, Env, EvalError, Fuel, STEPS, Scope, eval, eval_with};
+pub use eval::{Context, Env, EvalError, Fuel, MAX_NESTED, STEPS, Scope, eval, eval_with};
 pub use native::Native;
 pub use operators::widen;
 

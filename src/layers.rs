@@ -6,6 +6,9 @@ mod form;
 mod parse;
 mod shape;
 
+#[cfg(test)]
+mod tests;
+
 pub use draft::{Draft, Known, Pipeline};
 pub use error::{LayerError, Mend, Misfit, ModelError, ShapeError, Wrong};
 pub use form::{Form, Shape};

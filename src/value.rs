@@ -112,9 +112,15 @@ pub struct Model {
 }
 
 impl Model {
+    /// Like that of a value: its layers, and more for those inside of them, which are made anew with each copy.
+    fn weight(&self) -> u64 {
+        let own = self.layers.len() as u64;
+        own + 8 * (self.count() - own)
+    }
+
     /// Its layers, with those inside of them.
-    pub fn weight(&self) -> u64 {
-        self.layers.iter().map(|layer| 1 + layer.inner().map(Self::weight).sum::<u64>()).sum()
+    fn count(&self) -> u64 {
+        self.layers.iter().map(|layer| 1 + layer.inner().map(Self::count).sum::<u64>()).sum()
     }
 
     /// Layers one after another, without a declaration.
@@ -122,7 +128,7 @@ impl Model {
         Self { name: PIPELINE.into(), args: Fields::new(), layers, weights: None }
     }
 
-    /// How many models stand inside one another, this one included.
+    /// How many models stand inside one another at most, this one included.
     pub fn depth(&self) -> usize {
         1 + self.layers.iter().flat_map(Call::inner).map(Self::depth).max().unwrap_or(0)
     }

@@ -86,7 +86,8 @@ impl<'a> Sketcher<'a> {
             },
             Expr::Std(name, args, site) => {
                 let args = args.iter().map(|(name, arg)| (name.clone(), self.of(arg).into_known())).collect();
-                Sketch::Layers(vec![Some(Draft { name: name.clone(), args, site: site.clone() })])
+                let draft = Draft { name: name.clone(), args, site: site.clone() };
+                if draft.depth() > expr::MAX_NESTED { Sketch::Unknown } else { Sketch::Layers(vec![Some(draft)]) }
             }
             Expr::Model(model, args) => self.call(model, args.iter().map(|(_, arg)| arg)),
             Expr::Call(function, args) => self.call(function, args),

@@ -13,7 +13,7 @@ pub const STEPS: u64 = 2_000_000;
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
 /// Layers inside layers are walked by recursion, so that they must end somewhere.
-const MAX_NESTED: usize = 32;
+pub const MAX_NESTED: usize = 32;
 
 /// The steps that an evaluation may still take. What it makes counts as well, so that memory has an end too.
 #[derive(Clone, Copy, Debug)]

@@ -61,6 +61,15 @@ impl Draft {
         }
     }
 
+    /// How many layers stand inside one another at most, this one included.
+    pub fn depth(&self) -> usize {
+        let inner = self.args.values().filter_map(|arg| match arg {
+            Known::Layers(layers) => Some(layers),
+            _ => None,
+        });
+        1 + inner.flatten().flatten().map(Self::depth).max().unwrap_or(0)
+    }
+
     /// Whether its text is what was written, or as good.
     pub fn is_as_written(&self) -> bool {
         let Some(written) = self.site.written() else { return false };
