@@ -1,5 +1,8 @@
 //! The standard library: `.smlt` modules inside the binary, and the native functions behind their `extern` declarations.
 
+#[cfg(test)]
+mod tests;
+
 use crate::expr::Native;
 
 /// The modules, by the name after `std/`.

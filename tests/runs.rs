@@ -194,21 +194,71 @@ fn asynchronous_halving_gives_the_same_bytes_too() {
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    let text = LONG.replace("epochs: epochs }", "epochs: epochs, batch: 256 }");
-    let run = |processors: &str| {
-        let project = Project::with("long.smlt", &text);
-        // As many threads as processors may be used.
-        let status = Command::new("taskset")
-            .args(["--cpu-list", processors, env!("CARGO_BIN_EXE_smltc"), "run", "long.smlt", "--epochs", "2"])
-            .args(["--quiet", "--out", "result.json"])
-            .current_dir(project.0.path())
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        project.read_result().1
-    };
-    assert_eq!(run("0"), run("0,1"));
+    let wide = LONG.replace("epochs: epochs }", "epochs: epochs, batch: 256 }");
+    let blocks = wide
+        .replace("std/models.{mlp}", "std/models.{encoder_block, residual_block}\nimport std/nn.{dense, mean_pool, reshape}")
+        .replace("scale:", "shape: [1, 8, 8]\n  scale:")
+        .replace("type Report", "model net = residual_block(1, 4, stride: 2) |> reshape([16, 4]) |> encoder_block(4) |> mean_pool |> dense(4, 10)\n\ntype Report")
+        .replace("mlp(inputs: 64, hidden: 256, classes: 10)", "net()");
+    for text in [wide, blocks] {
+        let run = |processors: &str| threads(&text, processors);
+        assert_eq!(run("0"), run("0,1"), "{text}");
+    }
+}
+
+/// The weights of a short training with as many threads as processors may be used.
+fn threads(text: &str, processors: &str) -> Vec<u8> {
+    let project = Project::with("long.smlt", text);
+    let status = Command::new("taskset")
+        .args(["--cpu-list", processors, env!("CARGO_BIN_EXE_smltc"), "run", "long.smlt", "--epochs", "2"])
+        .args(["--quiet", "--out", "result.json"])
+        .current_dir(project.0.path())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    project.read_result().1
+}
+
+/// A table of tokens in which only the order of two of them tells the label.
+#[test]
+fn texts_are_told_apart_by_the_order_of_their_tokens() {
+    let project = Project::with(
+        "texts.smlt",
+        r#"
+import std/models.{text_classifier}
+
+dataset texts {
+  source: "tokens.csv"
+  label: "verdict"
+  split { train: 80%, test: 20% }
+}
+
+type Report = { accuracy: Float, weights: Artifact }
+
+workflow main() -> Report {
+  let net = train text_classifier(16, length: texts.width, features: 16, drop: 0.0, classes: texts.classes) {
+    data: texts
+    optimizer: adamw(lr: 5e-3)
+    batch: 32
+    epochs: 25
+  }
+  let score = evaluate net.model() { data: texts.test, metrics: [accuracy] }
+  Report(accuracy: score.accuracy, weights: net.weights)
+}
+"#,
+    );
+    let mut tokens = String::from("verdict,t0,t1,t2,t3,t4,t5,t6,t7\n");
+    for row in 0..400_u32 {
+        let mut text: Vec<u32> = (0..8).map(|place| 3 + (row * 7 + place * place * 5 + row * place) % 13).collect();
+        let (first, second) = (row / 2 % 4, 4 + row / 8 % 4);
+        (text[first as usize], text[second as usize]) = if row % 2 == 0 { (1, 2) } else { (2, 1) };
+        let text: Vec<String> = text.iter().map(u32::to_string).collect();
+        tokens += &format!("{},{}\n", if row % 2 == 0 { "good" } else { "bad" }, text.join(","));
+    }
+    fs::write(project.path("tokens.csv"), tokens).unwrap();
+    let (result, _) = project.result(&["texts.smlt"]);
+    assert!(result["accuracy"].as_f64().unwrap() >= 0.95, "{result}");
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl Network {
     }
 
     /// First numbers. Weights before a rectifier are drawn after He et al. (2015), others after Glorot and Bengio (2010),
-    /// positions as small as in Devlin et al. (2019), each block from a generator of its own.
+    /// rows that are looked up with variance 1, each block from a generator of its own.
     pub fn initial(&self, seed: Seed) -> Weights {
         let mut parameters = vec![0.0; self.size()];
         self.fill(&self.parts, false, seed, &mut parameters);
@@ -165,8 +165,7 @@ impl Network {
             let weight = parameter.name.ends_with("weight");
             let variance = match (&placed.layer, parameter.shape.as_slice()) {
                 _ if !weight => continue,
-                (Layer::Positions { .. }, _) => 0.02 * 0.02,
-                (Layer::Embedding { .. }, _) => variance(1, 1, rectified),
+                (Layer::Positions { .. } | Layer::Embedding { .. }, _) => variance(1, 1, rectified),
                 (Layer::Dense { .. } | Layer::Attention { .. }, [inputs, outputs]) => {
                     variance(*inputs, *outputs, rectified)
                 }
