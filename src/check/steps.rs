@@ -18,7 +18,7 @@ use crate::{
     source::Name,
     syntax::ast::{self, ExprKind, ItemKind, Step, StepKind},
     types::Type,
-    value::{Site, Value},
+    value::Value,
 };
 use std::rc::Rc;
 

@@ -503,7 +503,7 @@ fn repeat(times: Expr, body: Region) -> NodeKind {
 fn search(parallel: i64, body: Region) -> NodeKind {
     let call = |name: &str, args: &[(&str, Value)]| {
         let args = args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-        Expr::Const(Value::Std(Call { name: name.into(), args }))
+        Expr::Const(Value::Std(Call { name: name.into(), args, site: crate::value::Site::default() }))
     };
     let uniform = call("uniform", &[("low", Value::Float(0.0)), ("high", Value::Float(1.0))]);
     NodeKind::Search(Box::new(graph::Search {
