@@ -107,7 +107,7 @@ impl Strategy {
 
     fn model(settings: Settings, model: Model) -> Result<Self, SearchError> {
         let trials = settings.whole("trials", 1)?;
-        Ok(Self::Model { trials, startup: settings.up_to("startup", "trials", trials)?, model })
+        Ok(Self::Model { trials, startup: settings.whole("startup", 1)?, model })
     }
 }
 
@@ -259,6 +259,14 @@ impl Search {
         let values = self.trials.iter().zip(0_u64..).filter_map(|(trial, number)| Some((number, trial.value?)));
         values.min_by(|(_, a), (_, b)| better(Some(*a), Some(*b), self.larger))
     }
+}
+
+/// Whether the settings of a strategy make sense, whatever space it is for.
+///
+/// # Errors
+/// Says which does not.
+pub fn check_strategy(call: &Call) -> Result<(), SearchError> {
+    Strategy::parse(call, &Space(Vec::new())).map(|_| ())
 }
 
 /// Whether a strategy trains in rungs, so that what it tries must have epochs.

@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, similar},
     expr::{Expr, Var},
     limits::Limits,
-    search::has_rungs,
+    search::{Distribution, check_strategy, has_rungs},
     source::{Name, Span},
     syntax::ast::{self, ExprKind, Setting, SettingValue, Step},
     types::Type,
@@ -105,10 +105,11 @@ impl Checker {
             return Expr::Std("random".into(), args.into(), Site::default());
         };
         let strategy = self.value(place, written, Some(&std_type("Strategy"))).0;
-        if step.target.is_none()
-            && let Expr::Const(Value::Std(call)) = &strategy
-            && has_rungs(&call.name)
-        {
+        let Expr::Const(Value::Std(call)) = &strategy else { return strategy };
+        if let Err(error) = check_strategy(call) {
+            self.out_of_range(written.span, &error.to_string());
+        }
+        if step.target.is_none() && has_rungs(&call.name) {
             self.report(
                 Diagnostic::new(
                     Code::E0204,
@@ -292,6 +293,11 @@ impl Checker {
                     Type::Unknown
                 }
             };
+            if let Expr::Const(known @ Value::Std(_)) = &distribution
+                && let Err(error) = Distribution::parse(name, known)
+            {
+                self.out_of_range(value.span, &error.to_string());
+            }
             let depth = place.locals.len();
             for (dim, var, ty) in &dims {
                 place.bind(dim, setting.name.span, Expr::Var(*var), ty.clone());
