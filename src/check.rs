@@ -1,4 +1,4 @@
-//! From syntax trees to a checked program: names, types, units, constants.
+//! From syntax trees to a checked program: names, types, units, constants, shapes of models.
 //!
 //! Definitions are looked at when first needed, so their order in a file is free. What is wrong is reported once, and
 //! stands as [`Type::Unknown`] afterwards, which fits everything.
