@@ -126,8 +126,11 @@ impl Checker {
             .maybe_help(error.help(misfit.layer, misfit.giver));
         match (misfit.giver.and_then(|giver| self.written(giver)), &used.data) {
             (Some(giver), _) => diagnostic = diagnostic.related(giver, "gives this shape"),
-            (None, Some((span, text))) => diagnostic = diagnostic.related(*span, text),
-            (None, None) => {}
+            // Where a layer of `std` stands between, the data explains what is wrong inside of that model alone.
+            (None, Some((span, text))) if misfit.giver.is_none() || own.is_none() => {
+                diagnostic = diagnostic.related(*span, text);
+            }
+            (None, _) => {}
         }
         match error.mend() {
             Some(Mend::Argument(name, size)) => match literal(misfit, used, own, name) {
