@@ -12,16 +12,26 @@ use crate::{
     syntax::{self, Rule},
 };
 use doc::{Comment, Printer};
+use pest::iterators::{Pair, Pairs};
+use tree::Layout;
 
 /// The text of a file in the one style.
 ///
 /// # Errors
 /// When the file can't be read; nothing is formatted then.
 pub fn format(file: FileId, text: &str) -> Result<String, Vec<Diagnostic>> {
-    let Some(root) = syntax::pairs(file, text)? else { return Ok(String::new()) };
-    let comments = root.clone().into_inner().flatten().filter(|pair| pair.as_rule() == Rule::COMMENT);
-    let comments = comments.map(|pair| Comment::new(text, pair.as_span().start(), pair.as_str())).collect();
-    Ok(Printer::new(text, comments).print(&tree::file(text, root)))
+    let mut printer = Printer::new(text);
+    let mut layout = Layout::new(text);
+    syntax::each_piece(file, text, |pair| {
+        printer.add_comments(comments(text, pair.clone()));
+        printer.print(&layout.piece(pair));
+    })?;
+    Ok(printer.finish())
+}
+
+fn comments<'t>(text: &'t str, pair: Pair<'t, Rule>) -> impl Iterator<Item = Comment<'t>> {
+    let comments = Pairs::single(pair).flatten().filter(|pair| pair.as_rule() == Rule::COMMENT);
+    comments.map(|pair| Comment::new(text, syntax::range(text, &pair).start, pair.as_str()))
 }
 
 #[cfg(test)]

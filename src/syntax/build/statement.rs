@@ -10,19 +10,30 @@ use crate::{
     },
 };
 use pest::iterators::Pair;
+use std::iter::Peekable;
 
 impl Builder<'_> {
     /// `{ statements… result }`
     pub(super) fn block(&mut self, pair: Pair<Rule>) -> Block {
         let span = self.span(&pair);
+        self.statements(span, &mut parts(pair).peekable())
+    }
+
+    /// A block of the statements that come next.
+    pub(super) fn statements<'t>(
+        &mut self,
+        span: Span,
+        parts_left: &mut Peekable<impl Iterator<Item = Pair<'t, Rule>>>,
+    ) -> Block {
         let mut block = Block { stmts: Vec::new(), result: None, broken: false, span };
         let (mut after_junk, mut cut) = (false, None);
-        let mut parts_left = parts(pair).peekable();
-        while let Some(part) = parts_left.next() {
+        let is_part = |rule| matches!(rule, Rule::annotated_stmt | Rule::result | Rule::junk_stmt | Rule::COMMENT);
+        while let Some(part) = parts_left.next_if(|part| is_part(part.as_rule())) {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
+                Rule::COMMENT => continue,
                 Rule::annotated_stmt if self.is_cut(&part, parts_left.peek()) => {
-                    cut = Some(part.as_span().start());
+                    cut = Some(self.range(&part).start);
                     block.stmts.extend(self.broken_let(&part));
                 }
                 Rule::annotated_stmt => block.stmts.extend(self.stmt(part)),
@@ -47,7 +58,7 @@ impl Builder<'_> {
     fn broken_let(&self, pair: &Pair<Rule>) -> Option<Stmt> {
         let text = pair.as_str();
         let rest = text.strip_prefix("let")?.trim_start();
-        let name = self.first_word(rest, pair.as_span().start() + text.len() - rest.len())?;
+        let name = self.first_word(rest, self.range(pair).start + text.len() - rest.len())?;
         let span = name.span;
         let value = Rhs::Expr(Expr { kind: ExprKind::Broken, span });
         Some(Stmt { annotations: Vec::new(), kind: StmtKind::Let { name, ty: None, value }, span })
@@ -60,7 +71,7 @@ impl Builder<'_> {
         (!word.is_empty()).then(|| Spanned::new(word.into(), span))
     }
 
-    fn stmt(&mut self, pair: Pair<Rule>) -> Option<Stmt> {
+    pub(super) fn stmt(&mut self, pair: Pair<Rule>) -> Option<Stmt> {
         let mut annotations = Vec::new();
         let mut body = None;
         for part in parts(pair) {
@@ -207,7 +218,7 @@ impl Builder<'_> {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
                 Rule::setting_ok if self.is_cut(&part, parts_left.peek()) => {
-                    cut = Some(part.as_span().start());
+                    cut = Some(self.range(&part).start);
                     settings.extend(self.broken_setting(&part));
                 }
                 Rule::setting_ok => settings.extend(self.setting(part)),
@@ -226,7 +237,7 @@ impl Builder<'_> {
 
     /// A setting beyond reading, so that it is not reported as missing as well.
     fn broken_setting(&self, pair: &Pair<Rule>) -> Option<Setting> {
-        let name = self.first_word(pair.as_str(), pair.as_span().start())?;
+        let name = self.first_word(pair.as_str(), self.range(pair).start)?;
         let span = name.span;
         let value = SettingValue::Expr { value: Expr { kind: ExprKind::Broken, span }, cond: None };
         Some(Setting { annotations: Vec::new(), name, value, span })
