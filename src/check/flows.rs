@@ -120,9 +120,9 @@ impl Checker {
             place.shifting.push(var);
             place.bind(&name.node, name.span, Expr::Var(var), start_ty.clone());
             ty = start_ty;
-            (var, start)
+            Box::new((var, start))
         });
-        let cond = cond.map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
+        let cond = cond.map(|cond| Box::new(self.value(place, cond, Some(&Type::Bool)).0));
         let body = self.block(place, body, carried.is_some().then_some(&ty)).0;
         place.leave(depth);
         (StmtKind::Repeat { times, carried, cond, body }, ty)
@@ -149,10 +149,10 @@ impl Checker {
             }
             Some(Else::If(flow, span)) => {
                 // `else if` is an `else` with nothing but an `if` in it.
-                place.bodies.push(Vec::new());
+                place.open();
                 let (var, second) = self.flow(place, None, flow, &[], *span, wanted);
-                let stmts = place.bodies.pop().unwrap_or_default();
-                (Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }, second, *span)
+                let result = Some(Box::new(Spanned::new(Expr::Var(var), *span)));
+                (Body { stmts: place.close(), result }, second, *span)
             }
         };
         let ty = self.joined(&first, &second, span);
@@ -174,7 +174,8 @@ fn failure_type() -> Type {
 impl Body {
     /// With its value, of type `given`, as one of type `wanted`.
     fn widened(mut self, given: &Type, wanted: &Type) -> Self {
-        self.result = self.result.map(|result| Spanned::new(operators::widen(result.node, given, wanted), result.span));
+        let widen = |result: Spanned<_>| Spanned::new(operators::widen(result.node, given, wanted), result.span);
+        self.result = self.result.map(|result| Box::new(widen(*result)));
         self
     }
 }

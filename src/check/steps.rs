@@ -20,7 +20,7 @@ use crate::{
     types::Type,
     value::Value,
 };
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// Training settings that a dimension of a search sets by its name.
 const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
@@ -386,7 +386,7 @@ impl Checker {
             _ if self.mistakes() > before => Type::Unknown,
             Expr::Const(Value::List(_)) => {
                 let names = metric_fields(Some(&metrics));
-                Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect())
+                Type::Record(Arc::new(names.into_iter().map(|name| (name, Type::Float)).collect()))
             }
             _ => {
                 let span = step.settings.iter().find(|setting| &*setting.name.node == "metrics");
@@ -459,7 +459,7 @@ impl Checker {
             let ty = if dimension.0.cond.is_some() { ty.clone().optional() } else { ty.clone() };
             (name.clone(), ty)
         });
-        let params = Type::Record(params.collect());
+        let params = Type::Record(Arc::new(params.collect()));
         let trials = Type::record([
             ("trial", Type::Int),
             ("params", params.clone()),
@@ -585,7 +585,8 @@ impl Checker {
             expr.fields_of(Var::TRAIN, &mut |name| own.push(name.clone()));
             expr.fields_of(Var::VALID, &mut |name| valid.push(name.clone()));
         }
-        let record = |names: Vec<Name>| Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect());
+        let record =
+            |names: Vec<Name>| Type::Record(Arc::new(names.into_iter().map(|name| (name, Type::Float)).collect()));
         Type::record([("train", record(own)), ("valid", record(valid))])
     }
 }
@@ -604,11 +605,11 @@ fn metric_fields(metrics: Option<&Expr>) -> Vec<Name> {
 
 fn history_type(metrics: &Type) -> Type {
     let mut fields = match metrics {
-        Type::Record(fields) => fields.clone(),
+        Type::Record(fields) => (**fields).clone(),
         _ => Default::default(),
     };
     fields.insert("epoch".into(), Type::Int);
-    Type::Record(fields)
+    Type::Record(Arc::new(fields))
 }
 
 impl Train {

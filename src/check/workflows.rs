@@ -17,6 +17,7 @@ use crate::{
     types::Type,
     value::Value,
 };
+use std::borrow::Borrow;
 
 impl Checker {
     /// The whole program: every declaration of every file of the user's, and the workflows of the root file.
@@ -27,10 +28,8 @@ impl Checker {
             for (index, item) in module.ast.items.iter().enumerate() {
                 match &item.kind {
                     ItemKind::Test(body) => {
-                        let test = self.test(file, item, body);
-                        if file == modules.root {
-                            program.tests.push(test);
-                        }
+                        let test = body.take().map(|body| self.test(file, item, body));
+                        program.tests.extend(test.filter(|_| file == modules.root));
                     }
                     _ => {
                         if let Def::Workflow(workflow) = self.def(ItemId { file, index })
@@ -60,7 +59,7 @@ impl Checker {
         item: &ast::Item,
         params: &[ast::Param],
         output: Option<&ast::Type>,
-        body: &Block,
+        mut body: Block,
     ) -> Workflow {
         let mut own: Vec<Param> = Vec::new();
         for param in params {
@@ -78,7 +77,8 @@ impl Checker {
         }
         let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
         let wanted = output.map(|ty| self.ty(place.file, ty));
-        let (body, output) = self.block(&mut place, body, wanted.as_ref());
+        let stmts = std::mem::take(&mut body.stmts).into_iter();
+        let (body, output) = self.statements(&mut place, stmts, &body, wanted.as_ref());
         self.nested_limits(&limits, &body);
         Workflow {
             name: item.name.node.clone(),
@@ -147,50 +147,17 @@ impl Checker {
     /// Warns of a limit that is wider than the one around it: it can't widen anything.
     fn nested_limits(&mut self, outer: &Limits, body: &Body) {
         for stmt in &body.stmts {
-            let mut inner = outer.clone();
-            if let Some(deadline) = stmt.limits.deadline {
-                if let Some(around) = outer.deadline
-                    && deadline.after > around.after
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::W1001,
-                            stmt.span,
-                            format!("the deadline of {} is wider than the {} around it", deadline.after, around.after),
-                        )
-                        .label("can't last that long")
-                        .help("a nested deadline can only tighten the one around it"),
-                    );
-                }
-                inner.deadline = Some(deadline);
-            }
-            if let Some(budget) = &stmt.limits.budget {
-                use crate::limits::Amount::Money;
-                if let (Money(own), Some(Money(around))) =
-                    (budget.amount, outer.budget.as_ref().map(|around| around.amount))
-                    && own > around
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::W1001,
-                            stmt.span,
-                            format!("the budget of {own} is wider than the {around} around it"),
-                        )
-                        .label("can't spend that much")
-                        .help("a nested budget can only tighten the one around it"),
-                    );
-                }
-                inner.budget = Some(budget.clone());
-            }
+            let own = stmt.limits.as_deref().map(|own| self.nested_limit(outer, own, stmt.span));
+            let inner = own.as_ref().unwrap_or(outer);
             match &stmt.kind {
-                StmtKind::For { body, .. } | StmtKind::Group(body) => self.nested_limits(&inner, body),
+                StmtKind::For { body, .. } | StmtKind::Group(body) => self.nested_limits(inner, body),
                 StmtKind::If { then, otherwise, .. } => {
-                    self.nested_limits(&inner, then);
-                    otherwise.iter().for_each(|body| self.nested_limits(&inner, body));
+                    self.nested_limits(inner, then);
+                    otherwise.iter().for_each(|body| self.nested_limits(inner, body));
                 }
-                StmtKind::Repeat { body, .. } => self.nested_limits(&inner, body),
+                StmtKind::Repeat { body, .. } => self.nested_limits(inner, body),
                 StmtKind::Try { body, catches } => {
-                    self.nested_limits(&inner, body);
+                    self.nested_limits(inner, body);
                     // A limit of a `try` holds for what is tried.
                     catches.iter().for_each(|catch| self.nested_limits(outer, &catch.body));
                 }
@@ -199,17 +166,66 @@ impl Checker {
         }
     }
 
+    /// The limits of what stands inside of a statement, with the limits that are its `own`.
+    fn nested_limit(&mut self, outer: &Limits, own: &Limits, span: Span) -> Limits {
+        let mut inner = outer.clone();
+        if let Some(deadline) = own.deadline {
+            if let Some(around) = outer.deadline
+                && deadline.after > around.after
+            {
+                self.report(
+                    Diagnostic::new(
+                        Code::W1001,
+                        span,
+                        format!("the deadline of {} is wider than the {} around it", deadline.after, around.after),
+                    )
+                    .label("can't last that long")
+                    .help("a nested deadline can only tighten the one around it"),
+                );
+            }
+            inner.deadline = Some(deadline);
+        }
+        if let Some(budget) = &own.budget {
+            use crate::limits::Amount::Money;
+            if let (Money(own), Some(Money(around))) =
+                (budget.amount, outer.budget.as_ref().map(|around| around.amount))
+                && own > around
+            {
+                self.report(
+                    Diagnostic::new(
+                        Code::W1001,
+                        span,
+                        format!("the budget of {own} is wider than the {around} around it"),
+                    )
+                    .label("can't spend that much")
+                    .help("a nested budget can only tighten the one around it"),
+                );
+            }
+            inner.budget = Some(budget.clone());
+        }
+        inner
+    }
+
     /// A block: its statements, and its value and that value's type.
     pub(super) fn block(&mut self, place: &mut Place, block: &Block, wanted: Option<&Type>) -> (Body, Type) {
+        self.statements(place, block.stmts.iter(), block, wanted)
+    }
+
+    /// A block with these statements in the place of its own.
+    fn statements(
+        &mut self,
+        place: &mut Place,
+        stmts: impl Iterator<Item = impl Borrow<ast::Stmt>>,
+        block: &Block,
+        wanted: Option<&Type>,
+    ) -> (Body, Type) {
         let depth = place.locals.len();
-        place.bodies.push(Vec::new());
-        let mut last = None;
-        let count = block.stmts.len();
-        for (index, stmt) in block.stmts.iter().enumerate() {
-            let value = self.stmt(place, stmt, depth);
-            if index + 1 == count && block.result.is_none() {
-                last = value;
-            }
+        place.open();
+        let (mut last, mut last_span) = (None, block.span);
+        for stmt in stmts {
+            let stmt = stmt.borrow();
+            last = self.stmt(place, stmt, depth);
+            last_span = stmt.span;
         }
         let (result, ty) = match (&block.result, last) {
             (Some(result), _) => {
@@ -218,8 +234,7 @@ impl Checker {
             }
             (None, Some((var, ty))) if !block.broken => match wanted {
                 Some(wanted) => {
-                    let span = block.stmts.last().map_or(block.span, |stmt| stmt.span);
-                    let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, span);
+                    let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, last_span);
                     (Some(expr), ty)
                 }
                 None => (Some(Expr::Var(var)), ty),
@@ -243,7 +258,7 @@ impl Checker {
                 }
             }
         };
-        for local in place.leave(depth) {
+        for local in place.left(depth) {
             if !block.broken && !local.used && !local.name.starts_with('_') && local.is_pure() {
                 self.report(
                     Diagnostic::new(Code::W1002, local.span, format!("`{}` is never used", local.name))
@@ -252,9 +267,8 @@ impl Checker {
                 );
             }
         }
-        let stmts = place.bodies.pop().unwrap_or_default();
         let span = block.result.as_ref().map_or(block.span, |result| result.span);
-        (Body { stmts, result: result.map(|result| Spanned::new(result, span)) }, ty)
+        (Body { stmts: place.close(), result: result.map(|result| Box::new(Spanned::new(result, span))) }, ty)
     }
 
     /// A statement; its outcome, when it has one that could be the block's value.
@@ -284,7 +298,7 @@ impl Checker {
                                     var,
                                     kind: StmtKind::Value(expr),
                                     after: Vec::new(),
-                                    limits: Limits::default(),
+                                    limits: None,
                                     span: stmt.span,
                                 });
                                 Expr::Var(var)
@@ -307,7 +321,8 @@ impl Checker {
             ast::StmtKind::Assert { cond, message } => {
                 self.no_annotations(&stmt.annotations, "an `assert`");
                 let cond = self.value(place, cond, Some(&Type::Bool)).0;
-                let message = message.as_ref().map(|message| self.value(place, message, Some(&Type::String)).0);
+                let message =
+                    message.as_ref().map(|message| Box::new(self.value(place, message, Some(&Type::String)).0));
                 if cond == Expr::Const(Value::Bool(false)) {
                     self.report(Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"));
                 }
@@ -318,7 +333,7 @@ impl Checker {
                     var,
                     kind,
                     after: Vec::new(),
-                    limits: Limits::default(),
+                    limits: None,
                     span: stmt.span,
                 });
                 None
@@ -355,7 +370,7 @@ impl Checker {
             }
             Flow::Try { body, catches } => self.try_flow(place, body, catches, wanted),
             Flow::Repeat { times, carried, cond, body } => {
-                self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body)
+                self.repeat_flow(place, times, carried.as_deref(), cond.as_deref(), body)
             }
         };
         let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
@@ -369,15 +384,16 @@ impl Checker {
             }
             Some(wanted) if wanted.widens(&ty) => {
                 let outcome = self.fresh();
+                let limits = boxed(limits);
                 place.push(Stmt { name: name.cloned(), var: outcome, kind, after, limits, span });
                 let (var, kind) = (self.fresh(), StmtKind::Value(operators::widen(Expr::Var(outcome), &ty, wanted)));
-                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span });
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span });
                 return (var, wanted.clone());
             }
             Some(wanted) => wanted.clone(),
             None => ty,
         };
-        let var = self.fresh();
+        let (var, limits) = (self.fresh(), boxed(limits));
         place.push(Stmt { name: name.cloned(), var, kind, after, limits, span });
         (var, ty)
     }
@@ -399,6 +415,10 @@ impl Checker {
         }
         vars
     }
+}
+
+fn boxed(limits: Limits) -> Option<Box<Limits>> {
+    (limits != Limits::default()).then(|| Box::new(limits))
 }
 
 impl Body {

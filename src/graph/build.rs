@@ -79,7 +79,7 @@ impl NodeKind {
 }
 
 fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
-    let mut region = Region { result: body.result.clone(), ..Region::default() };
+    let mut region = Region { result: body.result.as_deref().cloned(), ..Region::default() };
     let mut names = Names::default();
     let mut defined: HashMap<Var, NodeIndex> = HashMap::new();
     for stmt in &body.stmts {
@@ -88,7 +88,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
         let mut reads = BTreeSet::new();
         free_vars(stmt, &mut reads);
         let kind = kind(stmt, &path, lines);
-        let (limits, line) = (stmt.limits.clone(), lines.line(stmt.span));
+        let (limits, line) = (stmt.limits.as_deref().cloned().unwrap_or_default(), lines.line(stmt.span));
         let node = Node { name, path, var: stmt.var, kind, limits, line, span: stmt.span };
         let index = region.dag.add_node(node);
         for read in &reads {
@@ -110,7 +110,7 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
     let child = |body: &Body, name: &str| Box::new(region(body, &format!("{path}{name}"), lines));
     match &stmt.kind {
         StmtKind::Value(value) => NodeKind::Value(value.clone()),
-        StmtKind::Assert { cond, message } => NodeKind::Assert { cond: cond.clone(), message: message.clone() },
+        StmtKind::Assert { cond, message } => NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() },
         StmtKind::Inspect(dataset) => NodeKind::Inspect(dataset.clone()),
         StmtKind::Run(run) => NodeKind::Run(run.clone()),
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
@@ -137,8 +137,8 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
         },
         StmtKind::Repeat { times, carried, cond, body } => NodeKind::Repeat {
             times: times.clone(),
-            carried: carried.clone(),
-            cond: cond.clone(),
+            carried: carried.as_deref().cloned(),
+            cond: cond.as_deref().cloned(),
             body: child(body, ""),
         },
         StmtKind::Call { workflow, args } => {
@@ -175,7 +175,7 @@ fn free_vars(stmt: &Stmt, reads: &mut BTreeSet<Var>) {
         StmtKind::Value(expr) | StmtKind::Inspect(expr) => visit(expr),
         StmtKind::Assert { cond, message } => {
             visit(cond);
-            message.iter().for_each(visit);
+            message.as_deref().into_iter().for_each(visit);
         }
         // A task's script reads its parameters, which no other expression can name.
         StmtKind::Run(run) => run.args.iter().for_each(|(_, _, expr)| visit(expr)),
@@ -204,7 +204,8 @@ fn free_vars(stmt: &Stmt, reads: &mut BTreeSet<Var>) {
             catches.iter().for_each(|catch| body_vars(&catch.body, reads));
         }
         StmtKind::Repeat { times, carried, cond, body } => {
-            carried.iter().map(|(_, start)| start).chain(cond).chain([times]).for_each(visit);
+            let start = carried.as_deref().map(|(_, start)| start);
+            start.into_iter().chain(cond.as_deref()).chain([times]).for_each(visit);
             body_vars(body, reads);
         }
         StmtKind::Call { args, .. } => args.iter().for_each(visit),

@@ -64,7 +64,7 @@ fn command(name: &str) -> NodeKind {
         task: name.into(),
         declared: SPAN,
         args: Vec::new(),
-        script: Script::Args(Expr::List(Vec::new())),
+        script: Script::Args(Expr::List(Vec::new())).into(),
         env: Vec::new(),
         output: Type::Int,
     }))

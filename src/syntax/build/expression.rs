@@ -135,7 +135,9 @@ impl Builder<'_> {
 
     /// `(a, name: b, ...c)`
     pub(super) fn args(&mut self, pair: Pair<Rule>) -> Vec<Arg> {
-        parts(pair).filter_map(|arg| self.arg(arg)).collect()
+        let mut args: Vec<Arg> = parts(pair).filter_map(|arg| self.arg(arg)).collect();
+        args.shrink_to_fit();
+        args
     }
 
     fn arg(&mut self, pair: Pair<Rule>) -> Option<Arg> {

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use pest::iterators::Pair;
-use std::iter::Peekable;
+use std::{cell::RefCell, iter::Peekable};
 
 /// A doc comment of its lines, if there are any.
 fn joined(lines: &[String]) -> Option<String> {
@@ -19,8 +19,10 @@ fn joined(lines: &[String]) -> Option<String> {
 impl Item {
     /// With its last block, and so the item, ending before `end`.
     fn closed(mut self, end: u32) -> Self {
-        if let ItemKind::Workflow { body, .. } | ItemKind::Test(body) = &mut self.kind {
-            body.span.end = end;
+        if let ItemKind::Workflow { body, .. } | ItemKind::Test(body) = &mut self.kind
+            && let Some(block) = body.get_mut()
+        {
+            block.span.end = end;
         }
         self.span.end = end;
         self
@@ -109,15 +111,17 @@ impl Builder<'_> {
         let span = self.span(&keyword);
         let first = inner.next()?;
         let block = Span { start: brace, ..span };
+        let body = |block| RefCell::new(Some(block));
         let (name, kind) = match keyword.as_rule() {
             Rule::KW_test => {
                 let name = Spanned::new(first.as_str().trim_matches('"').into(), self.span(&first));
-                (name, ItemKind::Test(self.statements(block, pieces)))
+                (name, ItemKind::Test(body(self.statements(block, pieces))))
             }
             _ => {
                 let params = self.params(inner.next()?);
                 let output = inner.next().and_then(|ty| self.ty(ty));
-                (self.ident(&first), ItemKind::Workflow { params, output, body: self.statements(block, pieces) })
+                let body = body(self.statements(block, pieces));
+                (self.ident(&first), ItemKind::Workflow { params, output, body })
             }
         };
         Some(Item { doc, annotations, name, kind, span })

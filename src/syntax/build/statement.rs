@@ -60,7 +60,7 @@ impl Builder<'_> {
         let rest = text.strip_prefix("let")?.trim_start();
         let name = self.first_word(rest, self.range(pair).start + text.len() - rest.len())?;
         let span = name.span;
-        let value = Rhs::Expr(Expr { kind: ExprKind::Broken, span });
+        let value = Rhs::Expr(Box::new(Expr { kind: ExprKind::Broken, span }));
         Some(Stmt { annotations: Vec::new(), kind: StmtKind::Let { name, ty: None, value }, span })
     }
 
@@ -86,20 +86,20 @@ impl Builder<'_> {
             Rule::let_stmt => {
                 let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule())).peekable();
                 let name = self.ident(&inner.next()?);
-                let ty = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
+                let ty = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty)).map(Box::new);
                 let value = inner.next()?;
                 let value = match value.as_rule() {
-                    Rule::expr => Rhs::Expr(self.expr(value)),
+                    Rule::expr => Rhs::Expr(Box::new(self.expr(value))),
                     _ => Rhs::Flow(Box::new(self.flow(value)?)),
                 };
                 StmtKind::Let { name, ty, value }
             }
             Rule::assert_stmt => {
                 let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule()));
-                let cond = self.expr(inner.next()?);
-                StmtKind::Assert { cond, message: inner.next().map(|message| self.expr(message)) }
+                let cond = Box::new(self.expr(inner.next()?));
+                StmtKind::Assert { cond, message: inner.next().map(|message| Box::new(self.expr(message))) }
             }
-            _ => StmtKind::Flow(self.flow(body)?),
+            _ => StmtKind::Flow(Box::new(self.flow(body)?)),
         };
         Some(Stmt { annotations, kind, span })
     }
@@ -140,12 +140,12 @@ impl Builder<'_> {
                 let carried = match inner.next_if(|part| part.as_rule() == Rule::carried) {
                     Some(carried) => {
                         let mut inner = parts(carried).filter(|part| !is_keyword(part.as_rule()));
-                        Some((self.ident(&inner.next()?), self.expr(inner.next()?)))
+                        Some(Box::new((self.ident(&inner.next()?), self.expr(inner.next()?))))
                     }
                     None => None,
                 };
                 let cond = inner.next_if(|part| part.as_rule() == Rule::while_cond);
-                let cond = cond.and_then(|cond| parts(cond).next()).map(|cond| self.expr(cond));
+                let cond = cond.and_then(|cond| parts(cond).next()).map(|cond| Box::new(self.expr(cond)));
                 Flow::Repeat { times, carried, cond, body: self.block(inner.next()?) }
             }
             _ => return None,
