@@ -171,7 +171,9 @@ impl Place {
 
     /// Ends the innermost body: its statements.
     pub fn close(&mut self) -> Vec<Stmt> {
-        self.bodies.pop().map(|body| body.stmts).unwrap_or_default()
+        let mut stmts = self.bodies.pop().map(|body| body.stmts).unwrap_or_default();
+        stmts.shrink_to_fit();
+        stmts
     }
 
     /// Adds a statement to the innermost body; outside workflows, nothing.

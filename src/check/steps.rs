@@ -65,13 +65,14 @@ impl Checker {
                     };
                     args.push((param.name.clone(), expr, ty));
                 }
-                let args = args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr));
+                let mut given = Vec::with_capacity(args.len());
+                given.extend(args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr)));
                 let own = &task.limits;
                 limits.retry = limits.retry.take().or_else(|| own.retry.clone());
                 limits.timeout = limits.timeout.or(own.timeout);
                 limits.memory = limits.memory.or(own.memory);
                 limits.cpu = limits.cpu.or(own.cpu);
-                let run = Run { args: args.collect(), ..task.run.clone() };
+                let run = Run { args: given, ..task.run.clone() };
                 let output = run.output.clone();
                 (StmtKind::Run(Box::new(run)), output)
             }

@@ -51,6 +51,7 @@ impl Builder<'_> {
             }
             after_junk = junk;
         }
+        block.stmts.shrink_to_fit();
         block
     }
 
