@@ -66,7 +66,8 @@ impl Checker {
                     args.push((param.name.clone(), expr, ty));
                 }
                 let mut given = Vec::with_capacity(args.len());
-                given.extend(args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr)));
+                given
+                    .extend(args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr)));
                 let own = &task.limits;
                 limits.retry = limits.retry.take().or_else(|| own.retry.clone());
                 limits.timeout = limits.timeout.or(own.timeout);

@@ -328,14 +328,7 @@ impl Checker {
                 }
                 let var = self.fresh();
                 let kind = StmtKind::Assert { cond, message };
-                place.push(Stmt {
-                    name: None,
-                    var,
-                    kind,
-                    after: Vec::new(),
-                    limits: None,
-                    span: stmt.span,
-                });
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span: stmt.span });
                 None
             }
             ast::StmtKind::Flow(flow) => Some(self.flow(place, None, flow, &stmt.annotations, stmt.span, None)),

@@ -94,11 +94,7 @@ impl<'t> Block<'t> {
         };
         self.several = true;
         let mut all = std::mem::take(&mut self.head);
-        all.extend([
-            Doc::Source("{", self.start),
-            Doc::Nest([vec![Doc::Line(" ")], first].concat()),
-            line(docs),
-        ]);
+        all.extend([Doc::Source("{", self.start), Doc::Nest([vec![Doc::Line(" ")], first].concat()), line(docs)]);
         all
     }
 }

@@ -110,7 +110,9 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
     let child = |body: &Body, name: &str| Box::new(region(body, &format!("{path}{name}"), lines));
     match &stmt.kind {
         StmtKind::Value(value) => NodeKind::Value(value.clone()),
-        StmtKind::Assert { cond, message } => NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() },
+        StmtKind::Assert { cond, message } => {
+            NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() }
+        }
         StmtKind::Inspect(dataset) => NodeKind::Inspect(dataset.clone()),
         StmtKind::Run(run) => NodeKind::Run(run.clone()),
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
