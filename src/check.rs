@@ -38,6 +38,9 @@ use std::{
 /// The steps that all constants of a program may take together.
 const ALL_STEPS: u64 = 5_000_000;
 
+/// Names are compared this often to find the one that was meant: where most names are unknown, no hint helps.
+const COMPARISONS: usize = 100_000;
+
 /// Checks the root file of `world` and all that it imports.
 pub fn check(world: &dyn World) -> Outcome<Program> {
     let mut diagnostics = Vec::new();
@@ -52,6 +55,7 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         defining: Vec::new(),
         cyclic: HashSet::new(),
         fuel: Fuel::new(ALL_STEPS),
+        comparisons: COMPARISONS,
     };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
@@ -76,6 +80,8 @@ struct Checker {
     cyclic: HashSet<ItemId>,
     /// The steps that all constants together may still take.
     fuel: Fuel,
+    /// How often names may still be compared.
+    comparisons: usize,
 }
 
 impl Checker {

@@ -1,0 +1,109 @@
+//! The files that are measured: the same workflow of many steps in each language.
+
+use std::fmt::Write;
+
+/// A workflow of `steps` steps as people write them: two tasks, steps that read the results of earlier ones, and among
+/// every ten a loop, a branch, an order without data, a retry, and comments.
+pub fn workflow(steps: usize) -> String {
+    let mut text = String::from(
+        r#"/// Draws a part of a table.
+task draw(table: Uri, part: Int, seed: Int = 7) -> { rows: Int, share: Float } {
+  command: ["draw", "--table", table, "--part", "{part}", "--seed", "{seed}"]
+}
+
+/// Joins two parts into one.
+task join(left: Int, right: Int, weight: Float = 0.5) -> { rows: Int, share: Float } {
+  command: ["join", "{left}", "{right}", "--weight", "{weight}"]
+}
+
+fn enough(rows: Int) -> Bool = rows >= 1_000
+
+@deadline(2h)
+workflow main(table: Uri = "data/all.csv") {
+"#,
+    );
+    for step in 0..steps {
+        let s = |back: usize| format!("s{}", step - back);
+        let line = match step % 10 {
+            0 => {
+                let round = step / 10;
+                format!("  // Round {round}: ten steps.\n  let s{step} = run draw(table, part: {step})")
+            }
+            1 => format!("  let s{step} = run draw(table, part: {step}, seed: {}.rows)", s(1)),
+            2 => format!("  let s{step} = run join({}.rows, {}.rows)", s(2), s(1)),
+            3 => format!("  let s{step} = run join({}.rows + 1, {}.rows * 2, weight: 0.25)", s(1), s(2)),
+            4 => format!("  let s{step} = run draw(\"{{table}}.{step}\", part: max({}.rows, {}.rows))", s(1), s(2)),
+            5 => format!("  let s{step} = for part in [1, 2, 3] {{ run draw(table, part: part + {}.rows) }}", s(1)),
+            6 => format!(
+                "  let s{step} = if enough({a}.rows) {{\n    run join({a}.rows, {}.rows)\n  }} else {{\n    run draw(table, part: {step})\n  }}",
+                s(4),
+                a = s(2),
+            ),
+            7 => format!(
+                "  @retry(max: 2, backoff: 5s)\n  let s{step} = run join({}.rows, {}.rows) after {}",
+                s(1),
+                s(3),
+                s(2)
+            ),
+            8 => format!("  let s{step} = run draw(table, part: {step}) after {} // waits for its neighbour", s(1)),
+            _ => format!("  let s{step} = run join({a}.rows, {}.rows, weight: {a}.share)", s(2), a = s(1)),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// A file of `lines` lines: the workflow above, cut to that length.
+pub fn lines(lines: usize) -> String {
+    // Ten steps take 16 lines, and what stands around them another 16.
+    workflow(lines.saturating_sub(16) / 16 * 10)
+}
+
+/// A file as it is opened from day to day: of a hundred lines, with data, a model, a search and some tasks.
+pub fn everyday() -> String {
+    let digits = include_str!("../../examples/digits.smlt");
+    let (imports, rest) = digits.split_at(digits.find("/// 1,797").unwrap_or(0));
+    let tasks = workflow(20).replace("workflow main", "workflow join_all");
+    format!("{imports}{rest}\n{tasks}")
+}
+
+/// `steps` steps, each of which joins the results of the two before it.
+pub fn smlt(steps: usize) -> String {
+    let mut text = String::from(
+        "task join(left: Int, right: Int) -> { rows: Int } {\n  command: [\"join\", \"{left}\", \"{right}\"]\n}\n\n\
+         workflow main() {\n  let s0 = run join(0, 0)\n  let s1 = run join(1, 1)\n",
+    );
+    for step in 2..steps {
+        let _ = writeln!(text, "  let s{step} = run join(s{}.rows, s{}.rows)", step - 1, step - 2);
+    }
+    text + "}\n"
+}
+
+/// The same for Snakemake: a step is a rule, and what it gives a file.
+pub fn snakemake(steps: usize) -> String {
+    let mut text = format!("rule all:\n    input: \"s{}.txt\"\n", steps - 1);
+    for step in 0..steps {
+        let input = match step {
+            0 | 1 => String::new(),
+            _ => format!("    input: \"s{}.txt\", \"s{}.txt\"\n", step - 1, step - 2),
+        };
+        let _ = write!(text, "rule s{step}:\n{input}    output: \"s{step}.txt\"\n    shell: \"join {{input}} > {{output}}\"\n");
+    }
+    text
+}
+
+/// The same in WDL.
+pub fn wdl(steps: usize) -> String {
+    let mut text = String::from("version 1.1\n\nworkflow main {\n");
+    for step in 0..steps {
+        let input = match step {
+            0 | 1 => format!("left = {step}, right = {step}"),
+            _ => format!("left = s{}.rows, right = s{}.rows", step - 1, step - 2),
+        };
+        let _ = writeln!(text, "  call join as s{step} {{ input: {input} }}");
+    }
+    text + "}\n\ntask join {\n  input {\n    Int left\n    Int right\n  }\n  command <<<\n    join ~{left} ~{right}\n  >>>\n  \
+            output {\n    Int rows = read_int(stdout())\n  }\n  runtime {\n    container: \"debian\"\n  }\n}\n"
+}
