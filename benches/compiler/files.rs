@@ -69,27 +69,37 @@ pub fn everyday() -> String {
     format!("{imports}{rest}\n{tasks}")
 }
 
-/// `steps` steps, each of which joins the results of the two before it.
+/// The two steps whose results a step reads: those before it among its ten, so that no chain is longer than Snakemake's
+/// recursion bears.
+fn sources(step: usize) -> Option<(usize, usize)> {
+    (step % 10 >= 2).then(|| (step - 1, step - 2))
+}
+
+/// `steps` steps, most of which join the results of the two before.
 pub fn smlt(steps: usize) -> String {
     let mut text = String::from(
         "task join(left: Int, right: Int) -> { rows: Int } {\n  command: [\"join\", \"{left}\", \"{right}\"]\n}\n\n\
-         workflow main() {\n  let s0 = run join(0, 0)\n  let s1 = run join(1, 1)\n",
+         workflow main() {\n",
     );
-    for step in 2..steps {
-        let _ = writeln!(text, "  let s{step} = run join(s{}.rows, s{}.rows)", step - 1, step - 2);
+    for step in 0..steps {
+        let _ = match sources(step) {
+            Some((left, right)) => writeln!(text, "  let s{step} = run join(s{left}.rows, s{right}.rows)"),
+            None => writeln!(text, "  let s{step} = run join({step}, {step})"),
+        };
     }
     text + "}\n"
 }
 
 /// The same for Snakemake: a step is a rule, and what it gives a file.
 pub fn snakemake(steps: usize) -> String {
-    let mut text = format!("rule all:\n    input: \"s{}.txt\"\n", steps - 1);
+    let last: Vec<String> = (9..steps).step_by(10).map(|step| format!("\"s{step}.txt\"")).collect();
+    let mut text = format!("rule all:\n    input: {}\n", last.join(", "));
     for step in 0..steps {
-        let input = match step {
-            0 | 1 => String::new(),
-            _ => format!("    input: \"s{}.txt\", \"s{}.txt\"\n", step - 1, step - 2),
-        };
-        let _ = write!(text, "rule s{step}:\n{input}    output: \"s{step}.txt\"\n    shell: \"join {{input}} > {{output}}\"\n");
+        let _ = writeln!(text, "rule s{step}:");
+        if let Some((left, right)) = sources(step) {
+            let _ = writeln!(text, "    input: \"s{left}.txt\", \"s{right}.txt\"");
+        }
+        let _ = writeln!(text, "    output: \"s{step}.txt\"\n    shell: \"join {{input}} > {{output}}\"");
     }
     text
 }
@@ -98,11 +108,12 @@ pub fn snakemake(steps: usize) -> String {
 pub fn wdl(steps: usize) -> String {
     let mut text = String::from("version 1.1\n\nworkflow main {\n");
     for step in 0..steps {
-        let input = match step {
-            0 | 1 => format!("left = {step}, right = {step}"),
-            _ => format!("left = s{}.rows, right = s{}.rows", step - 1, step - 2),
+        let _ = match sources(step) {
+            Some((left, right)) => {
+                writeln!(text, "  call join as s{step} {{ input: left = s{left}.rows, right = s{right}.rows }}")
+            }
+            None => writeln!(text, "  call join as s{step} {{ input: left = {step}, right = {step} }}"),
         };
-        let _ = writeln!(text, "  call join as s{step} {{ input: {input} }}");
     }
     text + "}\n\ntask join {\n  input {\n    Int left\n    Int right\n  }\n  command <<<\n    join ~{left} ~{right}\n  >>>\n  \
             output {\n    Int rows = read_int(stdout())\n  }\n  runtime {\n    container: \"debian\"\n  }\n}\n"

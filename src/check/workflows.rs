@@ -77,7 +77,7 @@ impl Checker {
         }
         let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
         let wanted = output.map(|ty| self.ty(place.file, ty));
-        let stmts = std::mem::take(&mut body.stmts).into_iter();
+        let stmts = drained(std::mem::take(&mut body.stmts));
         let (body, output) = self.statements(&mut place, stmts, &body, wanted.as_ref());
         self.nested_limits(&limits, &body);
         Workflow {
@@ -408,6 +408,17 @@ impl Checker {
         }
         vars
     }
+}
+
+/// Statements in order, whose memory is given back as they go.
+fn drained(mut stmts: Vec<ast::Stmt>) -> impl Iterator<Item = ast::Stmt> {
+    stmts.reverse();
+    std::iter::from_fn(move || {
+        if stmts.len() < stmts.capacity() / 2 {
+            stmts.shrink_to_fit();
+        }
+        stmts.pop()
+    })
 }
 
 fn boxed(limits: Limits) -> Option<Box<Limits>> {

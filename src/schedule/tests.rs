@@ -65,7 +65,7 @@ fn command(name: &str) -> NodeKind {
         declared: SPAN,
         args: Vec::new(),
         script: Script::Args(Expr::List(Vec::new())).into(),
-        env: Vec::new(),
+        env: [].into(),
         output: Type::Int,
     }))
 }

@@ -13,23 +13,24 @@ use super::{
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
-    source::{FileId, Span, Spanned},
+    source::{FileId, Name, Span, Spanned},
 };
 use pest::iterators::{Pair, Pairs};
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 /// Makes the tree of one file, collecting what is wrong.
 pub struct Builder<'a> {
     file: FileId,
     text: &'a str,
+    names: HashSet<Name>,
     /// What was wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Builder<'a> {
     /// A builder for `text`, with what is known to be wrong already.
-    pub const fn new(file: FileId, text: &'a str, diagnostics: Vec<Diagnostic>) -> Self {
-        Self { file, text, diagnostics }
+    pub fn new(file: FileId, text: &'a str, diagnostics: Vec<Diagnostic>) -> Self {
+        Self { file, text, names: HashSet::new(), diagnostics }
     }
 
     /// Where a pair stands, all that belongs to it included.
@@ -82,8 +83,18 @@ impl<'a> Builder<'a> {
         self.diagnostics.is_empty()
     }
 
-    fn ident(&self, pair: &Pair<Rule>) -> Ident {
-        Spanned::new(pair.as_str().into(), self.span(pair))
+    fn ident(&mut self, pair: &Pair<Rule>) -> Ident {
+        Spanned::new(self.name(pair.as_str()), self.span(pair))
+    }
+
+    /// A name, in memory once however often it is written.
+    fn name(&mut self, text: &str) -> Name {
+        if let Some(known) = self.names.get(text) {
+            return known.clone();
+        }
+        let name = Name::from(text);
+        self.names.insert(name.clone());
+        name
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

@@ -164,7 +164,7 @@ impl Builder<'_> {
             return Some(self.literal(parts(pair).next()?));
         }
         if matches!(rule, Rule::ident | Rule::part_name) {
-            return Some(ExprKind::Name(pair.as_str().into()));
+            return Some(ExprKind::Name(self.name(pair.as_str())));
         }
         let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
         Some(match rule {

@@ -127,7 +127,7 @@ impl Builder<'_> {
         Some(Item { doc, annotations, name, kind, span })
     }
 
-    fn import(&self, pair: Pair<Rule>) -> Option<Import> {
+    fn import(&mut self, pair: Pair<Rule>) -> Option<Import> {
         let span = self.span(&pair);
         let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
         let path = self.ident(&inner.next()?);
