@@ -79,7 +79,7 @@ fn sources(step: usize) -> Option<(usize, usize)> {
 pub fn smlt(steps: usize) -> String {
     let mut text = String::from(
         "task join(left: Int, right: Int) -> { rows: Int } {\n  command: [\"join\", \"{left}\", \"{right}\"]\n}\n\n\
-         workflow main() {\n",
+         workflow main() -> List[Int] {\n",
     );
     for step in 0..steps {
         let _ = match sources(step) {
@@ -87,13 +87,12 @@ pub fn smlt(steps: usize) -> String {
             None => writeln!(text, "  let s{step} = run join({step}, {step})"),
         };
     }
-    text + "}\n"
+    text + &format!("  [{}]\n}}\n", results(steps, "s", ".rows"))
 }
 
 /// The same for Snakemake: a step is a rule, and what it gives a file.
 pub fn snakemake(steps: usize) -> String {
-    let last: Vec<String> = (9..steps).step_by(10).map(|step| format!("\"s{step}.txt\"")).collect();
-    let mut text = format!("rule all:\n    input: {}\n", last.join(", "));
+    let mut text = format!("rule all:\n    input: {}\n", results(steps, "\"s", ".txt\""));
     for step in 0..steps {
         let _ = writeln!(text, "rule s{step}:");
         if let Some((left, right)) = sources(step) {
@@ -106,15 +105,21 @@ pub fn snakemake(steps: usize) -> String {
 
 /// The same in WDL.
 pub fn wdl(steps: usize) -> String {
-    let mut text = String::from("version 1.1\n\nworkflow main {\n");
+    let mut text = String::from(
+        "version 1.1\n\ntask join {\n  input {\n    Int a\n    Int b\n  }\n  command <<<\n    join ~{a} ~{b}\n  >>>\n  \
+         output {\n    Int rows = read_int(stdout())\n  }\n  runtime {\n    container: \"debian\"\n  }\n}\n\nworkflow main {\n",
+    );
     for step in 0..steps {
         let _ = match sources(step) {
-            Some((left, right)) => {
-                writeln!(text, "  call join as s{step} {{ input: left = s{left}.rows, right = s{right}.rows }}")
-            }
-            None => writeln!(text, "  call join as s{step} {{ input: left = {step}, right = {step} }}"),
+            Some((a, b)) => writeln!(text, "  call join as s{step} {{ input: a = s{a}.rows, b = s{b}.rows }}"),
+            None => writeln!(text, "  call join as s{step} {{ input: a = {step}, b = {step} }}"),
         };
     }
-    text + "}\n\ntask join {\n  input {\n    Int left\n    Int right\n  }\n  command <<<\n    join ~{left} ~{right}\n  >>>\n  \
-            output {\n    Int rows = read_int(stdout())\n  }\n  runtime {\n    container: \"debian\"\n  }\n}\n"
+    text + &format!("  output {{\n    Array[Int] rows = [{}]\n  }}\n}}\n", results(steps, "s", ".rows"))
+}
+
+/// The last of every ten steps, as a list.
+fn results(steps: usize, before: &str, after: &str) -> String {
+    let last: Vec<String> = (9..steps).step_by(10).map(|step| format!("{before}{step}{after}")).collect();
+    last.join(", ")
 }
