@@ -255,7 +255,9 @@ impl<'t> Printer<'t> {
     }
 
     fn comments_before(&mut self, at: usize, indent: usize) {
-        while let Some(comment) = self.comments.pop_front_if(|comment| comment.at < at) {
+        while self.comments.front().is_some_and(|comment| comment.at < at)
+            && let Some(comment) = self.comments.pop_front()
+        {
             let starts_file = self.out.is_empty();
             // A second comment needs a line of its own, wherever it stood.
             if comment.alone || starts_file || self.in_comment {
