@@ -78,3 +78,58 @@ impl<'t> Iterator for Pieces<'t, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Grammar, Pieces, Rule, range};
+    use pest::{Parser, iterators::Pairs};
+    use proptest::prelude::*;
+
+    /// All pairs of a text with their places, but for those that hold a whole workflow or test together.
+    fn flat<'t>(text: &'t str, pairs: impl Iterator<Item = Pairs<'t, Rule>>) -> Vec<(Rule, std::ops::Range<usize>)> {
+        use Rule::{block, closing, decl, file, opening, test_decl, workflow_decl};
+        pairs
+            .flat_map(Pairs::flatten)
+            .filter(|pair| {
+                !matches!(pair.as_rule(), file | decl | workflow_decl | test_decl | block | opening | closing)
+            })
+            .map(|pair| (pair.as_rule(), range(text, &pair)))
+            .collect()
+    }
+
+    fn same(text: &str) {
+        let whole = Grammar::parse(Rule::file, text).unwrap();
+        let mut refused = None;
+        let (mut pieces, mut opened) = (Vec::new(), None);
+        for piece in Pieces::new(text, &mut refused) {
+            match piece.as_rule() {
+                Rule::opening => opened = Some(pieces.len()),
+                Rule::closing => opened = None,
+                // What was open does not close, and comes once more.
+                Rule::junk_item => pieces.truncate(opened.take().unwrap_or(pieces.len())),
+                _ => {}
+            }
+            pieces.push(Pairs::single(piece));
+        }
+        assert!(refused.is_none());
+        assert_eq!(flat(text, pieces.into_iter()), flat(text, std::iter::once(whole)), "{text}");
+    }
+
+    #[test]
+    fn the_standard_library_is_read_as_a_whole_would_be() {
+        crate::stdlib::MODULES.into_iter().for_each(|(_, text)| same(text));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_in_pieces_is_what_is_read_as_a_whole(tokens in proptest::collection::vec(
+            prop::sample::select(vec![
+                "workflow w() {", "test \"t\" {", "@a", "let", "x", "=", "{", "}", "(", ")", "1", "\"a{b}\"", "// c\n", "/// d\n",
+                "\n", "run", "t", ",", "if", "const", "?", "else", "\nworkflow v() {\n", "\n}\n",
+            ]),
+            0..60,
+        )) {
+            same(&tokens.join(" "));
+        }
+    }
+}
