@@ -43,6 +43,9 @@ use std::{
 /// The steps that all constants of a program may take together.
 const ALL_STEPS: u64 = 5_000_000;
 
+/// Names are compared this often to find the one that was meant: where most names are unknown, no hint helps.
+const COMPARISONS: usize = 100_000;
+
 /// Checks the root file of `world` and all that it imports.
 pub fn check(world: &dyn World) -> Outcome<Program> {
     let mut diagnostics = Vec::new();
@@ -60,6 +63,7 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         fuel: Fuel::new(ALL_STEPS),
         parts: Fuel::new(shapes::ALL_PARTS),
         misfits: HashSet::new(),
+        comparisons: COMPARISONS,
     };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
@@ -90,6 +94,8 @@ struct Checker {
     parts: Fuel,
     /// The layers of which it was told that they do not fit.
     misfits: HashSet<Span>,
+    /// How often names may still be compared.
+    comparisons: usize,
 }
 
 impl Checker {

@@ -12,16 +12,21 @@ use crate::{
     syntax::{self, Rule},
 };
 use doc::{Comment, Doc, Printer};
-use pest::iterators::Pair;
+use pest::iterators::{Pair, Pairs};
+use tree::Layout;
 
 /// The text of a file in the one style.
 ///
 /// # Errors
 /// When the file can't be read; nothing is formatted then.
 pub fn format(file: FileId, text: &str) -> Result<String, Vec<Diagnostic>> {
-    let Some(root) = syntax::pairs(file, text)? else { return Ok(String::new()) };
-    let comments = comments(text, &root);
-    Ok(Printer::new(text, comments).print(&tree::file(text, root)))
+    let mut printer = Printer::new(text);
+    let mut layout = Layout::new(text);
+    syntax::each_piece(file, text, |pair| {
+        printer.add_comments(comments(text, pair.clone()));
+        printer.print(&layout.piece(pair));
+    })?;
+    Ok(printer.finish())
 }
 
 /// The declarations of a file in the one style as others see them, without what they hold, each with the place where its
@@ -30,24 +35,23 @@ pub fn format(file: FileId, text: &str) -> Result<String, Vec<Diagnostic>> {
 /// # Errors
 /// When the file can't be read.
 pub fn heads(file: FileId, text: &str) -> Result<Vec<(u32, String)>, Vec<Diagnostic>> {
-    let Some(root) = syntax::pairs(file, text)? else { return Ok(Vec::new()) };
-    let comments = comments(text, &root);
-    let decls = root.into_inner().filter(|pair| pair.as_rule() == Rule::decl);
-    let heads = decls.filter_map(|decl| {
-        let start = decl.as_span().start();
-        let place = decl.clone().into_inner().last()?.as_span().start();
-        let head = tree::head(text, decl)?;
-        let end = head.iter().filter_map(Doc::ends).map(|(_, last)| last).max()?;
-        let [from, to] = [start, end].map(|at| comments.partition_point(|comment| comment.at < at));
-        let own = comments.get(from..to).unwrap_or_default();
-        Some((place as u32, Printer::new(text, own.to_vec()).print(&head).trim_end().to_owned()))
-    });
-    Ok(heads.collect())
+    let mut heads = Vec::new();
+    syntax::each_piece(file, text, |pair| {
+        if let Some((keyword, head)) = tree::head(text, pair.clone()) {
+            // What stands behind its last word belongs to what follows.
+            let end = head.iter().filter_map(Doc::ends).map(|(_, last)| last).max().unwrap_or(keyword);
+            let mut printer = Printer::new(text);
+            printer.add_comments(comments(text, pair).filter(|comment| comment.at < end));
+            printer.print(&head);
+            heads.push((keyword as u32, printer.finish().trim_end().to_owned()));
+        }
+    })?;
+    Ok(heads)
 }
 
-fn comments<'t>(text: &str, root: &Pair<'t, Rule>) -> Vec<Comment<'t>> {
-    let comments = root.clone().into_inner().flatten().filter(|pair| pair.as_rule() == Rule::COMMENT);
-    comments.map(|pair| Comment::new(text, pair.as_span().start(), pair.as_str())).collect()
+fn comments<'t>(text: &'t str, pair: Pair<'t, Rule>) -> impl Iterator<Item = Comment<'t>> {
+    let comments = Pairs::single(pair).flatten().filter(|pair| pair.as_rule() == Rule::COMMENT);
+    comments.map(|pair| Comment::new(text, syntax::range(text, &pair).start, pair.as_str()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! A compiler and executor for `.smlt`, a small language for machine-learning workflows with a deadline and a budget.
 #![warn(missing_docs)]
 
+// The parser that pest makes without its guard of the stack, which `syntax::brackets` makes needless, names it.
+#[cfg(feature = "compile")]
+extern crate alloc;
+
 #[cfg(feature = "compile")]
 pub mod check;
 #[cfg(feature = "compile")]

@@ -10,33 +10,43 @@ mod build;
 mod cst;
 mod grammar;
 mod junk;
+mod pieces;
 
 pub use cst::{Cst, Token};
 use grammar::Grammar;
 pub(crate) use grammar::Rule;
+use pieces::Pieces;
+pub(crate) use pieces::range;
 
 use crate::{
     diagnostic::{Code, Diagnostic, Outcome},
     source::{FileId, Span},
 };
-use pest::{Parser, iterators::Pair};
+use pest::iterators::Pair;
 
 /// Texts beyond this are refused, so that every place in a file fits 32 bits with room to spare.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The grammar's own tree of a file without mistakes, for the formatter; `None` of an empty one.
+/// Hands the grammar's own tree of a file without mistakes to `each`, piece by piece, for the formatter.
 ///
 /// # Errors
 /// What [`parse`] reports.
-pub(crate) fn pairs(file: FileId, text: &str) -> Result<Option<Pair<'_, Rule>>, Vec<Diagnostic>> {
+pub(crate) fn each_piece<'t>(
+    file: FileId,
+    text: &'t str,
+    mut each: impl FnMut(Pair<'t, Rule>),
+) -> Result<(), Vec<Diagnostic>> {
+    let mut refused = None;
+    let mut builder = build::Builder::new(file, text, Vec::new());
     if balanced(file, text).is_ok_and(|balanced| balanced.diagnostics.is_empty())
-        && let Ok(mut pairs) = Grammar::parse(Rule::file, text)
+        && Pieces::new(text, &mut refused).all(|pair| {
+            let ok = builder.reads(pair.clone());
+            each(pair);
+            ok
+        })
+        && refused.is_none()
     {
-        let mut builder = build::Builder::new(file, text, Vec::new());
-        builder.file(pairs.clone());
-        if builder.diagnostics.is_empty() {
-            return Ok(pairs.next());
-        }
+        return Ok(());
     }
     Err(parse(file, text).diagnostics)
 }
@@ -64,14 +74,13 @@ pub fn parse(file: FileId, text: &str) -> Outcome<ast::File> {
         Err(diagnostic) => return refuse(*diagnostic),
     };
     let mut builder = build::Builder::new(file, text, balanced.diagnostics);
-    match Grammar::parse(Rule::file, &balanced.text) {
-        Ok(pairs) => {
-            let mut value = builder.file(pairs);
-            value.broken.extend(balanced.broken);
-            let mut diagnostics = builder.diagnostics;
-            diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
-            Outcome { value, diagnostics }
-        }
-        Err(error) => refuse(junk::explain(&error, file)),
+    let mut refused = None;
+    let mut value = builder.file(Pieces::new(&balanced.text, &mut refused));
+    if let Some(error) = refused {
+        return refuse(junk::explain(&error, file));
     }
+    value.broken.extend(balanced.broken);
+    let mut diagnostics = builder.diagnostics;
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span);
+    Outcome { value, diagnostics }
 }

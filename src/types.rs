@@ -2,7 +2,7 @@
 
 use crate::source::Name;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,8 +40,8 @@ pub enum Type {
     List(Box<Type>),
     /// A map from text.
     Map(Box<Type>),
-    /// A record.
-    Record(BTreeMap<Name, Type>),
+    /// A record; shared, since every value of a step has one.
+    Record(Arc<BTreeMap<Name, Type>>),
     /// A value or `none`.
     Optional(Box<Type>),
     /// A closed set of names.
@@ -148,7 +148,7 @@ impl Type {
 
     /// A record type with these fields.
     pub fn record<'a>(fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
-        Self::Record(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect())
+        Self::Record(Arc::new(fields.into_iter().map(|(name, ty)| (name.into(), ty)).collect()))
     }
 
     /// The types that it is made of, itself included.

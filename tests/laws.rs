@@ -206,6 +206,35 @@ fn depth_and_length_are_answered_within_a_second() {
     }
 }
 
+/// A file of 50 MB, and lines of 10 MB.
+#[test]
+fn what_is_too_large_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("statements", format!("workflow main() {{\n{}}}\n", "  let s = run work(1)\n".repeat(2_500_000))),
+        ("operators", format!("const a = 1{}\n", " + 1".repeat(2_500_000))),
+        ("items", format!("const a = [{}]\n", "1, ".repeat(3_300_000))),
+    ];
+    for (name, text) in cases {
+        let path = folder.path().join(format!("{name}.smlt"));
+        fs::write(&path, text).unwrap();
+        let outcome = check_in_time(&path);
+        let codes: Vec<&str> = outcome.diagnostics.iter().map(|diagnostic| diagnostic.code.name()).collect();
+        assert_eq!(codes, ["E0003"], "a file of too many {name}");
+    }
+}
+
+/// No name of these is known, and each is near to all the others.
+#[test]
+fn a_mistake_in_every_line_is_told_of_within_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unknown.smlt");
+    let lines: String = (0..10_000).map(|index| format!("  let s{index} = t{index} + 1\n")).collect();
+    fs::write(&path, format!("workflow main() {{\n{lines}}}\n")).unwrap();
+    let outcome = check_in_time(&path);
+    assert!(outcome.diagnostics.iter().filter(|diagnostic| diagnostic.code.name() == "E0101").count() == 10_000);
+}
+
 #[test]
 fn every_example_is_without_a_mistake() {
     for path in files(&root().join("examples"), "smlt") {

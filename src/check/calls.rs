@@ -187,7 +187,7 @@ impl Checker {
                 Expr::Native(*native, args)
             }
             FnBody::Context(context) => {
-                if place.bodies.is_empty() {
+                if place.is_outside() {
                     self.report(
                         Diagnostic::new(Code::E0303, span, format!("`{callee}()` is known only during a run"))
                             .label("not known here")

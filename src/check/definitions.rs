@@ -242,10 +242,13 @@ impl Checker {
                 };
                 let mut limits = self.limits(&mut place, &item.annotations, super::annotations::Target::Task);
                 let (script, env) = self.task(&mut place, item, settings, &mut limits);
+                let (script, env) = (Arc::new(script), env.into());
                 let run = Run { task: name.clone(), declared: item.name.span, args: Vec::new(), script, env, output };
                 Def::Task(Rc::new(TaskDef { name: name.clone(), params, run, limits }))
             }
             ItemKind::Workflow { params, output, body } => {
+                // What a long workflow says is given up statement by statement, so that it is not in memory twice.
+                let Some(body) = body.take() else { return Def::Broken };
                 let workflow = self.workflow(place, item, params, output.as_ref(), body);
                 if workflow.size <= MAX_STATEMENTS {
                     return Def::Workflow(Rc::new(workflow));

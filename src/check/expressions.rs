@@ -300,10 +300,17 @@ impl Checker {
         }
     }
 
+    /// The name that was probably meant.
+    fn near<'m>(&mut self, place: &'m Place, modules: &'m Modules, name: &str) -> Option<&'m str> {
+        let known = modules.known(place.file);
+        self.comparisons = self.comparisons.saturating_sub(place.locals.len() + known.len());
+        similar(name, place.locals.iter().map(|local| &*local.name).chain(known))
+    }
+
     pub(super) fn unknown_name(&mut self, place: &Place, name: &str, span: Span) -> (Expr, Type) {
         let modules = self.modules.clone();
-        let locals = place.locals.iter().map(|local| &*local.name);
-        let near = similar(name, locals.chain(modules.known(place.file))).map(|near| format!("did you mean `{near}`?"));
+        let near = if self.comparisons == 0 { None } else { self.near(place, &modules, name) };
+        let near = near.map(|near| format!("did you mean `{near}`?"));
         let word = match name {
             "None" | "null" | "nil" | "undefined" => Some("nothing is written `none`"),
             "True" | "TRUE" => Some("write `true`"),

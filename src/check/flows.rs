@@ -5,7 +5,7 @@ use super::{
     annotations::Around,
     operators,
     program::{Body, Catch, StmtKind},
-    scope::Place,
+    scope::{Local, Place},
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
@@ -89,7 +89,7 @@ impl Checker {
                 var
             });
             let (body, other) = self.block(place, &catch.body, wanted);
-            let locals = place.leave(depth);
+            let locals: Vec<Local> = place.left(depth).collect();
             if !catch.body.broken {
                 self.unused(locals);
             }
@@ -128,13 +128,13 @@ impl Checker {
             place.shifting.push(var);
             place.bind(&name.node, name.span, Expr::Var(var), start_ty.clone());
             ty = start_ty;
-            (var, start)
+            Box::new((var, start))
         });
         let present = cond.map_or_else(Vec::new, |cond| place.present(cond, true));
-        let cond = cond.map(|cond| self.value(place, cond, Some(&Type::Bool)).0);
+        let cond = cond.map(|cond| Box::new(self.value(place, cond, Some(&Type::Bool)).0));
         let (wanted, broken) = (carried.is_some().then_some(&ty), body.broken);
         let body = self.knowing(place, present, |this, place| this.block(place, body, wanted)).0;
-        let locals = place.leave(depth);
+        let locals: Vec<Local> = place.left(depth).collect();
         if !broken {
             self.unused(locals);
         }
@@ -168,12 +168,12 @@ impl Checker {
             }
             Some(Else::If(flow, span)) => {
                 // `else if` is an `else` with nothing but an `if` in it.
-                place.bodies.push(Vec::new());
+                place.open();
                 let (var, second) = self.unless_dead(dead, |this| {
                     this.knowing(place, fails, |this, place| this.flow(place, None, flow, &[], *span, wanted))
                 });
-                let stmts = place.bodies.pop().unwrap_or_default();
-                (Body { stmts, result: Some(Spanned::new(Expr::Var(var), *span)) }, second, *span)
+                let result = Some(Box::new(Spanned::new(Expr::Var(var), *span)));
+                (Body { stmts: place.close(), result }, second, *span)
             }
         };
         let ty = self.joined(&first, &second, span);
@@ -195,7 +195,8 @@ fn failure_type() -> Type {
 impl Body {
     /// With its value, of type `given`, as one of type `wanted`.
     fn widened(mut self, given: &Type, wanted: &Type) -> Self {
-        self.result = self.result.map(|result| Spanned::new(operators::widen(result.node, given, wanted), result.span));
+        let widen = |result: Spanned<_>| Spanned::new(operators::widen(result.node, given, wanted), result.span);
+        self.result = self.result.map(|result| Box::new(widen(*result)));
         self
     }
 }

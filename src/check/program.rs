@@ -9,7 +9,7 @@ use crate::{
     wire::Kind,
 };
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// The workflows and tests of a file.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +80,7 @@ pub struct Body {
     /// The statements; what one reads stands before it.
     pub stmts: Vec<Stmt>,
     /// The value; an empty record when absent.
-    pub result: Option<Spanned<Expr>>,
+    pub result: Option<Box<Spanned<Expr>>>,
 }
 
 /// A statement.
@@ -94,8 +94,8 @@ pub struct Stmt {
     pub kind: StmtKind,
     /// The outcomes that it waits for without reading them.
     pub after: Vec<Var>,
-    /// Its own limits.
-    pub limits: Limits,
+    /// Its own limits, if it has any.
+    pub limits: Option<Box<Limits>>,
     /// Where it stands.
     pub span: Span,
 }
@@ -110,7 +110,7 @@ pub enum StmtKind {
         /// What must hold.
         cond: Expr,
         /// What to say otherwise.
-        message: Option<Expr>,
+        message: Option<Box<Expr>>,
     },
     /// Reads a dataset's facts.
     Inspect(Expr),
@@ -154,9 +154,9 @@ pub enum StmtKind {
         /// How often, at most.
         times: Expr,
         /// The value that a round takes over from the one before: its variable, and what it is at first.
-        carried: Option<(Var, Expr)>,
+        carried: Option<Box<(Var, Expr)>>,
         /// What must hold for a round to begin.
-        cond: Option<Expr>,
+        cond: Option<Box<Expr>>,
         /// What is done.
         body: Body,
     },
@@ -209,9 +209,9 @@ pub struct Run {
     /// The task's parameters, their variables, and what they are given.
     pub args: Vec<(Name, Var, Expr)>,
     /// What to run, over the parameters' variables.
-    pub script: Script,
+    pub script: Arc<Script>,
     /// Further environment variables, over the parameters' variables.
-    pub env: Vec<(Name, Expr)>,
+    pub env: Arc<[(Name, Expr)]>,
     /// The result's type: a record.
     pub output: Type,
 }

@@ -18,7 +18,7 @@ impl Stmt {
             StmtKind::Value(expr) | StmtKind::Inspect(expr) => visit(expr),
             StmtKind::Assert { cond, message } => {
                 visit(cond);
-                message.iter().for_each(visit);
+                message.as_deref().into_iter().for_each(visit);
             }
             // A task's script reads its parameters, which no other expression can name.
             StmtKind::Run(run) => run.args.iter().for_each(|(_, _, expr)| visit(expr)),
@@ -50,7 +50,8 @@ impl Stmt {
                 catches.iter().for_each(|catch| catch.body.read_into(reads));
             }
             StmtKind::Repeat { times, carried, cond, body } => {
-                carried.iter().map(|(_, start)| start).chain(cond).chain([times]).for_each(visit);
+                let start = carried.as_deref().map(|(_, start)| start);
+                start.into_iter().chain(cond.as_deref()).chain([times]).for_each(visit);
                 body.read_into(reads);
             }
             StmtKind::Call { args, .. } => args.iter().for_each(visit),

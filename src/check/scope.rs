@@ -7,11 +7,14 @@ use super::{
 };
 use crate::{
     expr::{Expr, Var},
-    limits::Limits,
     source::{FileId, Name, Span},
     types::Type,
 };
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    fmt::{self, Write},
+    hash::{DefaultHasher, Hasher},
+};
 
 /// A name bound on the way to the place.
 #[derive(Clone, Debug)]
@@ -40,15 +43,16 @@ pub enum Meaning {
 /// The names bound around a place, innermost last, and where each stands among them: a workflow may bind a great many.
 #[derive(Default)]
 pub struct Locals {
-    all: Vec<Local>,
-    places: HashMap<Name, Vec<usize>>,
+    /// Each with the place of the one that it hides.
+    all: Vec<(Local, Option<usize>)>,
+    nearest: HashMap<Name, usize>,
 }
 
 impl Locals {
     /// Binds one more name.
     pub fn push(&mut self, local: Local) {
-        self.places.entry(local.name.clone()).or_default().push(self.all.len());
-        self.all.push(local);
+        let hidden = self.nearest.insert(local.name.clone(), self.all.len());
+        self.all.push((local, hidden));
     }
 
     /// How many names are bound.
@@ -58,38 +62,69 @@ impl Locals {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Local> {
-        self.all.iter()
+        self.all.iter().map(|(local, _)| local)
     }
 
     /// The name bound last.
     pub fn last_mut(&mut self) -> Option<&mut Local> {
-        self.all.last_mut()
+        self.all.last_mut().map(|(local, _)| local)
     }
 
     /// What `name` was bound to since there were `depth` names.
     pub fn since(&self, depth: usize, name: &str) -> Option<&Local> {
-        let place = *self.places.get(name)?.last()?;
-        self.all.get(place).filter(|_| place >= depth)
+        let place = *self.nearest.get(name)?;
+        self.all.get(place).filter(|_| place >= depth).map(|(local, _)| local)
     }
 
     /// Where the name bound last stands among all.
     pub fn place(&self, name: &str) -> Option<usize> {
-        self.places.get(name)?.last().copied()
+        self.nearest.get(name).copied()
     }
 
     fn nearest(&mut self, name: &str) -> Option<&mut Local> {
-        self.all.get_mut(*self.places.get(name)?.last()?)
+        self.all.get_mut(*self.nearest.get(name)?).map(|(local, _)| local)
     }
 
-    fn leave(&mut self, depth: usize) -> Vec<Local> {
-        let left = self.all.split_off(depth);
-        for local in &left {
-            if let Some(places) = self.places.get_mut(&local.name) {
-                places.pop();
-            }
+    fn leave(&mut self, depth: usize) -> impl Iterator<Item = Local> {
+        for (local, hidden) in self.all[depth..].iter().rev() {
+            match hidden {
+                Some(hidden) => self.nearest.insert(local.name.clone(), *hidden),
+                None => self.nearest.remove(&local.name),
+            };
         }
-        left
+        self.all.drain(depth..).map(|(local, _)| local)
     }
+}
+
+/// The statements of a body under way, and which of them read the facts of a dataset.
+#[derive(Default)]
+struct Open {
+    stmts: Vec<Stmt>,
+    /// By a hash of the dataset.
+    inspections: HashMap<u64, Vec<usize>>,
+}
+
+impl Open {
+    fn inspection(&self, dataset: &Expr, hash: u64) -> Option<Var> {
+        let stmts = self.inspections.get(&hash)?.iter().filter_map(|index| self.stmts.get(*index));
+        let mut known = stmts.filter(|stmt| matches!(&stmt.kind, StmtKind::Inspect(of) if of == dataset));
+        known.next().map(|stmt| stmt.var)
+    }
+}
+
+/// A hash of what an expression looks like.
+fn hash(expr: &Expr) -> u64 {
+    struct Sink(DefaultHasher);
+    impl fmt::Write for Sink {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut sink = Sink(DefaultHasher::new());
+    // Nothing can go wrong in a sink that takes everything.
+    let _ = write!(sink, "{expr:?}");
+    sink.0.finish()
 }
 
 /// Where an expression stands.
@@ -98,8 +133,8 @@ pub struct Place {
     pub file: FileId,
     /// The names bound around it.
     pub locals: Locals,
-    /// The statements of the bodies around it, innermost last; none outside workflows.
-    pub bodies: Vec<Vec<Stmt>>,
+    /// The bodies around it, innermost last; none outside workflows.
+    bodies: Vec<Open>,
     /// Variables whose value is not fixed within a body: of lambdas, parameters and dimensions.
     pub shifting: Vec<Var>,
     /// Optional values that are known not to be `none` here.
@@ -135,15 +170,44 @@ impl Place {
     }
 
     /// Forgets the names bound since there were `depth` of them.
-    pub fn leave(&mut self, depth: usize) -> Vec<Local> {
+    pub fn leave(&mut self, depth: usize) {
+        drop(self.locals.leave(depth));
+    }
+
+    /// The same, with what they were.
+    pub fn left(&mut self, depth: usize) -> impl Iterator<Item = Local> {
         self.locals.leave(depth)
+    }
+
+    /// Whether it is outside of all workflows.
+    pub const fn is_outside(&self) -> bool {
+        self.bodies.is_empty()
+    }
+
+    /// Begins a body.
+    pub fn open(&mut self) {
+        self.bodies.push(Open::default());
+    }
+
+    /// Ends the innermost body: its statements.
+    pub fn close(&mut self) -> Vec<Stmt> {
+        let mut stmts = self.bodies.pop().map(|body| body.stmts).unwrap_or_default();
+        stmts.shrink_to_fit();
+        stmts
     }
 
     /// Adds a statement to the innermost body; outside workflows, nothing.
     pub fn push(&mut self, stmt: Stmt) {
         if let Some(body) = self.bodies.last_mut() {
-            body.push(stmt);
+            body.stmts.push(stmt);
         }
+    }
+
+    /// The statement around the place whose outcome a variable is.
+    pub fn statement(&self, var: Var) -> Option<&Stmt> {
+        // A statement takes its variable as it is added, so they stand in order.
+        let found = |body: &'_ Open| body.stmts.binary_search_by_key(&var, |stmt| stmt.var).ok();
+        self.bodies.iter().rev().find_map(|body| body.stmts.get(found(body)?))
     }
 
     /// The facts of a dataset, read by a statement that all who ask share; `None` where no statement can be.
@@ -153,15 +217,16 @@ impl Place {
         if !fixed || self.bodies.is_empty() {
             return None;
         }
-        let known = self.bodies.iter().flatten().find_map(|stmt| match &stmt.kind {
-            StmtKind::Inspect(of) if of == dataset => Some(stmt.var),
-            _ => None,
-        });
-        Some(known.unwrap_or_else(|| {
-            let var = fresh();
+        let hash = hash(dataset);
+        if let Some(known) = self.bodies.iter().find_map(|body| body.inspection(dataset, hash)) {
+            return Some(known);
+        }
+        let var = fresh();
+        if let Some(body) = self.bodies.last_mut() {
+            body.inspections.entry(hash).or_default().push(body.stmts.len());
             let kind = StmtKind::Inspect(dataset.clone());
-            self.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span });
-            var
-        }))
+            body.stmts.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span });
+        }
+        Some(var)
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     types::Type,
     value::{Site, Value},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The dimensions of a search as the settings of its trials see them: the name, the variable, the type.
 pub type Dims = Vec<(Name, Var, Type)>;
@@ -84,7 +84,7 @@ impl Checker {
             let ty = if dimension.0.cond.is_some() { ty.clone().optional() } else { ty.clone() };
             (name.clone(), ty)
         });
-        let params = Type::Record(params.collect());
+        let params = Type::Record(Arc::new(params.collect()));
         let record = [("trial", Type::Int), ("params", params.clone()), ("value", Type::Float.optional())];
         let outcome = [
             ("params", params),

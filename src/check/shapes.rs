@@ -34,7 +34,7 @@ impl Checker {
         if self.muted > 0 {
             return;
         }
-        let layers = Sketcher::new(&[], &mut self.parts).of(model).into_layers();
+        let layers = Sketcher::new(None, &mut self.parts).of(model).into_layers();
         if let Err(misfit) = layers::infer(&layers, &Form::any()) {
             self.misfit(&misfit, &Use { model: name, step: None, data: None });
         }
@@ -66,7 +66,7 @@ impl Checker {
     /// What is known of what a model gives for some data, unless it does not fit.
     fn step_shapes(&mut self, place: &Place, step: &Step, model: &Expr, data: &Expr) -> Option<Form> {
         let target = step.target.as_ref().filter(|_| self.muted == 0)?;
-        let mut sketcher = Sketcher::new(&place.bodies, &mut self.parts);
+        let mut sketcher = Sketcher::new(Some(place), &mut self.parts);
         let (layers, data) = (sketcher.of(model).into_layers(), sketcher.of(data));
         let (form, data) = match data {
             Sketch::Data(data) => {

@@ -1,6 +1,6 @@
 //! What is known of models and data before a run: expressions evaluated as far as they go.
 
-use super::program::{Stmt, StmtKind};
+use super::{program::StmtKind, scope::Place};
 use crate::{
     expr::{self, Context, Env, Expr, Fuel, Function, Native, Var},
     layers::{Draft, Form, Known, Pipeline},
@@ -33,7 +33,7 @@ pub struct Data {
 
 /// Looks at expressions as far as they are known.
 pub struct Sketcher<'a> {
-    bodies: &'a [Vec<Stmt>],
+    place: Option<&'a Place>,
     bound: Vec<(Var, Sketch)>,
     fuel: &'a mut Fuel,
 }
@@ -52,9 +52,9 @@ impl Env for Sketcher<'_> {
 }
 
 impl<'a> Sketcher<'a> {
-    /// Looks from a place within `bodies`; sees nothing more once `fuel` is empty.
-    pub const fn new(bodies: &'a [Vec<Stmt>], fuel: &'a mut Fuel) -> Self {
-        Self { bodies, bound: Vec::new(), fuel }
+    /// Looks from `place`; sees nothing more once `fuel` is empty.
+    pub const fn new(place: Option<&'a Place>, fuel: &'a mut Fuel) -> Self {
+        Self { place, bound: Vec::new(), fuel }
     }
 
     /// What is known of the value of `expr`.
@@ -135,14 +135,8 @@ impl<'a> Sketcher<'a> {
 
     /// The statement around the place whose outcome a variable is.
     fn statement(&mut self, var: Var) -> Option<&'a StmtKind> {
-        let bodies = self.bodies;
-        for body in bodies.iter().rev() {
-            self.fuel.burn(1 + body.len() as u64 / 64).ok()?;
-            if let Some(stmt) = body.iter().rev().find(|stmt| stmt.var == var) {
-                return Some(&stmt.kind);
-            }
-        }
-        None
+        self.fuel.burn(1).ok()?;
+        self.place?.statement(var).map(|stmt| &stmt.kind)
     }
 
     /// The value, when everything that it reads is known.

@@ -20,7 +20,7 @@ use crate::{
     types::Type,
     value::Value,
 };
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// Training settings that a dimension of a search sets by its name.
 pub(super) const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
@@ -65,13 +65,15 @@ impl Checker {
                     };
                     args.push((param.name.clone(), expr, ty));
                 }
-                let args = args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr));
+                let mut given = Vec::with_capacity(args.len());
+                given
+                    .extend(args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr)));
                 let own = &task.limits;
                 limits.retry = limits.retry.take().or_else(|| own.retry.clone());
                 limits.timeout = limits.timeout.or(own.timeout);
                 limits.memory = limits.memory.or(own.memory);
                 limits.cpu = limits.cpu.or(own.cpu);
-                let run = Run { args: args.collect(), ..task.run.clone() };
+                let run = Run { args: given, ..task.run.clone() };
                 let output = run.output.clone();
                 (StmtKind::Run(Box::new(run)), output)
             }
@@ -387,7 +389,7 @@ impl Checker {
             _ if self.mistakes() > before => Type::Unknown,
             Expr::Const(Value::List(_)) => {
                 let names = metric_fields(Some(&metrics));
-                Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect())
+                Type::Record(Arc::new(names.into_iter().map(|name| (name, Type::Float)).collect()))
             }
             _ => {
                 let span = step.settings.iter().find(|setting| &*setting.name.node == "metrics");
@@ -417,7 +419,8 @@ impl Checker {
             expr.fields_of(Var::TRAIN, &mut |name| own.push(name.clone()));
             expr.fields_of(Var::VALID, &mut |name| valid.push(name.clone()));
         }
-        let record = |names: Vec<Name>| Type::Record(names.into_iter().map(|name| (name, Type::Float)).collect());
+        let record =
+            |names: Vec<Name>| Type::Record(Arc::new(names.into_iter().map(|name| (name, Type::Float)).collect()));
         Type::record([("train", record(own)), ("valid", record(valid))])
     }
 }
@@ -436,9 +439,9 @@ fn metric_fields(metrics: Option<&Expr>) -> Vec<Name> {
 
 fn history_type(metrics: &Type) -> Type {
     let mut fields = match metrics {
-        Type::Record(fields) => fields.clone(),
+        Type::Record(fields) => (**fields).clone(),
         _ => Default::default(),
     };
     fields.insert("epoch".into(), Type::Int);
-    Type::Record(fields)
+    Type::Record(Arc::new(fields))
 }

@@ -17,7 +17,7 @@ use crate::{
 
 impl Checker {
     /// A test, which stands in `file`.
-    pub(super) fn test(&mut self, file: FileId, item: &ast::Item, body: &Block) -> Test {
+    pub(super) fn test(&mut self, file: FileId, item: &ast::Item, body: Block) -> Test {
         let is_stub = |annotation: &&Annotation| &*annotation.name.node == "stub";
         let mut stubs: Vec<Stub> = Vec::new();
         for annotation in item.annotations.iter().filter(is_stub) {

@@ -7,7 +7,7 @@ use crate::{
     syntax::ast::{self, TypeKind},
     types::Type,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 const SIMPLE: [(&str, Type); 11] = [
     ("Bool", Type::Bool),
@@ -62,7 +62,7 @@ impl Checker {
                         );
                     }
                 }
-                Type::Record(record)
+                Type::Record(Arc::new(record))
             }
             TypeKind::Named(name, args) => self.named(file, ty, name, args),
         }

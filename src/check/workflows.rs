@@ -17,6 +17,7 @@ use crate::{
     types::Type,
     value::Value,
 };
+use std::borrow::Borrow;
 
 impl Checker {
     /// The whole program: every declaration of every file of the user's, and the workflows of the root file.
@@ -27,10 +28,8 @@ impl Checker {
             for (index, item) in module.ast.items.iter().enumerate() {
                 match &item.kind {
                     ItemKind::Test(body) => {
-                        let test = self.test(file, item, body);
-                        if file == modules.root {
-                            program.tests.push(test);
-                        }
+                        let test = body.take().map(|body| self.test(file, item, body));
+                        program.tests.extend(test.filter(|_| file == modules.root));
                     }
                     _ => {
                         if let Def::Workflow(workflow) = self.def(ItemId { file, index })
@@ -60,7 +59,7 @@ impl Checker {
         item: &ast::Item,
         params: &[ast::Param],
         output: Option<&ast::Type>,
-        body: &Block,
+        mut body: Block,
     ) -> Workflow {
         let mut own: Vec<Param> = Vec::new();
         for param in params {
@@ -79,7 +78,8 @@ impl Checker {
         let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
         let wanted = output.map(|ty| self.ty(place.file, ty));
         place.around = Around::default().inside(&limits);
-        let (body, output) = self.block(&mut place, body, wanted.as_ref());
+        let stmts = drained(std::mem::take(&mut body.stmts));
+        let (body, output) = self.statements(&mut place, stmts, &body, wanted.as_ref());
         Workflow {
             name: item.name.node.clone(),
             doc: item.doc.clone(),
@@ -146,15 +146,24 @@ impl Checker {
 
     /// A block: its statements, and its value and that value's type.
     pub(super) fn block(&mut self, place: &mut Place, block: &Block, wanted: Option<&Type>) -> (Body, Type) {
+        self.statements(place, block.stmts.iter(), block, wanted)
+    }
+
+    /// A block with these statements in the place of its own.
+    fn statements(
+        &mut self,
+        place: &mut Place,
+        stmts: impl Iterator<Item = impl Borrow<ast::Stmt>>,
+        block: &Block,
+        wanted: Option<&Type>,
+    ) -> (Body, Type) {
         let depth = place.locals.len();
-        place.bodies.push(Vec::new());
-        let mut last = None;
-        let count = block.stmts.len();
-        for (index, stmt) in block.stmts.iter().enumerate() {
-            let value = self.stmt(place, stmt, depth);
-            if index + 1 == count && block.result.is_none() {
-                last = value;
-            }
+        place.open();
+        let (mut last, mut last_span) = (None, block.span);
+        for stmt in stmts {
+            let stmt = stmt.borrow();
+            last = self.stmt(place, stmt, depth);
+            last_span = stmt.span;
         }
         let (result, ty) = match (&block.result, last) {
             (Some(result), _) => {
@@ -163,8 +172,7 @@ impl Checker {
             }
             (None, Some((var, ty))) if !block.broken => match wanted {
                 Some(wanted) => {
-                    let span = block.stmts.last().map_or(block.span, |stmt| stmt.span);
-                    let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, span);
+                    let (expr, ty) = self.coerce(Expr::Var(var), ty, wanted, last_span);
                     (Some(expr), ty)
                 }
                 None => (Some(Expr::Var(var)), ty),
@@ -188,13 +196,12 @@ impl Checker {
                 }
             }
         };
-        let locals = place.leave(depth);
+        let locals: Vec<Local> = place.left(depth).collect();
         if !block.broken {
             self.unused(locals);
         }
-        let stmts = place.bodies.pop().unwrap_or_default();
         let span = block.result.as_ref().map_or(block.span, |result| result.span);
-        (Body { stmts, result: result.map(|result| Spanned::new(result, span)) }, ty)
+        (Body { stmts: place.close(), result: result.map(|result| Box::new(Spanned::new(result, span))) }, ty)
     }
 
     /// Warns of names that nothing reads.
@@ -235,7 +242,7 @@ impl Checker {
                                     var,
                                     kind: StmtKind::Value(expr),
                                     after: Vec::new(),
-                                    limits: Limits::default(),
+                                    limits: None,
                                     span: stmt.span,
                                 });
                                 Expr::Var(var)
@@ -258,20 +265,14 @@ impl Checker {
             ast::StmtKind::Assert { cond, message } => {
                 self.no_annotations(&stmt.annotations, "an `assert`");
                 let cond = self.value(place, cond, Some(&Type::Bool)).0;
-                let message = message.as_ref().map(|message| self.value(place, message, Some(&Type::String)).0);
+                let message =
+                    message.as_ref().map(|message| Box::new(self.value(place, message, Some(&Type::String)).0));
                 if cond == Expr::Const(Value::Bool(false)) {
                     self.report(Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"));
                 }
                 let var = self.fresh();
                 let kind = StmtKind::Assert { cond, message };
-                place.push(Stmt {
-                    name: None,
-                    var,
-                    kind,
-                    after: Vec::new(),
-                    limits: Limits::default(),
-                    span: stmt.span,
-                });
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span: stmt.span });
                 None
             }
             ast::StmtKind::Flow(flow) => Some(self.flow(place, None, flow, &stmt.annotations, stmt.span, None)),
@@ -308,7 +309,7 @@ impl Checker {
             }
             Flow::Try { body, catches } => self.try_flow(place, body, catches, around, wanted),
             Flow::Repeat { times, carried, cond, body } => {
-                self.repeat_flow(place, times, carried.as_ref(), cond.as_ref(), body)
+                self.repeat_flow(place, times, carried.as_deref(), cond.as_deref(), body)
             }
         };
         place.around = around;
@@ -323,15 +324,16 @@ impl Checker {
             }
             Some(wanted) if wanted.widens(&ty) => {
                 let outcome = self.fresh();
+                let limits = boxed(limits);
                 place.push(Stmt { name: name.cloned(), var: outcome, kind, after, limits, span });
                 let (var, kind) = (self.fresh(), StmtKind::Value(operators::widen(Expr::Var(outcome), &ty, wanted)));
-                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: Limits::default(), span });
+                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span });
                 return (var, wanted.clone());
             }
             Some(wanted) => wanted.clone(),
             None => ty,
         };
-        let var = self.fresh();
+        let (var, limits) = (self.fresh(), boxed(limits));
         place.push(Stmt { name: name.cloned(), var, kind, after, limits, span });
         (var, ty)
     }
@@ -353,6 +355,21 @@ impl Checker {
         }
         vars
     }
+}
+
+/// Statements in order, whose memory is given back as they go.
+fn drained(mut stmts: Vec<ast::Stmt>) -> impl Iterator<Item = ast::Stmt> {
+    stmts.reverse();
+    std::iter::from_fn(move || {
+        if stmts.len() < stmts.capacity() / 2 {
+            stmts.shrink_to_fit();
+        }
+        stmts.pop()
+    })
+}
+
+fn boxed(limits: Limits) -> Option<Box<Limits>> {
+    (limits != Limits::default()).then(|| Box::new(limits))
 }
 
 impl Body {

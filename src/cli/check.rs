@@ -51,7 +51,11 @@ pub fn main(args: &Args) -> Exit {
         }
         let mut diagnostics = outcome.diagnostics;
         // What several files import is told of once.
-        diagnostics.retain(|diagnostic| told.insert(to_json(diagnostic, &|file| files.source(file)).to_string()));
+        let key = |diagnostic: &Diagnostic| match args.files.as_slice() {
+            [_] => format!("{diagnostic:?}"),
+            _ => to_json(diagnostic, &|file| files.source(file)).to_string(),
+        };
+        diagnostics.retain(|diagnostic| told.insert(key(diagnostic)));
         match args.format {
             Format::Human => report(&diagnostics, &files),
             Format::Json => {

@@ -1,6 +1,8 @@
 //! Documents with possible line breaks, and their printing: a group is printed on one line if it fits, else with all of
 //! its own breaks (Wadler, "A prettier printer", 2003).
 
+use std::collections::VecDeque;
+
 /// The width that lines keep within where they can.
 const WIDTH: usize = 100;
 
@@ -116,9 +118,8 @@ enum Due {
 /// Prints documents over one file.
 pub struct Printer<'t> {
     file: &'t str,
-    comments: std::iter::Peekable<std::vec::IntoIter<Comment<'t>>>,
-    /// Where each comment starts.
-    places: Vec<usize>,
+    /// The comments that are not printed yet.
+    comments: VecDeque<Comment<'t>>,
     out: String,
     column: usize,
     due: Due,
@@ -127,13 +128,11 @@ pub struct Printer<'t> {
 }
 
 impl<'t> Printer<'t> {
-    /// A printer over `file` with its comments, in order.
-    pub fn new(file: &'t str, comments: Vec<Comment<'t>>) -> Self {
-        let places = comments.iter().map(|comment| comment.at).collect();
+    /// A printer over `file`.
+    pub fn new(file: &'t str) -> Self {
         Self {
             file,
-            comments: comments.into_iter().peekable(),
-            places,
+            comments: VecDeque::new(),
             out: String::with_capacity(file.len()),
             column: 0,
             due: Due::Nothing,
@@ -141,8 +140,13 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// The text of a document, with all comments.
-    pub fn print(mut self, doc: &[Doc<'t>]) -> String {
+    /// The next comments of the file, to be printed where they belong: all of a document must be known before it is printed.
+    pub fn add_comments(&mut self, comments: impl Iterator<Item = Comment<'t>>) {
+        self.comments.extend(comments);
+    }
+
+    /// Prints a document behind those before.
+    pub fn print(&mut self, doc: &[Doc<'t>]) {
         let mut stack: Vec<(usize, Mode, &Doc)> = doc.iter().rev().map(|doc| (0, Mode::Broken, doc)).collect();
         while let Some((indent, mode, doc)) = stack.pop() {
             match doc {
@@ -168,6 +172,10 @@ impl<'t> Printer<'t> {
                 }
             }
         }
+    }
+
+    /// The whole text, with the comments at its end.
+    pub fn finish(mut self) -> String {
         self.comments_before(usize::MAX, 0);
         if !self.out.is_empty() {
             self.out.push('\n');
@@ -177,8 +185,8 @@ impl<'t> Printer<'t> {
 
     fn has_comment(&self, group: &Group) -> bool {
         group.ends.is_some_and(|(first, last)| {
-            let next = self.places.partition_point(|place| *place <= first);
-            self.places.get(next).is_some_and(|place| *place < last)
+            let next = self.comments.partition_point(|comment| comment.at <= first);
+            self.comments.get(next).is_some_and(|comment| comment.at < last)
         })
     }
 
@@ -249,7 +257,9 @@ impl<'t> Printer<'t> {
     }
 
     fn comments_before(&mut self, at: usize, indent: usize) {
-        while let Some(comment) = self.comments.next_if(|comment| comment.at < at) {
+        while self.comments.front().is_some_and(|comment| comment.at < at)
+            && let Some(comment) = self.comments.pop_front()
+        {
             let starts_file = self.out.is_empty();
             // A second comment needs a line of its own, wherever it stood.
             if comment.alone || starts_file || self.in_comment {

@@ -1,40 +1,117 @@
 //! From the tree of a file to its document.
 
 use super::doc::Doc;
-use crate::syntax::Rule;
+use crate::syntax::{Rule, range};
 use pest::iterators::Pair;
+use std::ops::Range;
 
 type Docs<'t> = Vec<Doc<'t>>;
 
-/// The document of a whole file.
-pub fn file<'t>(text: &'t str, root: Pair<'t, Rule>) -> Docs<'t> {
-    let tree = Tree { text, end: text.len() };
-    let mut docs = Vec::new();
-    let mut before: Option<Rule> = None;
-    for item in parts(root).filter(|item| item.as_rule() != Rule::EOI) {
-        let kind = match item.as_rule() {
-            Rule::decl => parts(item.clone()).last().map_or(Rule::decl, |body| body.as_rule()),
-            rule => rule,
-        };
-        if let Some(before) = before {
-            docs.push(if before == kind && is_small(kind) { Doc::KeptBreak } else { Doc::Blank });
-        }
-        before = Some(kind);
-        docs.extend(tree.item(item));
-    }
-    docs
+/// Lays out a file piece by piece, as it is read.
+pub struct Layout<'t> {
+    tree: Tree<'t>,
+    /// The kind of the declaration before.
+    before: Option<Rule>,
+    block: Option<Block<'t>>,
 }
 
-/// The document of a declaration as others see it, without what it holds; `None` of a test.
-pub fn head<'t>(text: &'t str, decl: Pair<'t, Rule>) -> Option<Docs<'t>> {
-    let body = parts(decl.clone()).last()?;
-    let inside = match body.as_rule() {
-        Rule::test_decl => return None,
-        Rule::const_decl | Rule::type_decl | Rule::enum_decl | Rule::extern_decl => None,
-        _ => parts(body.clone()).last(),
+/// A workflow or test under way.
+struct Block<'t> {
+    /// What stands before its brace, until that is printed.
+    head: Docs<'t>,
+    /// Its brace.
+    start: usize,
+    /// The first statement, until it is printed.
+    first: Option<Docs<'t>>,
+    /// Whether there are several, so that each has a line of its own.
+    several: bool,
+}
+
+impl<'t> Layout<'t> {
+    /// A layout of `text`.
+    pub const fn new(text: &'t str) -> Self {
+        Self { tree: Tree { text, end: text.len() }, before: None, block: None }
+    }
+
+    /// What can be printed with one more piece.
+    pub fn piece(&mut self, pair: Pair<'t, Rule>) -> Docs<'t> {
+        match pair.as_rule() {
+            Rule::COMMENT | Rule::EOI => Vec::new(),
+            Rule::opening => {
+                let start = self.tree.range(&pair).end - 1;
+                let mut head = self.between(Rule::workflow_decl);
+                head.extend(self.tree.item(pair));
+                head.push(Doc::Text(" "));
+                self.block = Some(Block { head, start, first: None, several: false });
+                Vec::new()
+            }
+            Rule::annotated_stmt | Rule::result => {
+                let docs = self.tree.any(pair);
+                self.block.as_mut().map_or_else(Vec::new, |block| block.stmt(docs))
+            }
+            Rule::closing => {
+                let end = self.tree.range(&pair).start;
+                let Some(block) = self.block.take() else { return Vec::new() };
+                if block.several {
+                    return vec![Doc::Nest(vec![Doc::Comments(end)]), Doc::Line(" "), Doc::Source("}", end)];
+                }
+                let mut docs = block.head;
+                docs.push(self.tree.braces((block.start, end), block.first.into_iter().collect(), "", false));
+                docs
+            }
+            rule => {
+                let kind = match rule {
+                    Rule::decl => parts(pair.clone()).last().map_or(rule, |body| body.as_rule()),
+                    rule => rule,
+                };
+                let mut docs = self.between(kind);
+                docs.extend(self.tree.item(pair));
+                docs
+            }
+        }
+    }
+
+    /// What stands between the declaration before and one of a kind.
+    fn between(&mut self, kind: Rule) -> Docs<'t> {
+        match self.before.replace(kind) {
+            Some(before) if before == kind && is_small(kind) => vec![Doc::KeptBreak],
+            Some(_) => vec![Doc::Blank],
+            None => Vec::new(),
+        }
+    }
+}
+
+impl<'t> Block<'t> {
+    /// What can be printed with one more statement.
+    fn stmt(&mut self, docs: Docs<'t>) -> Docs<'t> {
+        let line = |docs| Doc::Nest([vec![Doc::KeptLine(" ")], docs].concat());
+        if self.several {
+            return vec![line(docs)];
+        }
+        let Some(first) = self.first.take() else {
+            self.first = Some(docs);
+            return Vec::new();
+        };
+        self.several = true;
+        let mut all = std::mem::take(&mut self.head);
+        all.extend([Doc::Source("{", self.start), Doc::Nest([vec![Doc::Line(" ")], first].concat()), line(docs)]);
+        all
+    }
+}
+
+/// A declaration as others see it, without what it holds: where its keyword starts, and its document. `None` of a test, and
+/// of all that is no declaration.
+pub fn head<'t>(text: &'t str, pair: Pair<'t, Rule>) -> Option<(usize, Docs<'t>)> {
+    let own = |pair: &Pair<'t, Rule>| parts(pair.clone()).find(|part| part.as_rule() != Rule::annotation);
+    let keyword = own(&pair)?;
+    let inside = match (pair.as_rule(), keyword.as_rule()) {
+        (Rule::opening, Rule::KW_workflow) => None,
+        (Rule::decl, Rule::const_decl | Rule::type_decl | Rule::enum_decl | Rule::extern_decl) => None,
+        (Rule::decl, _) => Some(parts(keyword.clone()).last()?),
+        _ => return None,
     };
-    let end = inside.map_or(body.as_span().end(), |inside| inside.as_span().start());
-    Some(Tree { text, end }.item(decl))
+    let end = inside.map_or_else(|| range(text, &pair).end, |inside| range(text, &inside).start);
+    Some((range(text, &keyword).start, Tree { text, end }.item(pair)))
 }
 
 /// Declarations that may stand line by line.
@@ -54,11 +131,6 @@ const fn is_small(rule: Rule) -> bool {
 /// The parts of a pair that are not comments.
 fn parts(pair: Pair<Rule>) -> impl Iterator<Item = Pair<Rule>> + Clone {
     pair.into_inner().filter(|pair| pair.as_rule() != Rule::COMMENT)
-}
-
-fn source<'t>(pair: &Pair<'t, Rule>) -> Doc<'t> {
-    let span = pair.as_span();
-    Doc::Source(span.as_str().trim_end(), span.start())
 }
 
 /// How tightly an operator binds, weakest first.
@@ -82,6 +154,14 @@ struct Tree<'t> {
 }
 
 impl<'t> Tree<'t> {
+    fn range(&self, pair: &Pair<'t, Rule>) -> Range<usize> {
+        range(self.text, pair)
+    }
+
+    fn source(&self, pair: &Pair<'t, Rule>) -> Doc<'t> {
+        Doc::Source(pair.as_str().trim_end(), self.range(pair).start)
+    }
+
     /// Whether the file goes on in a new line at `at`.
     fn breaks_at(&self, at: usize) -> bool {
         let rest = &self.text[at..];
@@ -100,29 +180,35 @@ impl<'t> Tree<'t> {
             return self.words(pair);
         }
         let mut docs = Vec::new();
-        for part in parts(pair) {
-            let annotation = part.as_rule() == Rule::annotation;
-            docs.extend(self.any(part));
-            if annotation {
-                docs.push(Doc::Break);
-            }
+        let (opening, mut inner) = (pair.as_rule() == Rule::opening, parts(pair.clone()).peekable());
+        while let Some(annotation) = inner.next_if(|part| part.as_rule() == Rule::annotation) {
+            docs.extend(self.any(annotation));
+            docs.push(Doc::Break);
+        }
+        match opening {
+            true => docs.extend(self.row(&pair, inner)),
+            false => inner.for_each(|part| docs.extend(self.any(part))),
         }
         docs
     }
 
     /// A rule whose parts stand side by side with single spaces, but for what binds closer.
     fn words(&self, pair: Pair<'t, Rule>) -> Docs<'t> {
+        self.row(&pair, parts(pair.clone()))
+    }
+
+    fn row(&self, pair: &Pair<'t, Rule>, inner: impl Iterator<Item = Pair<'t, Rule>>) -> Docs<'t> {
         let rule = pair.as_rule();
-        let close = pair.as_span().end().saturating_sub(1);
+        let close = self.range(pair).end.saturating_sub(1);
         let mut docs: Docs = Vec::new();
         let mut members: Vec<Docs> = Vec::new();
         let mut first: Option<usize> = None;
-        for part in parts(pair).take_while(|part| part.as_span().start() < self.end) {
-            let at = part.as_span().start();
+        for part in inner.take_while(|part| self.range(part).start < self.end) {
+            let at = self.range(&part).start;
             match (rule, part.as_rule()) {
                 (Rule::enum_decl, Rule::ident) if !docs.is_empty() && docs.len() > 1 => {
                     first.get_or_insert(at);
-                    members.push(vec![source(&part)]);
+                    members.push(vec![self.source(&part)]);
                     continue;
                 }
                 (_, Rule::params | Rule::args) => {}
@@ -169,7 +255,7 @@ impl<'t> Tree<'t> {
     }
 
     fn any(&self, pair: Pair<'t, Rule>) -> Docs<'t> {
-        let (start, end) = (pair.as_span().start(), pair.as_span().end());
+        let Range { start, end } = self.range(&pair);
         match pair.as_rule() {
             Rule::annotation => {
                 let mut docs = vec![Doc::Source("@", start)];
@@ -207,7 +293,7 @@ impl<'t> Tree<'t> {
             Rule::ty => parts(pair).flat_map(|part| self.any(part)).collect(),
             Rule::named_ty => {
                 let mut inner = parts(pair);
-                let mut docs: Docs = inner.next().iter().map(source).collect();
+                let mut docs: Docs = inner.next().iter().map(|pair| self.source(pair)).collect();
                 let args: Vec<Docs> = inner.map(|ty| self.any(ty)).collect();
                 if !args.is_empty() {
                     docs.push(Doc::Text("["));
@@ -222,7 +308,7 @@ impl<'t> Tree<'t> {
             Rule::record_ty => {
                 let fields = parts(pair).map(|field| {
                     let mut inner = parts(field);
-                    let mut docs: Docs = inner.next().iter().map(source).collect();
+                    let mut docs: Docs = inner.next().iter().map(|pair| self.source(pair)).collect();
                     docs.push(Doc::Text(": "));
                     inner.for_each(|ty| docs.extend(self.any(ty)));
                     docs
@@ -248,7 +334,7 @@ impl<'t> Tree<'t> {
             Rule::paren => self.between("(", ")", pair),
             Rule::if_expr => {
                 let mut inner = parts(pair);
-                let word: Docs = inner.next().iter().map(source).collect();
+                let word: Docs = inner.next().iter().map(|pair| self.source(pair)).collect();
                 let mut docs = Vec::new();
                 for part in inner {
                     docs.push(match part.as_rule() {
@@ -261,11 +347,11 @@ impl<'t> Tree<'t> {
             }
             Rule::match_expr => {
                 let mut inner = parts(pair);
-                let mut docs: Docs = inner.next().iter().map(source).collect();
+                let mut docs: Docs = inner.next().iter().map(|pair| self.source(pair)).collect();
                 docs.push(Doc::Text(" "));
                 let mut open = start;
                 if let Some(value) = inner.next() {
-                    let after = value.as_span().end();
+                    let after = self.range(&value).end;
                     open = after + self.text[after..].find('{').unwrap_or(0);
                     docs.extend(self.any(value));
                 }
@@ -323,13 +409,13 @@ impl<'t> Tree<'t> {
             | Rule::step_target
             | Rule::after
             | Rule::objective => self.words(pair),
-            _ => vec![source(&pair)],
+            _ => vec![self.source(&pair)],
         }
     }
 
     /// The value of a declaration, behind its `=`.
     fn value(&self, pair: Pair<'t, Rule>) -> Docs<'t> {
-        let start = pair.as_span().start();
+        let start = self.range(&pair).start;
         let broken = self.breaks_before(start);
         let hugs = self.hugs(&pair);
         let docs = self.any(pair);
@@ -362,7 +448,7 @@ impl<'t> Tree<'t> {
         for part in parts(pair) {
             match part.as_rule() {
                 Rule::pattern => docs.extend(parts(part).flat_map(|part| self.any(part))),
-                Rule::wildcard => docs.push(source(&part)),
+                Rule::wildcard => docs.push(self.source(&part)),
                 _ => {
                     docs.push(Doc::Text(" => "));
                     docs.extend(self.any(part));
@@ -373,7 +459,7 @@ impl<'t> Tree<'t> {
     }
 
     fn between(&self, open: &'static str, close: &'static str, pair: Pair<'t, Rule>) -> Docs<'t> {
-        let (start, end) = (pair.as_span().start(), pair.as_span().end());
+        let Range { start, end } = self.range(&pair);
         let inner: Docs = parts(pair).flat_map(|part| self.any(part)).collect();
         let nest = Doc::Nest([vec![Doc::Line("")], inner, vec![Doc::Comments(end - 1)]].concat());
         vec![Doc::group(vec![Doc::Source(open, start), nest, Doc::Line(""), Doc::Source(close, end - 1)])]
@@ -411,17 +497,28 @@ impl<'t> Tree<'t> {
     fn block(&self, pair: Pair<'t, Rule>) -> Doc<'t> {
         let items: Vec<Docs> = parts(pair.clone()).map(|stmt| self.any(stmt)).collect();
         let several = items.len() > 1;
-        self.braces(pair, items, "", several)
+        self.braces(self.ends(&pair), items, "", several)
     }
 
     fn settings(&self, pair: Pair<'t, Rule>) -> Doc<'t> {
         let items: Vec<Docs> = parts(pair.clone()).map(|setting| self.any(setting)).collect();
-        self.braces(pair, items, ",", false)
+        self.braces(self.ends(&pair), items, ",", false)
+    }
+
+    /// Where the brackets of a pair stand.
+    fn ends(&self, pair: &Pair<'t, Rule>) -> (usize, usize) {
+        let range = self.range(pair);
+        (range.start, range.end - 1)
     }
 
     /// What stands in braces: each on a line of its own, or all on one with `separator`.
-    fn braces(&self, pair: Pair<'t, Rule>, items: Vec<Docs<'t>>, separator: &'static str, broken: bool) -> Doc<'t> {
-        let (start, end) = (pair.as_span().start(), pair.as_span().end() - 1);
+    fn braces(
+        &self,
+        (start, end): (usize, usize),
+        items: Vec<Docs<'t>>,
+        separator: &'static str,
+        broken: bool,
+    ) -> Doc<'t> {
         if items.is_empty() {
             return Doc::group(vec![
                 Doc::Source("{", start),
@@ -466,25 +563,25 @@ impl<'t> Tree<'t> {
         let infix = parts(pair.clone()).filter(|part| !is_operand(part.as_rule()));
         let weakest = infix.clone().map(|part| strength(part.as_rule())).min();
         let pipes = weakest == Some(strength(Rule::pipe));
-        let kept = pipes && infix.clone().any(|part| self.breaks_before(part.as_span().start()));
+        let kept = pipes && infix.clone().any(|part| self.breaks_before(self.range(&part).start));
         let (mut first, mut rest): (Docs, Docs) = (Vec::new(), Vec::new());
         for part in parts(pair) {
             let docs = if rest.is_empty() { &mut first } else { &mut rest };
             let rule = part.as_rule();
             match rule {
-                Rule::neg => docs.push(source(&part)),
-                Rule::not => docs.extend([source(&part), Doc::Text(" ")]),
+                Rule::neg => docs.push(self.source(&part)),
+                Rule::not => docs.extend([self.source(&part), Doc::Text(" ")]),
                 Rule::postfix => docs.extend(self.any(part)),
-                Rule::range => docs.push(source(&part)),
+                Rule::range => docs.push(self.source(&part)),
                 _ => {
-                    let broken = self.breaks_before(part.as_span().start());
+                    let broken = self.breaks_before(self.range(&part).start);
                     rest.push(match weakest {
                         Some(weakest) if weakest != strength(rule) => Doc::Text(" "),
                         _ if rule == Rule::pipe && kept && broken => Doc::Break,
                         _ if rule == Rule::pipe && kept => Doc::Text(" "),
                         _ => Doc::Line(" "),
                     });
-                    rest.extend([source(&part), Doc::Text(" ")]);
+                    rest.extend([self.source(&part), Doc::Text(" ")]);
                 }
             }
         }

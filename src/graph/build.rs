@@ -82,7 +82,7 @@ impl NodeKind {
 }
 
 fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
-    let mut region = Region { result: body.result.clone(), ..Region::default() };
+    let mut region = Region { result: body.result.as_deref().cloned(), ..Region::default() };
     let mut names = Names::default();
     let mut defined: HashMap<Var, NodeIndex> = HashMap::new();
     for stmt in &body.stmts {
@@ -90,7 +90,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
         let path = format!("{path}/{name}");
         let reads = stmt.reads();
         let kind = kind(stmt, &path, lines);
-        let (limits, line) = (stmt.limits.clone(), lines.line(stmt.span));
+        let (limits, line) = (stmt.limits.as_deref().cloned().unwrap_or_default(), lines.line(stmt.span));
         let node = Node { name, path, var: stmt.var, kind, limits, line, span: stmt.span };
         let index = region.dag.add_node(node);
         for read in &reads {
@@ -112,7 +112,9 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
     let child = |body: &Body, name: &str| Box::new(region(body, &format!("{path}{name}"), lines));
     match &stmt.kind {
         StmtKind::Value(value) => NodeKind::Value(value.clone()),
-        StmtKind::Assert { cond, message } => NodeKind::Assert { cond: cond.clone(), message: message.clone() },
+        StmtKind::Assert { cond, message } => {
+            NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() }
+        }
         StmtKind::Inspect(dataset) => NodeKind::Inspect(dataset.clone()),
         StmtKind::Run(run) => NodeKind::Run(run.clone()),
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
@@ -153,8 +155,8 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
         },
         StmtKind::Repeat { times, carried, cond, body } => NodeKind::Repeat {
             times: times.clone(),
-            carried: carried.clone(),
-            cond: cond.clone(),
+            carried: carried.as_deref().cloned(),
+            cond: cond.as_deref().cloned(),
             body: child(body, ""),
         },
         StmtKind::Call { workflow, args } => {

@@ -107,7 +107,7 @@ pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> R
         inputs.insert(name.clone(), value);
     }
     let env = Inside { params, around: env };
-    let program = match &run.script {
+    let program = match &*run.script {
         Script::Args(args) => match value(args, &env)? {
             Value::List(args) => Program::Args(args.iter().map(word).collect()),
             _ => return Err(unchecked("a list of texts")),

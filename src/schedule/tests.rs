@@ -64,8 +64,8 @@ fn command(name: &str) -> NodeKind {
         task: name.into(),
         declared: SPAN,
         args: Vec::new(),
-        script: Script::Args(Expr::List(Vec::new())),
-        env: Vec::new(),
+        script: Script::Args(Expr::List(Vec::new())).into(),
+        env: [].into(),
         output: Type::Int,
     }))
 }

@@ -4,6 +4,7 @@ use crate::{
     source::{Name, Span, Spanned},
     units::{Duration, Money, Percent, Size},
 };
+use std::cell::RefCell;
 
 /// A name and where it stands.
 pub type Ident = Spanned<Name>;
@@ -77,10 +78,13 @@ pub enum ItemKind {
     /// `task name(params) -> T { … }`
     Task { params: Vec<Param>, output: Option<Type>, settings: Vec<Setting> },
     /// `workflow name(params) -> T { … }`
-    Workflow { params: Vec<Param>, output: Option<Type>, body: Block },
+    Workflow { params: Vec<Param>, output: Option<Type>, body: Body },
     /// `test "name" { … }`
-    Test(Block),
+    Test(Body),
 }
+
+/// The block of a workflow or test, until it is taken by who looks at it: it may be most of a file.
+pub type Body = RefCell<Option<Block>>;
 
 /// A parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,18 +159,18 @@ pub struct Stmt {
 #[derive(Clone, Debug, PartialEq)]
 pub enum StmtKind {
     /// `let name: T = …`
-    Let { name: Ident, ty: Option<Type>, value: Rhs },
+    Let { name: Ident, ty: Option<Box<Type>>, value: Rhs },
     /// `assert cond, "message"`
-    Assert { cond: Expr, message: Option<Expr> },
+    Assert { cond: Box<Expr>, message: Option<Box<Expr>> },
     /// A step, loop, branch or scope without a name.
-    Flow(Flow),
+    Flow(Box<Flow>),
 }
 
 /// The right-hand side of a `let`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rhs {
     /// A pure value.
-    Expr(Expr),
+    Expr(Box<Expr>),
     /// Something with effects.
     Flow(Box<Flow>),
 }
@@ -186,7 +190,7 @@ pub enum Flow {
     /// `group { … }`
     Group(Block),
     /// `repeat n while cond { … }`, with an optional carried value: `repeat n with name = start while cond { … }`
-    Repeat { times: Expr, carried: Option<(Ident, Expr)>, cond: Option<Expr>, body: Block },
+    Repeat { times: Expr, carried: Option<Box<(Ident, Expr)>>, cond: Option<Box<Expr>>, body: Block },
 }
 
 /// What follows `else`.

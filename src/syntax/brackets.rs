@@ -20,6 +20,9 @@ pub const MAX_OPERATORS: usize = 500;
 /// than this: it is not worth reading.
 const MAX_UNSEPARATED: usize = 8 * MAX_OPERATORS;
 
+/// Items that one statement or declaration may list: more are data, and each takes memory in every later pass.
+const MAX_ITEMS: usize = 100_000;
+
 const ITEMS: [&str; 10] = ["import", "const", "type", "enum", "extern", "fn", "dataset", "model", "task", "workflow"];
 
 /// What to do about a brace in a text that was not meant to start a value.
@@ -124,6 +127,8 @@ struct Scan<'a> {
     chain: usize,
     /// The operators since the last separator.
     operators: usize,
+    /// The commas of the statement or declaration under way.
+    commas: usize,
     item: usize,
     /// Where the annotations and comments above the next declaration start.
     lead: Option<usize>,
@@ -141,6 +146,7 @@ impl<'a> Scan<'a> {
             open: Vec::new(),
             chain: 0,
             operators: 0,
+            commas: 0,
             item: 0,
             lead: None,
             spoiled: false,
@@ -178,7 +184,8 @@ impl<'a> Scan<'a> {
             b')' => self.close(Kind::Round),
             b']' => self.close(Kind::Square),
             b'}' => self.close(Kind::Curly),
-            b',' | b':' => self.unchain(),
+            b',' => self.comma(),
+            b':' => self.unchain(),
             b'=' if !rest.starts_with("==") && !self.text[..self.at].ends_with(['=', '<', '>', '!']) => {
                 self.operators = 0
             }
@@ -189,7 +196,11 @@ impl<'a> Scan<'a> {
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
                 match &rest[..end] {
                     "if" | "match" | "not" => self.chain(2)?,
-                    "let" | "assert" | "for" => self.unchain(),
+                    "let" | "assert" | "for" => {
+                        self.commas = 0;
+                        self.unchain();
+                    }
+                    "run" | "train" | "search" | "evaluate" | "group" | "repeat" | "try" => self.commas = 0,
                     _ => {}
                 }
                 self.at += end;
@@ -245,6 +256,16 @@ impl<'a> Scan<'a> {
             self.report(
                 Diagnostic::new(Code::E0003, span, message).label("too large").help("name parts of it with `let`"),
             );
+        }
+    }
+
+    fn comma(&mut self) {
+        self.unchain();
+        self.commas += 1;
+        if self.commas == MAX_ITEMS {
+            let span = Span::new(self.file, self.at as u32, self.at as u32 + 1);
+            let message = format!("more than {MAX_ITEMS} items are listed here");
+            self.report(Diagnostic::new(Code::E0003, span, message).label("too many").help("let a task read them"));
         }
     }
 
@@ -333,6 +354,7 @@ impl<'a> Scan<'a> {
         self.spoiled = false;
         self.chain = 0;
         self.operators = 0;
+        self.commas = 0;
         self.item = self.at;
     }
 

@@ -9,47 +9,54 @@ use super::{
     Rule,
     ast::Ident,
     junk::{self, Whole},
+    pieces::range,
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
-    source::{FileId, Span, Spanned},
+    source::{FileId, Name, Span, Spanned},
 };
 use pest::iterators::{Pair, Pairs};
+use std::{collections::HashSet, ops::Range};
 
 /// Makes the tree of one file, collecting what is wrong.
 pub struct Builder<'a> {
     file: FileId,
     text: &'a str,
+    names: HashSet<Name>,
     /// What was wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Builder<'a> {
     /// A builder for `text`, with what is known to be wrong already.
-    pub const fn new(file: FileId, text: &'a str, diagnostics: Vec<Diagnostic>) -> Self {
-        Self { file, text, diagnostics }
+    pub fn new(file: FileId, text: &'a str, diagnostics: Vec<Diagnostic>) -> Self {
+        Self { file, text, names: HashSet::new(), diagnostics }
+    }
+
+    /// Where a pair stands, all that belongs to it included.
+    fn range(&self, pair: &Pair<Rule>) -> Range<usize> {
+        range(self.text, pair)
     }
 
     /// Where a pair stands, without the white space and comments that pest leaves at its end.
     fn span(&self, pair: &Pair<Rule>) -> Span {
+        let range = self.range(pair);
         // What looks like a comment in a text is none.
         if matches!(pair.as_rule(), Rule::string | Rule::chars | Rule::path) {
-            return Span::new(self.file, pair.as_span().start() as u32, pair.as_span().end() as u32);
+            return Span::new(self.file, range.start as u32, range.end as u32);
         }
         let is_space = |char: char| char.is_whitespace() || char == '\u{feff}';
-        let written = self.text[pair.as_span().start()..pair.as_span().end()].trim_end_matches(is_space);
+        let written = self.text[range.clone()].trim_end_matches(is_space);
         if !written.rsplit('\n').next().is_some_and(|line| line.contains("//")) {
-            let start = pair.as_span().start();
-            return Span::new(self.file, start as u32, (start + written.len()) as u32);
+            return Span::new(self.file, range.start as u32, (range.start + written.len()) as u32);
         }
         let last = pair.clone().into_inner().filter(|inner| inner.as_rule() != Rule::COMMENT).last();
-        let span = pair.as_span();
-        let tail = last.map_or(span.start(), |last| self.span(&last).end as usize);
+        let tail = last.map_or(range.start, |last| self.span(&last).end as usize);
         // After the last part stand only punctuation, space and comments; the end is after the last punctuation.
         let mut end = tail;
         let mut at = tail;
-        while at < span.end() {
-            let rest = &self.text[at..span.end()];
+        while at < range.end {
+            let rest = &self.text[at..range.end];
             let char = rest.chars().next().unwrap_or(' ');
             if rest.starts_with("//") {
                 at += rest.find('\n').unwrap_or(rest.len());
@@ -60,11 +67,34 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Span::new(self.file, span.start() as u32, end as u32)
+        Span::new(self.file, range.start as u32, end as u32)
     }
 
-    fn ident(&self, pair: &Pair<Rule>) -> Ident {
-        Spanned::new(pair.as_str().into(), self.span(pair))
+    /// Whether a piece of a file has no mistake that reading can find.
+    pub fn reads(&mut self, pair: Pair<Rule>) -> bool {
+        match pair.as_rule() {
+            Rule::decl => drop(self.decl(pair, None)),
+            Rule::opening => drop(self.opened(pair, None, &mut std::iter::empty().peekable())),
+            Rule::annotated_stmt => drop(self.stmt(pair)),
+            Rule::result => parts(pair).for_each(|expr| drop(self.expr(expr))),
+            Rule::junk_item | Rule::junk_stmt => return false,
+            _ => {}
+        }
+        self.diagnostics.is_empty()
+    }
+
+    fn ident(&mut self, pair: &Pair<Rule>) -> Ident {
+        Spanned::new(self.name(pair.as_str()), self.span(pair))
+    }
+
+    /// A name, in memory once however often it is written.
+    fn name(&mut self, text: &str) -> Name {
+        if let Some(known) = self.names.get(text) {
+            return known.clone();
+        }
+        let name = Name::from(text);
+        self.names.insert(name.clone());
+        name
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -74,13 +104,13 @@ impl<'a> Builder<'a> {
     /// Whether a declaration or statement was read but in part: what follows on its line could not be.
     fn is_cut(&self, pair: &Pair<Rule>, next: Option<&Pair<Rule>>) -> bool {
         next.filter(|next| matches!(next.as_rule(), Rule::junk_item | Rule::junk_stmt))
-            .is_some_and(|next| !self.text[self.span(pair).end as usize..next.as_span().start()].contains('\n'))
+            .is_some_and(|next| !self.text[self.span(pair).end as usize..self.range(next).start].contains('\n'))
     }
 
     /// Reports what could not be read as a part of `whole`. With a part before it that was `cut`, they are one mistake.
     fn junk(&mut self, pair: &Pair<Rule>, whole: Whole, cut: Option<usize>) {
-        let start = cut.unwrap_or(pair.as_span().start());
-        let diagnostic = junk::describe(self.file, self.text, start..pair.as_span().end(), whole);
+        let range = self.range(pair);
+        let diagnostic = junk::describe(self.file, self.text, cut.unwrap_or(range.start)..range.end, whole);
         self.report(diagnostic);
     }
 

@@ -135,7 +135,9 @@ impl Builder<'_> {
 
     /// `(a, name: b, ...c)`
     pub(super) fn args(&mut self, pair: Pair<Rule>) -> Vec<Arg> {
-        parts(pair).filter_map(|arg| self.arg(arg)).collect()
+        let mut args: Vec<Arg> = parts(pair).filter_map(|arg| self.arg(arg)).collect();
+        args.shrink_to_fit();
+        args
     }
 
     fn arg(&mut self, pair: Pair<Rule>) -> Option<Arg> {
@@ -162,7 +164,7 @@ impl Builder<'_> {
             return Some(self.literal(parts(pair).next()?));
         }
         if matches!(rule, Rule::ident | Rule::part_name) {
-            return Some(ExprKind::Name(pair.as_str().into()));
+            return Some(ExprKind::Name(self.name(pair.as_str())));
         }
         let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
         Some(match rule {

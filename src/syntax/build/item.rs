@@ -1,6 +1,6 @@
 use super::{Builder, is_keyword, parts};
 use crate::{
-    source::Spanned,
+    source::{Span, Spanned},
     syntax::{
         Rule,
         ast::{Annotation, Arg, File, Ident, Import, Imported, Item, ItemKind, Param, Type, TypeKind},
@@ -8,37 +8,69 @@ use crate::{
         junk::{self, Whole},
     },
 };
-use pest::iterators::{Pair, Pairs};
+use pest::iterators::Pair;
+use std::{cell::RefCell, iter::Peekable};
+
+impl Item {
+    /// With its last block, and so the item, ending before `end`.
+    fn closed(mut self, end: u32) -> Self {
+        if let ItemKind::Workflow { body, .. } | ItemKind::Test(body) = &mut self.kind
+            && let Some(block) = body.get_mut()
+        {
+            block.span.end = end;
+        }
+        self.span.end = end;
+        self
+    }
+}
 
 impl Builder<'_> {
     /// The whole file.
-    pub fn file(&mut self, mut pairs: Pairs<Rule>) -> File {
+    pub fn file<'t>(&mut self, pieces: impl Iterator<Item = Pair<'t, Rule>>) -> File {
         let mut file = File::default();
-        let Some(root) = pairs.next() else { return file };
         let mut after_junk = false;
         let mut cut = None;
-        let mut pairs = root.into_inner().peekable();
-        while let Some(pair) = pairs.next() {
+        let mut pieces = pieces.peekable();
+        while let Some(pair) = pieces.next() {
             match pair.as_rule() {
                 Rule::COMMENT => continue,
-                Rule::decl if self.is_cut(&pair, pairs.peek()) => {
-                    let span = pair.as_span();
-                    cut = Some(span.start());
-                    file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
+                Rule::import => file.imports.extend(self.import(pair)),
+                Rule::decl if self.is_cut(&pair, pieces.peek()) => {
+                    let range = self.range(&pair);
+                    cut = Some(range.start);
+                    file.broken.extend(brackets::declared(self.file, self.text, range.start, range.end));
                     after_junk = false;
                     continue;
                 }
-                Rule::import => file.imports.extend(self.import(pair)),
                 Rule::decl => {
-                    let doc = doc(&self.text[..pair.as_span().start()]);
+                    let doc = doc(&self.text[..self.range(&pair).start]);
                     file.items.extend(self.decl(pair, doc));
+                }
+                Rule::opening => {
+                    let (start, known) = (self.range(&pair).start, self.diagnostics.len());
+                    let doc = doc(&self.text[..start]);
+                    let item = self.opened(pair, doc, &mut pieces);
+                    let Some(closing) = pieces.next_if(|pair| pair.as_rule() == Rule::closing) else {
+                        // It comes once more, as junk.
+                        self.diagnostics.truncate(known);
+                        continue;
+                    };
+                    let end = self.range(&closing).end;
+                    if self.is_cut(&closing, pieces.peek()) {
+                        self.diagnostics.truncate(known);
+                        cut = Some(start);
+                        file.broken.extend(brackets::declared(self.file, self.text, start, end));
+                        after_junk = false;
+                        continue;
+                    }
+                    file.items.extend(item.map(|item| item.closed(end as u32)));
                 }
                 Rule::junk_item => {
                     if !after_junk || junk::starts(pair.as_str(), Whole::Item) {
                         self.junk(&pair, Whole::Item, cut.take());
                     }
-                    let span = pair.as_span();
-                    file.broken.extend(brackets::declared(self.file, self.text, span.start(), span.end()));
+                    let range = self.range(&pair);
+                    file.broken.extend(brackets::declared(self.file, self.text, range.start, range.end));
                     after_junk = true;
                     continue;
                 }
@@ -49,7 +81,40 @@ impl Builder<'_> {
         file
     }
 
-    fn import(&self, pair: Pair<Rule>) -> Option<Import> {
+    /// A workflow or test that starts with `opening`, without its brace at the end.
+    pub(super) fn opened<'t>(
+        &mut self,
+        opening: Pair<'t, Rule>,
+        doc: Option<String>,
+        pieces: &mut Peekable<impl Iterator<Item = Pair<'t, Rule>>>,
+    ) -> Option<Item> {
+        let brace = self.range(&opening).end as u32 - 1;
+        let mut inner = parts(opening).peekable();
+        let mut annotations = Vec::new();
+        while let Some(annotation) = inner.next_if(|part| part.as_rule() == Rule::annotation) {
+            annotations.push(self.annotation(annotation)?);
+        }
+        let keyword = inner.next()?;
+        let span = self.span(&keyword);
+        let first = inner.next()?;
+        let block = Span { start: brace, ..span };
+        let body = |block| RefCell::new(Some(block));
+        let (name, kind) = match keyword.as_rule() {
+            Rule::KW_test => {
+                let name = Spanned::new(first.as_str().trim_matches('"').into(), self.span(&first));
+                (name, ItemKind::Test(body(self.statements(block, pieces))))
+            }
+            _ => {
+                let params = self.params(inner.next()?);
+                let output = inner.next().and_then(|ty| self.ty(ty));
+                let body = body(self.statements(block, pieces));
+                (self.ident(&first), ItemKind::Workflow { params, output, body })
+            }
+        };
+        Some(Item { doc, annotations, name, kind, span })
+    }
+
+    fn import(&mut self, pair: Pair<Rule>) -> Option<Import> {
         let span = self.span(&pair);
         let mut inner = parts(pair).filter(|part| !is_keyword(part.as_rule()));
         let path = self.ident(&inner.next()?);
@@ -73,7 +138,7 @@ impl Builder<'_> {
         Some(Import { path, what, span })
     }
 
-    fn decl(&mut self, pair: Pair<Rule>, doc: Option<String>) -> Option<Item> {
+    pub(super) fn decl(&mut self, pair: Pair<Rule>, doc: Option<String>) -> Option<Item> {
         let mut annotations = Vec::new();
         let mut body = None;
         for part in parts(pair) {
@@ -87,10 +152,7 @@ impl Builder<'_> {
         let is_task = parts(body.clone()).any(|part| part.as_rule() == Rule::KW_task);
         let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule())).peekable();
         let first = inner.next()?;
-        let name = match rule {
-            Rule::test_decl => Spanned::new(first.as_str().trim_matches('"').into(), self.span(&first)),
-            _ => self.ident(&first),
-        };
+        let name = self.ident(&first);
         let params = match inner.next_if(|part| part.as_rule() == Rule::params) {
             Some(params) => self.params(params),
             None => Vec::new(),
@@ -114,11 +176,6 @@ impl Builder<'_> {
                 let output = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
                 ItemKind::Task { params, output, settings: self.settings(inner.next()?) }
             }
-            Rule::workflow_decl => {
-                let output = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
-                ItemKind::Workflow { params, output, body: self.block(inner.next()?) }
-            }
-            Rule::test_decl => ItemKind::Test(self.block(inner.next()?)),
             _ => return None,
         };
         Some(Item { doc, annotations, name, kind, span })

@@ -10,19 +10,30 @@ use crate::{
     },
 };
 use pest::iterators::Pair;
+use std::iter::Peekable;
 
 impl Builder<'_> {
     /// `{ statements… result }`
     pub(super) fn block(&mut self, pair: Pair<Rule>) -> Block {
         let span = self.span(&pair);
+        self.statements(span, &mut parts(pair).peekable())
+    }
+
+    /// A block of the statements that come next.
+    pub(super) fn statements<'t>(
+        &mut self,
+        span: Span,
+        parts_left: &mut Peekable<impl Iterator<Item = Pair<'t, Rule>>>,
+    ) -> Block {
         let mut block = Block { stmts: Vec::new(), result: None, broken: false, span };
         let (mut after_junk, mut cut) = (false, None);
-        let mut parts_left = parts(pair).peekable();
-        while let Some(part) = parts_left.next() {
+        let is_part = |rule| matches!(rule, Rule::annotated_stmt | Rule::result | Rule::junk_stmt | Rule::COMMENT);
+        while let Some(part) = parts_left.next_if(|part| is_part(part.as_rule())) {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
+                Rule::COMMENT => continue,
                 Rule::annotated_stmt if self.is_cut(&part, parts_left.peek()) => {
-                    cut = Some(part.as_span().start());
+                    cut = Some(self.range(&part).start);
                     block.stmts.extend(self.broken_let(&part));
                 }
                 Rule::annotated_stmt => block.stmts.extend(self.stmt(part)),
@@ -40,6 +51,7 @@ impl Builder<'_> {
             }
             after_junk = junk;
         }
+        block.stmts.shrink_to_fit();
         block
     }
 
@@ -47,9 +59,9 @@ impl Builder<'_> {
     fn broken_let(&self, pair: &Pair<Rule>) -> Option<Stmt> {
         let text = pair.as_str();
         let rest = text.strip_prefix("let")?.trim_start();
-        let name = self.first_word(rest, pair.as_span().start() + text.len() - rest.len())?;
+        let name = self.first_word(rest, self.range(pair).start + text.len() - rest.len())?;
         let span = name.span;
-        let value = Rhs::Expr(Expr { kind: ExprKind::Broken, span });
+        let value = Rhs::Expr(Box::new(Expr { kind: ExprKind::Broken, span }));
         Some(Stmt { annotations: Vec::new(), kind: StmtKind::Let { name, ty: None, value }, span })
     }
 
@@ -60,7 +72,7 @@ impl Builder<'_> {
         (!word.is_empty()).then(|| Spanned::new(word.into(), span))
     }
 
-    fn stmt(&mut self, pair: Pair<Rule>) -> Option<Stmt> {
+    pub(super) fn stmt(&mut self, pair: Pair<Rule>) -> Option<Stmt> {
         let mut annotations = Vec::new();
         let mut body = None;
         for part in parts(pair) {
@@ -75,20 +87,20 @@ impl Builder<'_> {
             Rule::let_stmt => {
                 let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule())).peekable();
                 let name = self.ident(&inner.next()?);
-                let ty = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty));
+                let ty = inner.next_if(|part| part.as_rule() == Rule::ty).and_then(|ty| self.ty(ty)).map(Box::new);
                 let value = inner.next()?;
                 let value = match value.as_rule() {
-                    Rule::expr => Rhs::Expr(self.expr(value)),
+                    Rule::expr => Rhs::Expr(Box::new(self.expr(value))),
                     _ => Rhs::Flow(Box::new(self.flow(value)?)),
                 };
                 StmtKind::Let { name, ty, value }
             }
             Rule::assert_stmt => {
                 let mut inner = parts(body).filter(|part| !is_keyword(part.as_rule()));
-                let cond = self.expr(inner.next()?);
-                StmtKind::Assert { cond, message: inner.next().map(|message| self.expr(message)) }
+                let cond = Box::new(self.expr(inner.next()?));
+                StmtKind::Assert { cond, message: inner.next().map(|message| Box::new(self.expr(message))) }
             }
-            _ => StmtKind::Flow(self.flow(body)?),
+            _ => StmtKind::Flow(Box::new(self.flow(body)?)),
         };
         Some(Stmt { annotations, kind, span })
     }
@@ -129,12 +141,12 @@ impl Builder<'_> {
                 let carried = match inner.next_if(|part| part.as_rule() == Rule::carried) {
                     Some(carried) => {
                         let mut inner = parts(carried).filter(|part| !is_keyword(part.as_rule()));
-                        Some((self.ident(&inner.next()?), self.expr(inner.next()?)))
+                        Some(Box::new((self.ident(&inner.next()?), self.expr(inner.next()?))))
                     }
                     None => None,
                 };
                 let cond = inner.next_if(|part| part.as_rule() == Rule::while_cond);
-                let cond = cond.and_then(|cond| parts(cond).next()).map(|cond| self.expr(cond));
+                let cond = cond.and_then(|cond| parts(cond).next()).map(|cond| Box::new(self.expr(cond)));
                 Flow::Repeat { times, carried, cond, body: self.block(inner.next()?) }
             }
             _ => return None,
@@ -207,7 +219,7 @@ impl Builder<'_> {
             let junk = part.as_rule() == Rule::junk_stmt;
             match part.as_rule() {
                 Rule::setting_ok if self.is_cut(&part, parts_left.peek()) => {
-                    cut = Some(part.as_span().start());
+                    cut = Some(self.range(&part).start);
                     settings.extend(self.broken_setting(&part));
                 }
                 Rule::setting_ok => settings.extend(self.setting(part)),
@@ -226,7 +238,7 @@ impl Builder<'_> {
 
     /// A setting beyond reading, so that it is not reported as missing as well.
     fn broken_setting(&self, pair: &Pair<Rule>) -> Option<Setting> {
-        let name = self.first_word(pair.as_str(), pair.as_span().start())?;
+        let name = self.first_word(pair.as_str(), self.range(pair).start)?;
         let span = name.span;
         let value = SettingValue::Expr { value: Expr { kind: ExprKind::Broken, span }, cond: None };
         Some(Setting { annotations: Vec::new(), name, value, span })
