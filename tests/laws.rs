@@ -315,11 +315,12 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 }
 
 /// Words of the reference's tables in the place of others.
-const PLACEHOLDERS: [&str; 16] = [
+const PLACEHOLDERS: [&str; 17] = [
     "Kind",
     "Name",
     "Type",
     "args",
+    "body",
     "clean_table",
     "common",
     "cond",
