@@ -57,7 +57,7 @@ pub enum Value {
     /// A range of whole numbers or sizes, both ends included.
     Range(Box<(Value, Value)>),
     /// A stored file.
-    Artifact(Artifact),
+    Artifact(Box<Artifact>),
     /// Something that `std` provides by name: a layer, an optimizer, a metric, a distribution, a strategy.
     Std(Call),
     /// An architecture, with or without trained weights.

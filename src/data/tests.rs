@@ -163,7 +163,7 @@ fn a_stored_file_is_read_where_it_lies() {
     let folder = folder(&[]);
     let objects = Objects::open(folder.path().join("objects"));
     let stored = objects.put_bytes("clean.csv", &rows(0..10)).unwrap();
-    let dataset = Dataset { files: Location::all(&Value::Artifact(stored)).unwrap(), ..dataset(&[]) };
+    let dataset = Dataset { files: Location::all(&Value::Artifact(Box::new(stored))).unwrap(), ..dataset(&[]) };
     let data = read(&dataset, folder.path()).unwrap();
     assert_eq!(data.facts.shards, ["clean.csv"]);
     assert_eq!(data.facts.rows, 10);

@@ -345,8 +345,8 @@ impl<'a> Training<'a> {
         });
         let output = Value::Record(Fields::from([
             ("model".into(), Value::Model(Box::new(model))),
-            ("weights".into(), Value::Artifact(weights)),
-            ("card".into(), Value::Artifact(card)),
+            ("weights".into(), Value::Artifact(Box::new(weights))),
+            ("card".into(), Value::Artifact(Box::new(card))),
             ("metrics".into(), Value::Record(parts(&best))),
             ("history".into(), Value::List(history.collect())),
             ("epochs".into(), Value::Int(self.ledger.epochs as i64)),

@@ -157,14 +157,14 @@ fn call(value: Value) -> Result<Call, Failure> {
 fn artifact(value: Option<Value>) -> Result<Option<Artifact>, Failure> {
     match value {
         None | Some(Value::None) => Ok(None),
-        Some(Value::Artifact(artifact)) => Ok(Some(artifact)),
+        Some(Value::Artifact(artifact)) => Ok(Some(*artifact)),
         Some(_) => Err(unchecked("a stored file")),
     }
 }
 
 fn word(value: &Value) -> Word {
     match value {
-        Value::Artifact(artifact) => Word::File(artifact.clone()),
+        Value::Artifact(artifact) => Word::File((**artifact).clone()),
         value => Word::Text(text(value)),
     }
 }

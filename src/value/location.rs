@@ -17,7 +17,7 @@ impl Location {
     pub fn all(value: &Value) -> Option<Vec<Self>> {
         match value {
             Value::String(path) => Some(vec![Self::Path(path.clone())]),
-            Value::Artifact(artifact) => Some(vec![Self::Stored(artifact.clone())]),
+            Value::Artifact(artifact) => Some(vec![Self::Stored((**artifact).clone())]),
             Value::List(items) => {
                 let each: Vec<Vec<Self>> = items.iter().map(Self::all).collect::<Option<_>>()?;
                 Some(each.concat())
