@@ -6,7 +6,7 @@
 mod build;
 pub mod draw;
 
-pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Train, Trial};
+pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Task, Train, Trial};
 pub use build::{build, build_test};
 
 use crate::{

@@ -176,11 +176,9 @@ impl Checker {
         let expr = match &function.body {
             FnBody::Std => Expr::Std(function.name.clone(), named(values), Site::new(site)),
             FnBody::Model(model) => Expr::Model(model.clone(), named(values)),
-            FnBody::Expr(function) => {
-                Expr::Call(function.clone(), values.into_iter().map(|(_, expr, _)| expr).collect())
-            }
+            FnBody::Expr(function) => Expr::Call(function.clone(), exprs(values)),
             FnBody::Native(native) => {
-                let mut args: Vec<Expr> = values.into_iter().map(|(_, expr, _)| expr).collect();
+                let mut args = exprs(values);
                 if *native == Native::Sum {
                     args.push(Expr::Const(operators::zero(&output)));
                 }
@@ -353,6 +351,13 @@ impl Checker {
             }
         }
     }
+}
+
+/// The arguments alone. They live long, and to collect them would keep the room of the longer list.
+pub(super) fn exprs(args: Vec<(Name, Expr, Type)>) -> Vec<Expr> {
+    let mut exprs = Vec::with_capacity(args.len());
+    exprs.extend(args.into_iter().map(|(_, expr, _)| expr));
+    exprs
 }
 
 fn named(values: Vec<(Name, Expr, Type)>) -> Vec<(Name, Expr)> {

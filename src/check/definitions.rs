@@ -3,7 +3,7 @@
 use super::{
     Checker,
     arguments::ParamSig,
-    program::{Run, Workflow},
+    program::{Task, Workflow},
     scope::Place,
 };
 use crate::{
@@ -85,8 +85,8 @@ pub struct TaskDef {
     pub name: Name,
     /// Its parameters.
     pub params: Vec<ParamSig>,
-    /// What it does, but for the arguments.
-    pub run: Run,
+    /// What all that run it share.
+    pub shared: Arc<Task>,
     /// Its own limits.
     pub limits: Limits,
 }
@@ -242,9 +242,9 @@ impl Checker {
                 };
                 let mut limits = self.limits(&mut place, &item.annotations, super::annotations::Target::Task);
                 let (script, env) = self.task(&mut place, item, settings, &mut limits);
-                let (script, env) = (Arc::new(script), env.into());
-                let run = Run { task: name.clone(), declared: item.name.span, args: Vec::new(), script, env, output };
-                Def::Task(Rc::new(TaskDef { name: name.clone(), params, run, limits }))
+                let own = params.iter().map(|param| (param.name.clone(), param.var)).collect();
+                let task = Task { name: name.clone(), declared: item.name.span, params: own, script, env, output };
+                Def::Task(Rc::new(TaskDef { name: name.clone(), params, shared: Arc::new(task), limits }))
             }
             ItemKind::Workflow { params, output, body } => {
                 // What a long workflow says is given up statement by statement, so that it is not in memory twice.

@@ -217,7 +217,7 @@ impl Checker {
 
     fn name(&mut self, place: &mut Place, name: &str, span: Span, hint: Option<&Type>) -> (Expr, Type) {
         match place.find(name) {
-            Some(Meaning::Value(expr, ty)) => return (expr.clone(), ty.clone()),
+            Some(Meaning::Value(value)) => return (**value).clone(),
             Some(Meaning::Metrics(_) | Meaning::Space(_)) => {
                 self.report(
                     Diagnostic::new(Code::E0201, span, format!("`{name}` is not a value by itself"))

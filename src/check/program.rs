@@ -90,8 +90,8 @@ pub struct Stmt {
     pub name: Option<Name>,
     /// The variable that its outcome is.
     pub var: Var,
-    /// What it does.
-    pub kind: StmtKind,
+    /// What it does, in a box: there may be a great many statements in one list.
+    pub kind: Box<StmtKind>,
     /// The outcomes that it waits for without reading them.
     pub after: Vec<Var>,
     /// Its own limits, if it has any.
@@ -202,16 +202,25 @@ pub struct Param {
 /// A command task with its arguments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
-    /// The task's name.
-    pub task: Name,
-    /// The task's declaration.
+    /// The task; all that run it share what it is.
+    pub task: Arc<Task>,
+    /// What its parameters are given.
+    pub args: Vec<Expr>,
+}
+
+/// A command task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub name: Name,
+    /// Its declaration.
     pub declared: Span,
-    /// The task's parameters, their variables, and what they are given.
-    pub args: Vec<(Name, Var, Expr)>,
+    /// Its parameters and their variables.
+    pub params: Vec<(Name, Var)>,
     /// What to run, over the parameters' variables.
-    pub script: Arc<Script>,
+    pub script: Script,
     /// Further environment variables, over the parameters' variables.
-    pub env: Arc<[(Name, Expr)]>,
+    pub env: Vec<(Name, Expr)>,
     /// The result's type: a record.
     pub output: Type,
 }

@@ -14,14 +14,14 @@ impl Stmt {
 
     fn read_into(&self, reads: &mut BTreeSet<Var>) {
         let mut visit = |expr: &Expr| expr.free_vars(&mut |var| reads.extend([var]));
-        match &self.kind {
+        match &*self.kind {
             StmtKind::Value(expr) | StmtKind::Inspect(expr) => visit(expr),
             StmtKind::Assert { cond, message } => {
                 visit(cond);
                 message.as_deref().into_iter().for_each(visit);
             }
             // A task's script reads its parameters, which no other expression can name.
-            StmtKind::Run(run) => run.args.iter().for_each(|(_, _, expr)| visit(expr)),
+            StmtKind::Run(run) => run.args.iter().for_each(visit),
             StmtKind::Train(train) => train.each_expr(&mut visit),
             StmtKind::Evaluate(evaluate) => {
                 [&evaluate.model, &evaluate.data, &evaluate.metrics].into_iter().for_each(visit)

@@ -32,8 +32,8 @@ pub struct Local {
 /// What a local name stands for.
 #[derive(Clone, Debug)]
 pub enum Meaning {
-    /// A value.
-    Value(Expr, Type),
+    /// A value, in a box: a workflow may bind a great many names.
+    Value(Box<(Expr, Type)>),
     /// `train` or `valid` in a metric expression.
     Metrics(Var),
     /// `space` in a search: its dimensions.
@@ -107,7 +107,7 @@ struct Open {
 impl Open {
     fn inspection(&self, dataset: &Expr, hash: u64) -> Option<Var> {
         let stmts = self.inspections.get(&hash)?.iter().filter_map(|index| self.stmts.get(*index));
-        let mut known = stmts.filter(|stmt| matches!(&stmt.kind, StmtKind::Inspect(of) if of == dataset));
+        let mut known = stmts.filter(|stmt| matches!(&*stmt.kind, StmtKind::Inspect(of) if of == dataset));
         known.next().map(|stmt| stmt.var)
     }
 }
@@ -158,7 +158,7 @@ impl Place {
 
     /// Binds a name to a value.
     pub fn bind(&mut self, name: &Name, span: Span, expr: Expr, ty: Type) {
-        let meaning = Meaning::Value(expr, ty);
+        let meaning = Meaning::Value(Box::new((expr, ty)));
         self.locals.push(Local { name: name.clone(), meaning, span, used: false });
     }
 
@@ -224,7 +224,7 @@ impl Place {
         let var = fresh();
         if let Some(body) = self.bodies.last_mut() {
             body.inspections.entry(hash).or_default().push(body.stmts.len());
-            let kind = StmtKind::Inspect(dataset.clone());
+            let kind = Box::new(StmtKind::Inspect(dataset.clone()));
             body.stmts.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span });
         }
         Some(var)

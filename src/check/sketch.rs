@@ -136,7 +136,7 @@ impl<'a> Sketcher<'a> {
     /// The statement around the place whose outcome a variable is.
     fn statement(&mut self, var: Var) -> Option<&'a StmtKind> {
         self.fuel.burn(1).ok()?;
-        self.place?.statement(var).map(|stmt| &stmt.kind)
+        self.place?.statement(var).map(|stmt| &*stmt.kind)
     }
 
     /// The value, when everything that it reads is known.

@@ -3,6 +3,7 @@
 use super::{
     Checker,
     arguments::{Given, ParamSig},
+    calls::exprs,
     definitions::{Def, FnBody, FnDef, ItemId},
     expressions::broken,
     modules::Binding,
@@ -65,17 +66,13 @@ impl Checker {
                     };
                     args.push((param.name.clone(), expr, ty));
                 }
-                let mut given = Vec::with_capacity(args.len());
-                given
-                    .extend(args.into_iter().zip(&task.params).map(|((name, expr, _), param)| (name, param.var, expr)));
                 let own = &task.limits;
                 limits.retry = limits.retry.take().or_else(|| own.retry.clone());
                 limits.timeout = limits.timeout.or(own.timeout);
                 limits.memory = limits.memory.or(own.memory);
                 limits.cpu = limits.cpu.or(own.cpu);
-                let run = Run { args: given, ..task.run.clone() };
-                let output = run.output.clone();
-                (StmtKind::Run(Box::new(run)), output)
+                let run = Run { task: task.shared.clone(), args: exprs(args) };
+                (StmtKind::Run(Box::new(run)), task.shared.output.clone())
             }
             Def::Workflow(workflow) => self.run_workflow(place, id, workflow, step),
             Def::Broken => self.nothing(),

@@ -81,11 +81,11 @@ impl Checker {
                 return None;
             }
         };
-        Some(Stub { task: task.run.declared, params, outcome, span: annotation.span })
+        Some(Stub { task: task.shared.declared, params, outcome, span: annotation.span })
     }
 
     fn stub_value(&mut self, place: &mut Place, task: &TaskDef, value: &ast::Expr) -> Option<(Vec<Var>, Outcome)> {
-        let output = &task.run.output;
+        let output = &task.shared.output;
         let ExprKind::Lambda(names, body) = &value.kind else {
             return Some((Vec::new(), Outcome::Gives(self.value(place, value, Some(output)).0)));
         };
@@ -114,7 +114,7 @@ impl Checker {
     }
 
     fn stub_fields(&mut self, place: &mut Place, task: &TaskDef, fields: &[Arg], span: Span) -> Option<Expr> {
-        let Type::Record(types) = &task.run.output else { return None };
+        let Type::Record(types) = &task.shared.output else { return None };
         let mut values: Vec<(Name, Expr)> = Vec::new();
         let before = self.mistakes();
         for field in fields {

@@ -240,7 +240,7 @@ impl Checker {
                                 place.push(Stmt {
                                     name: Some(name.node.clone()),
                                     var,
-                                    kind: StmtKind::Value(expr),
+                                    kind: Box::new(StmtKind::Value(expr)),
                                     after: Vec::new(),
                                     limits: None,
                                     span: stmt.span,
@@ -271,7 +271,7 @@ impl Checker {
                     self.report(Diagnostic::new(Code::E0302, stmt.span, "this can never hold").label("always false"));
                 }
                 let var = self.fresh();
-                let kind = StmtKind::Assert { cond, message };
+                let kind = Box::new(StmtKind::Assert { cond, message });
                 place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span: stmt.span });
                 None
             }
@@ -325,16 +325,16 @@ impl Checker {
             Some(wanted) if wanted.widens(&ty) => {
                 let outcome = self.fresh();
                 let limits = boxed(limits);
-                place.push(Stmt { name: name.cloned(), var: outcome, kind, after, limits, span });
+                place.push(Stmt { name: name.cloned(), var: outcome, kind: Box::new(kind), after, limits, span });
                 let (var, kind) = (self.fresh(), StmtKind::Value(operators::widen(Expr::Var(outcome), &ty, wanted)));
-                place.push(Stmt { name: None, var, kind, after: Vec::new(), limits: None, span });
+                place.push(Stmt { name: None, var, kind: Box::new(kind), after: Vec::new(), limits: None, span });
                 return (var, wanted.clone());
             }
             Some(wanted) => wanted.clone(),
             None => ty,
         };
         let (var, limits) = (self.fresh(), boxed(limits));
-        place.push(Stmt { name: name.cloned(), var, kind, after, limits, span });
+        place.push(Stmt { name: name.cloned(), var, kind: Box::new(kind), after, limits, span });
         (var, ty)
     }
 
@@ -375,7 +375,7 @@ fn boxed(limits: Limits) -> Option<Box<Limits>> {
 impl Body {
     /// Its statements, with all inside them and those of the workflows that they run.
     fn size(&self) -> usize {
-        let inner = |stmt: &Stmt| match &stmt.kind {
+        let inner = |stmt: &Stmt| match &*stmt.kind {
             StmtKind::For { body, .. } | StmtKind::Group(body) | StmtKind::Repeat { body, .. } => body.size(),
             StmtKind::If { then, otherwise, .. } => then.size() + otherwise.as_ref().map_or(0, Self::size),
             StmtKind::Try { body, catches } => {

@@ -128,7 +128,9 @@ fn parse(ty: &Type, text: &str, objects: &Objects) -> Result<Value, String> {
         Type::Artifact => {
             let path = Path::new(text);
             let name = path.file_name().map_or_else(|| text.to_owned(), |name| name.to_string_lossy().into_owned());
-            Value::Artifact(Box::new(objects.put_file(&name, path).map_err(|error| format!("the file can't be read: {error}"))?))
+            Value::Artifact(Box::new(
+                objects.put_file(&name, path).map_err(|error| format!("the file can't be read: {error}"))?,
+            ))
         }
         _ => json()?,
     })

@@ -40,14 +40,13 @@ pub fn build_test(test: &Test, world: &dyn World) -> Graph {
 fn put_stubs(region: &mut Region, stubs: &[Stub]) {
     for node in region.dag.node_weights_mut() {
         if let NodeKind::Run(run) = &mut node.kind
-            && let Some(stub) = stubs.iter().find(|stub| stub.task == run.declared)
+            && let Some(stub) = stubs.iter().find(|stub| stub.task == run.task.declared)
         {
             node.kind = match &stub.outcome {
                 Outcome::Fails(kind) => NodeKind::Fail(*kind),
                 Outcome::Gives(value) => {
-                    let args = std::mem::take(&mut run.args).into_iter().map(|(_, _, arg)| arg);
-                    let args = args.take(stub.params.len()).collect();
-                    let function = Function::new(run.task.clone(), stub.params.clone(), value.clone());
+                    let args = std::mem::take(&mut run.args).into_iter().take(stub.params.len()).collect();
+                    let function = Function::new(run.task.name.clone(), stub.params.clone(), value.clone());
                     NodeKind::Value(Expr::Call(Arc::new(function), args))
                 }
             };
@@ -110,7 +109,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
 
 fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
     let child = |body: &Body, name: &str| Box::new(region(body, &format!("{path}{name}"), lines));
-    match &stmt.kind {
+    match &*stmt.kind {
         StmtKind::Value(value) => NodeKind::Value(value.clone()),
         StmtKind::Assert { cond, message } => {
             NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() }
@@ -192,13 +191,13 @@ struct Names(BTreeMap<Name, usize>);
 
 impl Names {
     fn name(&mut self, stmt: &Stmt) -> Name {
-        let base: Name = match (&stmt.name, &stmt.kind) {
+        let base: Name = match (&stmt.name, &*stmt.kind) {
             (Some(name), _) => name.clone(),
             (None, StmtKind::Value(_)) => "value".into(),
             (None, StmtKind::Assert { .. }) => "assert".into(),
             (None, StmtKind::Inspect(Expr::Dataset(name, _))) => format!("inspect.{name}").into(),
             (None, StmtKind::Inspect(_)) => "inspect".into(),
-            (None, StmtKind::Run(run)) => run.task.clone(),
+            (None, StmtKind::Run(run)) => run.task.name.clone(),
             (None, StmtKind::Train(_)) => "train".into(),
             (None, StmtKind::Evaluate(_)) => "evaluate".into(),
             (None, StmtKind::Search(_)) => "search".into(),

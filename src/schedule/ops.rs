@@ -101,13 +101,13 @@ pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure
 pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> Result<Op, Failure> {
     let mut inputs = Fields::new();
     let mut params = Scope::default();
-    for (name, var, expr) in &run.args {
+    for ((name, var), expr) in run.task.params.iter().zip(&run.args) {
         let value = value(expr, env)?;
         params.set(*var, value.clone());
         inputs.insert(name.clone(), value);
     }
     let env = Inside { params, around: env };
-    let program = match &*run.script {
+    let program = match &run.task.script {
         Script::Args(args) => match value(args, &env)? {
             Value::List(args) => Program::Args(args.iter().map(word).collect()),
             _ => return Err(unchecked("a list of texts")),
@@ -118,8 +118,8 @@ pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> R
     Ok(Op::Command(Box::new(Command {
         program,
         inputs,
-        output: run.output.clone(),
-        env: run.env.iter().map(variable).collect::<Result<_, Failure>>()?,
+        output: run.task.output.clone(),
+        env: run.task.env.iter().map(variable).collect::<Result<_, Failure>>()?,
         memory: Some(memory),
     })))
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     expr::{Expr, Native, Var},
-    graph::{self, Catch, Edge, Node, NodeKind, Param, Region, Run, Script, Trial},
+    graph::{self, Catch, Edge, Node, NodeKind, Param, Region, Run, Script, Task, Trial},
     limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
     source::{FileId, Span, Spanned},
     types::Type,
@@ -13,7 +13,7 @@ use crate::{
 };
 use proptest::prelude::*;
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 const SPAN: Span = Span::new(FileId(0), 0, 0);
 
@@ -61,12 +61,15 @@ fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> R
 
 fn command(name: &str) -> NodeKind {
     NodeKind::Run(Box::new(Run {
-        task: name.into(),
-        declared: SPAN,
+        task: Arc::new(Task {
+            name: name.into(),
+            declared: SPAN,
+            params: Vec::new(),
+            script: Script::Args(Expr::List(Vec::new())),
+            env: Vec::new(),
+            output: Type::Int,
+        }),
         args: Vec::new(),
-        script: Script::Args(Expr::List(Vec::new())).into(),
-        env: [].into(),
-        output: Type::Int,
     }))
 }
 

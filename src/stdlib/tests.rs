@@ -18,7 +18,7 @@ fn published(model: &str, input: &[usize]) -> (usize, usize) {
     std::fs::write(&path, text).unwrap();
     let outcome = check(&Files::open(&path).unwrap());
     assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
-    let StmtKind::Train(train) = &outcome.value.workflows[0].body.stmts[0].kind else { panic!("not a training") };
+    let StmtKind::Train(train) = &*outcome.value.workflows[0].body.stmts[0].kind else { panic!("not a training") };
     let Expr::Const(Value::Model(model)) = &train.model else { panic!("the model is not known") };
     let (blocks, output) = layers::check(&model.layers, &Shape(input.to_vec())).unwrap();
     (learned(&blocks), output.width())
