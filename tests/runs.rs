@@ -155,6 +155,20 @@ fn tumours_are_told_apart_after_a_python_program_has_prepared_the_table() {
 }
 
 #[test]
+fn a_search_over_a_python_program_finds_the_same_one_and_two_at_a_time() {
+    let project = Project::new();
+    let found = |jobs: &str| -> Json {
+        let args = ["run", "neighbours.smlt", "--trials", "12", "--jobs", jobs, "--quiet", "--out", "result.json"];
+        let output = project.smltc(&args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&fs::read(project.path("result.json")).unwrap()).unwrap()
+    };
+    let result = found("1");
+    assert!(result["accuracy"].as_f64().unwrap() >= 0.93, "{result}");
+    assert_eq!(result, found("2"));
+}
+
+#[test]
 fn rounds_go_on_until_the_goal_is_reached() {
     let (result, _) = Project::new().result(&["rounds.smlt"]);
     assert!(result["loss"].as_f64().unwrap() <= 0.1, "{result}");
