@@ -51,7 +51,8 @@ impl Checker {
             return self.nothing();
         }
         let space = settings.block(self, "space");
-        if space.is_none_or(<[Setting]>::is_empty) {
+        // What could not be read may have taken it along.
+        if space.is_none_or(<[Setting]>::is_empty) && !step.settings.iter().any(Setting::is_broken) {
             self.report(
                 Diagnostic::new(Code::E0204, step.kind.span, "a search needs a `space` with at least one dimension")
                     .label("nothing to search")
@@ -104,8 +105,12 @@ impl Checker {
             let args = [("trials".into(), Expr::Const(Value::Int(20)))];
             return Expr::Std("random".into(), args.into(), Site::default());
         };
+        let before = self.mistakes();
         let strategy = self.value(place, written, Some(&std_type("Strategy"))).0;
         let Expr::Const(Value::Std(call)) = &strategy else { return strategy };
+        if self.mistakes() > before {
+            return strategy;
+        }
         if let Err(error) = check_strategy(call) {
             self.out_of_range(written.span, &error.to_string());
         }
@@ -280,6 +285,7 @@ impl Checker {
                 );
                 continue;
             };
+            let before = self.mistakes();
             let (distribution, ty) = self.expr(place, value, None);
             let ty = match ty {
                 Type::Distribution(inner) => *inner,
@@ -294,6 +300,7 @@ impl Checker {
                 }
             };
             if let Expr::Const(known @ Value::Std(_)) = &distribution
+                && self.mistakes() == before
                 && let Err(error) = Distribution::parse(name, known)
             {
                 self.out_of_range(value.span, &error.to_string());

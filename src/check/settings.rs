@@ -144,8 +144,7 @@ impl<'a> Settings<'a> {
     /// Reports what was not taken.
     pub fn finish(self, checker: &mut Checker) {
         // What could not be read was told of.
-        let unread = |setting: &Setting| matches!(&setting.value, SettingValue::Expr { value, .. } if value.kind == ast::ExprKind::Broken);
-        for setting in self.left.iter().filter(|setting| !unread(setting)) {
+        for setting in self.left.iter().filter(|setting| !setting.is_broken()) {
             let near = similar(&setting.name.node, self.known.iter().copied());
             let help = match near {
                 Some(name) => format!("did you mean `{name}`?"),

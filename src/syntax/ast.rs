@@ -256,6 +256,13 @@ pub struct Setting {
     pub span: Span,
 }
 
+impl Setting {
+    /// Whether its value could not be read.
+    pub fn is_broken(&self) -> bool {
+        matches!(&self.value, SettingValue::Expr { value, .. } if value.kind == ExprKind::Broken)
+    }
+}
+
 /// What a setting holds.
 #[expect(missing_docs, reason = "the line above each variant shows what its fields are")]
 #[derive(Clone, Debug, PartialEq)]

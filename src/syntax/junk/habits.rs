@@ -20,6 +20,7 @@ impl Stuck<'_> {
             .or_else(|| self.literal())
             .or_else(|| self.word())
             .or_else(|| self.first_word())
+            .or_else(|| self.missing_then())
             .or_else(|| self.missing_comma())
     }
 
@@ -607,6 +608,16 @@ impl Stuck<'_> {
                 .help(format!("did you mean `{other}`?"))
                 .fix(span, other),
         )
+    }
+
+    /// The condition of an `if` inside an expression, and at once its first value.
+    fn missing_then(&self) -> Option<Diagnostic> {
+        let is_value = self.expected.contains(&"`then`") && matches!(self.bracket(), Some('(' | '['));
+        is_value.then(|| {
+            Diagnostic::new(Code::E0001, self.span(), "`then` is missing before this")
+                .label("what is it if the condition holds?")
+                .help("write `if cond then a else b`")
+        })
     }
 
     /// Two values side by side in brackets.
