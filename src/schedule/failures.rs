@@ -104,8 +104,7 @@ impl Scheduler<'_> {
         let mut env = Scope::default();
         catch.error.into_iter().for_each(|var| env.set(var, told(step, failure)));
         let path = format!("{path}/{}", catch_name(index));
-        let child = self.enter(&catch.body, path, Some((site, 0)), scope, inherited, env);
-        self.wake_nodes(child);
+        self.enter_one(site, &catch.body, path, scope, inherited, env);
         true
     }
 

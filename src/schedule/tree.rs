@@ -193,6 +193,20 @@ impl<'g> Scheduler<'g> {
         id
     }
 
+    /// Enters the one region that the node at `site` now waits for, and lets it begin.
+    pub(super) fn enter_one(
+        &mut self,
+        site: Site,
+        region: &'g Region,
+        path: String,
+        scope: ScopeId,
+        inherited: Inherited,
+        env: Scope,
+    ) {
+        let id = self.enter(region, path, Some((site, 0)), scope, inherited, env);
+        self.wake_nodes(id);
+    }
+
     /// Makes the nodes of a new region ready that wait for nothing; a region without nodes is over at once.
     pub(super) fn wake_nodes(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get(&id) else { return };
@@ -285,24 +299,19 @@ impl<'g> Scheduler<'g> {
                 };
                 activate(self, State::Region);
                 self.note_start(path, kind);
-                let path = format!("{path}/{branch}");
-                let child = self.enter(region, path, Some((site, 0)), scope, inherited, Scope::default());
-                self.wake_nodes(child);
+                self.enter_one(site, region, format!("{path}/{branch}"), scope, inherited, Scope::default());
                 return Ok(());
             }
             NodeKind::Group(region) => {
                 activate(self, State::Region);
                 self.note_start(path, kind);
-                let child = self.enter(region, path.to_string(), Some((site, 0)), scope, inherited, Scope::default());
-                self.wake_nodes(child);
+                self.enter_one(site, region, path.to_string(), scope, inherited, Scope::default());
                 return Ok(());
             }
             NodeKind::Try { body, catches } => {
                 activate(self, State::Try(catches, inherited.clone()));
                 self.note_start(path, kind);
-                let path = format!("{path}/try");
-                let child = self.enter(body, path, Some((site, 0)), scope, inherited, Scope::default());
-                self.wake_nodes(child);
+                self.enter_one(site, body, format!("{path}/try"), scope, inherited, Scope::default());
                 return Ok(());
             }
             NodeKind::Call { args, body } => {
@@ -316,8 +325,7 @@ impl<'g> Scheduler<'g> {
                 }
                 activate(self, State::Region);
                 self.note_start(path, kind);
-                let child = self.enter(body, path.to_string(), Some((site, 0)), scope, inherited, env);
-                self.wake_nodes(child);
+                self.enter_one(site, body, path.to_string(), scope, inherited, env);
                 return Ok(());
             }
             NodeKind::Repeat { times, carried, cond, body } => {
@@ -450,8 +458,7 @@ impl<'g> Scheduler<'g> {
                 rounds.begun += 1;
                 rounds.busy = true;
                 let (body, inherited) = (rounds.body, rounds.inherited.clone());
-                let child = self.enter(body, path, Some((site, 0)), scope, inherited, env);
-                self.wake_nodes(child);
+                self.enter_one(site, body, path, scope, inherited, env);
             }
         }
         true
