@@ -43,6 +43,9 @@ pub struct Module {
     unused: RefCell<BTreeMap<Span, Name>>,
 }
 
+/// A module of so many declarations is told whole where one is asked for that it does not have.
+const LISTED: usize = 12;
+
 /// All files.
 pub struct Modules {
     modules: BTreeMap<FileId, Module>,
@@ -211,7 +214,15 @@ impl Modules {
                         let own = module.names.get(&item.node).map(|(binding, _)| *binding);
                         let Some(binding) = own.filter(|binding| binding.is_of(target)) else {
                             let known = module.ast.items.iter().map(|item| &*item.name.node);
-                            let near = similar(&item.node, known).map(|name| format!("did you mean `{name}`?"));
+                            let near = similar(&item.node, known.clone()).map(|name| format!("did you mean `{name}`?"));
+                            let list: Vec<String> = known.take(LISTED + 1).map(|name| format!("`{name}`")).collect();
+                            let listed = (1..=LISTED).contains(&list.len());
+                            let near = near.or_else(|| {
+                                listed.then(|| {
+                                    let are = if list.len() == 1 { "is" } else { "are" };
+                                    format!("there {are} {}", list.join(", "))
+                                })
+                            });
                             names.diagnostics.push(
                                 Diagnostic::new(
                                     Code::E0105,
