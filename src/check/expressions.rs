@@ -90,7 +90,7 @@ impl Checker {
                 narrowed(place, ast, found)
             }
             ExprKind::Field(base, field) => {
-                let found = self.field(place, base, field, hint);
+                let found = self.field(place, base, field);
                 narrowed(place, ast, found)
             }
             ExprKind::Index(base, index) => self.index(place, base, index),
@@ -342,7 +342,7 @@ impl Checker {
         broken()
     }
 
-    fn field(&mut self, place: &mut Place, base: &ast::Expr, field: &ast::Ident, hint: Option<&Type>) -> (Expr, Type) {
+    fn field(&mut self, place: &mut Place, base: &ast::Expr, field: &ast::Ident) -> (Expr, Type) {
         if let ExprKind::Name(name) = &base.kind {
             match place.find(name) {
                 Some(Meaning::Metrics(var)) => {
@@ -370,7 +370,6 @@ impl Checker {
             }
         }
         let (expr, ty) = self.expr(place, base, None);
-        let _ = hint;
         self.field_of(place, expr, ty, field, base.span)
     }
 

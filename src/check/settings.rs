@@ -107,13 +107,7 @@ impl<'a> Settings<'a> {
         let setting = self.take(checker, name)?;
         match &setting.value {
             SettingValue::Settings(settings) => Some(settings),
-            _ => {
-                checker.report(
-                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds settings in braces"))
-                        .help(format!("write `{name} {{ … }}`")),
-                );
-                None
-            }
+            _ => no_braces(checker, setting, "settings"),
         }
     }
 
@@ -122,13 +116,7 @@ impl<'a> Settings<'a> {
         let setting = self.take(checker, name)?;
         match &setting.value {
             SettingValue::Block(block) => Some(block),
-            _ => {
-                checker.report(
-                    Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds statements in braces"))
-                        .help(format!("write `{name} {{ … }}`")),
-                );
-                None
-            }
+            _ => no_braces(checker, setting, "statements"),
         }
     }
 
@@ -169,6 +157,16 @@ impl<'a> Settings<'a> {
             );
         }
     }
+}
+
+/// Reports a setting that has a value where it should hold something in braces.
+fn no_braces<T>(checker: &mut Checker, setting: &Setting, holds: &str) -> Option<T> {
+    let name = &setting.name.node;
+    checker.report(
+        Diagnostic::new(Code::E0204, setting.name.span, format!("`{name}` holds {holds} in braces"))
+            .help(format!("write `{name} {{ … }}`")),
+    );
+    None
 }
 
 impl Checker {
