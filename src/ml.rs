@@ -28,6 +28,7 @@ use crate::{
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
+use std::sync::atomic::AtomicBool;
 
 /// What a training or judgement needs besides its job.
 pub struct Context<'a> {
@@ -35,6 +36,8 @@ pub struct Context<'a> {
     pub threads: usize,
     /// The time until the deadline.
     pub time_left: Option<Duration>,
+    /// Whether the run draws to an end, so that a training stops at its next checkpoint.
+    pub draining: &'a AtomicBool,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
     /// Hears of every epoch.

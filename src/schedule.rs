@@ -5,6 +5,7 @@
 //! over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
+mod drain;
 mod event;
 mod failures;
 mod limits;
@@ -71,6 +72,8 @@ pub struct Scheduler<'g> {
     /// Compounds that may have more to do, in the order in which they began.
     sources: Vec<Site>,
     marks: Vec<Mark>,
+    /// Whether the user wants to stop: nothing more begins, and the run ends with what is under way.
+    draining: bool,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
     finished: bool,
@@ -95,6 +98,7 @@ impl<'g> Scheduler<'g> {
             queue: VecDeque::new(),
             sources: Vec::new(),
             marks: Vec::new(),
+            draining: false,
             verdict: None,
             finished: false,
             wake: None,
@@ -128,7 +132,7 @@ impl<'g> Scheduler<'g> {
             Event::Done(attempt, done) => self.done(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
-            Event::Cancel => self.conclude(Verdict::Cancelled),
+            Event::Cancel => self.drain(),
         }
         self.settle();
         self.enforce();
@@ -221,7 +225,8 @@ impl<'g> Scheduler<'g> {
             return;
         }
         let retry = self.jobs.values().filter_map(Job::due).min();
-        let limit = self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none());
+        let limit =
+            self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none() || self.draining);
         let wake = retry.into_iter().chain(limit).min();
         if wake.is_some() && wake != self.wake {
             self.actions.extend(wake.map(Action::WakeAt));

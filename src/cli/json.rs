@@ -71,6 +71,7 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
             "attempt": attempt,
             "after": after.secs_f64(),
         }),
+        Notice::Stopping { steps } => json!({ "event": "stopping", "steps": steps }),
         Notice::Limit { scope, message } => json!({ "event": "limit", "scope": scope, "message": message }),
         Notice::Spent { total } => json!({ "event": "spent", "total": total.to_f64() }),
     };

@@ -127,6 +127,10 @@ impl Plain {
             Notice::StepRetried { step, failure, attempt, after } => {
                 format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
             }
+            Notice::Stopping { steps } => format!(
+                "stopping: {} first; press Ctrl-C again to stop at once",
+                if *steps == 1 { "a step ends".into() } else { format!("{steps} steps end") }
+            ),
             Notice::Limit { scope, message } => format!("{}: {message}", words::step(scope)),
             Notice::Spent { .. } => return None,
         })
@@ -222,7 +226,7 @@ impl Live {
                 self.end_below(&format!("{step}/"));
                 self.print(at, console::style("!").yellow(), line);
             }
-            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
+            Notice::Stopping { .. } | Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();

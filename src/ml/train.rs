@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
     time::Instant,
 };
 
@@ -210,6 +211,9 @@ impl<'a> Training<'a> {
             self.keep(&metrics)?;
             self.ledger.satisfied = self.until(&metrics)?;
             self.ledger.history.push(metrics);
+            if self.ledger.epochs < end && !self.ledger.satisfied && context.draining.load(Ordering::Relaxed) {
+                return Err(MlError::Failed(Failure::new(Kind::WorkerLost, "it was stopped")));
+            }
             let took = before.elapsed().as_secs_f64();
             if self.ledger.epochs < end
                 && !self.ledger.satisfied

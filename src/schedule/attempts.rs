@@ -34,8 +34,8 @@ pub(super) enum Owner {
 /// A step that needs a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    owner: Owner,
-    path: StepPath,
+    pub owner: Owner,
+    pub path: StepPath,
     kind: Name,
     op: Op,
     pub scope: ScopeId,
@@ -47,8 +47,8 @@ pub(super) struct Job {
     /// Attempts that were lost with their worker.
     lost: u32,
     /// What ended attempts have cost, and how long they took.
-    cost: Money,
-    worked: Duration,
+    pub cost: Money,
+    pub worked: Duration,
     state: Phase,
 }
 
@@ -212,13 +212,18 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
-        if let Some(job) = self.close_attempt(attempt) {
-            self.ended(job, Ok(done));
+        match self.close_attempt(attempt) {
+            Some(job) if self.draining => self.drained(job, Ok(done)),
+            Some(job) => self.ended(job, Ok(done)),
+            None => {}
         }
     }
 
     pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
         let Some(mut job) = self.close_attempt(attempt) else { return };
+        if self.draining {
+            return self.drained(job, Err(failure));
+        }
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
         }

@@ -59,7 +59,7 @@ pub enum Event {
     Failed(Attempt, Failure, Duration),
     /// A time that was asked for has come.
     Tick,
-    /// The user wants to stop.
+    /// The user wants to stop: nothing more begins, what is under way may end.
     Cancel,
 }
 
@@ -201,6 +201,11 @@ pub enum Notice {
         attempt: u32,
         /// The wait before it.
         after: Duration,
+    },
+    /// The user wants to stop, and this many steps are still under way.
+    Stopping {
+        /// How many.
+        steps: usize,
     },
     /// A limit was reached, or a warned-of share of it.
     Limit {
