@@ -180,6 +180,7 @@ impl Driver<'_> {
             op: launch.op,
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
+            run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
             time_left: launch.time_left,
             money_left: launch.money_left,

@@ -18,6 +18,8 @@ pub struct Job {
     pub project: PathBuf,
     /// The object store's folder.
     pub objects: PathBuf,
+    /// The run's folder: what its steps have in common lies here.
+    pub run: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
     /// The time until the scope's deadline, if it has one.
