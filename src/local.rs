@@ -190,6 +190,7 @@ impl Driver<'_> {
             op: launch.op,
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
+            run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
             log: Some(self.machine.folder.join("logs").join(log)),
             time_left: launch.time_left,

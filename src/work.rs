@@ -2,13 +2,14 @@
 
 mod command;
 mod control;
+mod pins;
 mod serve;
 
 pub use control::Control;
 pub use serve::serve;
 
 use crate::{
-    data::{self, Data, Files},
+    data::{self, Data, Files, Print},
     ml::{self, Context, Lesson},
     store::Objects,
     units::Duration,
@@ -65,13 +66,16 @@ impl Worker {
     /// A data set's data. What was read before serves again while its files have not changed.
     fn load(&mut self, dataset: &Dataset, job: &Job, objects: &Objects) -> Result<Arc<Data>, Failure> {
         let files = Files::find(dataset, &job.project, objects)?;
-        let key = format!("{:?}{}", Dataset { part: Part::Whole, ..dataset.clone() }, files.stamp());
-        if let Some(index) = self.kept.iter().position(|(kept, _)| *kept == key) {
+        let whole = Dataset { part: Part::Whole, ..dataset.clone() };
+        let key = format!("{:?}{whole:?}{}", job.run, files.stamp());
+        let serves = |(kept, data): &(String, Arc<Data>)| *kept == key && data.prints.iter().all(Print::is_current);
+        if let Some(index) = self.kept.iter().position(serves) {
             let kept = self.kept.remove(index);
             self.kept.push(kept.clone());
             return Ok(kept.1);
         }
         let data = Arc::new(data::load(dataset, &files)?);
+        pins::hold(&job.run, &data.prints)?;
         if self.kept.len() >= KEPT {
             self.kept.remove(0);
         }

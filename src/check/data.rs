@@ -8,7 +8,7 @@ use crate::{
     source::Name,
     syntax::ast::{self, ExprKind, Setting, SettingValue},
     types::Type,
-    value::Value,
+    value::{Format, Value},
 };
 
 impl Checker {
@@ -29,10 +29,33 @@ impl Checker {
                 fields.push((name.into(), self.locations(place, ast)));
             }
         }
+        let format = settings.ast(self, "format").map(|ast| (ast.span, self.value(place, ast, Some(&std("Format"))).0));
+        let known = match &format {
+            Some((span, Expr::Const(Value::Std(call)))) => match Format::parse(call) {
+                Ok(format) => Some((call.name.clone(), format)),
+                Err(error) => {
+                    self.out_of_range(*span, &error.to_string());
+                    None
+                }
+            },
+            _ => None,
+        };
+        fields.extend(format.map(|(_, format)| ("format".into(), format)));
+        for (name, ty) in [("label", Type::String), ("columns", Type::String.list())] {
+            let Some(ast) = settings.ast(self, name) else { continue };
+            fields.push((name.into(), self.value(place, ast, Some(&ty)).0));
+            if let Some((format, _)) = known.as_ref().filter(|(_, format)| !format.has_columns()) {
+                self.report(
+                    Diagnostic::new(Code::E0204, ast.span, format!("`{format}` has no columns, so it takes no `{name}`"))
+                        .label("names a column")
+                        .help(match &**format {
+                            "idx" => "leave it out: the labels have a file of their own",
+                            _ => "leave it out, and name the arrays in the format: `features`, `labels`",
+                        }),
+                );
+            }
+        }
         let optional = [
-            ("format", std("Format")),
-            ("label", Type::String),
-            ("columns", Type::String.list()),
             ("shape", Type::Int.list()),
             ("standardize", Type::Bool),
             ("scale", Type::Float),

@@ -33,6 +33,8 @@ pub struct Job {
     pub project: PathBuf,
     /// The object store's folder.
     pub objects: PathBuf,
+    /// The run's folder: what its steps have in common lies here.
+    pub run: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
     /// Where what a command writes is kept, if anywhere.
