@@ -44,6 +44,8 @@ pub(super) struct Job {
     timeout: Option<Duration>,
     /// The latest attempt, from 1.
     attempt: u32,
+    /// Attempts that ended with the program or when the user stopped it; they count as none.
+    cut_off: u32,
     /// Attempts that were lost with their worker.
     lost: u32,
     /// What ended attempts have cost, and how long they took.
@@ -68,6 +70,10 @@ impl Job {
         }
     }
 
+    const fn is_running(&self) -> bool {
+        matches!(self.state, Phase::Running(_))
+    }
+
     /// When the next attempt is to begin.
     pub const fn due(&self) -> Option<Time> {
         match self.state {
@@ -81,6 +87,11 @@ impl Job {
             Owner::Step(site) | Owner::Trial(site) => Some(site),
             Owner::Nobody => None,
         }
+    }
+
+    /// Which try at the step it is, by those that count.
+    const fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.cut_off)
     }
 
     fn attempt(&self) -> Attempt {
@@ -119,6 +130,7 @@ impl Scheduler<'_> {
             retry,
             timeout,
             attempt: 0,
+            cut_off: 0,
             lost: 0,
             cost: Money::ZERO,
             worked: Duration::ZERO,
@@ -218,15 +230,19 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
+        let Some(id) = self.current(attempt) else { return };
         let Some(mut job) = self.close_attempt(attempt) else { return };
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
+        }
+        if self.held {
+            return self.put_back(id, job);
         }
         let lost = failure.kind == Kind::WorkerLost;
         job.lost += u32::from(lost);
         let asked = job.retry.as_ref().filter(|retry| {
             let limit = matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded);
-            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.attempt <= retry.max
+            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.tries() <= retry.max
         });
         let retry = asked.cloned().or_else(|| (lost && job.lost <= LOST.max).then_some(LOST));
         let Some(retry) = retry else { return self.ended(job, Err(failure)) };
@@ -244,8 +260,8 @@ impl Scheduler<'_> {
 
     /// `backoff · factor^(retries − 1)`, between half and the whole of it with jitter.
     fn backoff(&self, retry: &Retry, job: &Job) -> Duration {
-        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.attempt.saturating_sub(1) as i32);
-        let seed = self.options.seed.child(&job.path).child("backoff").child(job.attempt);
+        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.tries().saturating_sub(1) as i32);
+        let seed = self.options.seed.child(&job.path).child("backoff").child(job.tries());
         let share = if retry.jitter { 0.5 + seed.generator().unit() / 2.0 } else { 1.0 };
         Duration::from_secs_f64((whole * share).min(1e9))
     }
@@ -256,9 +272,47 @@ impl Scheduler<'_> {
         self.jobs.iter().find(|(_, job)| is(job)).map(|(id, _)| *id)
     }
 
+    /// Begins nothing more, and stops what is under way. What is over meanwhile counts.
+    pub(super) fn hold(&mut self) {
+        if self.held || self.verdict.is_some() {
+            return;
+        }
+        self.held = true;
+        let stopped: Vec<Attempt> =
+            self.jobs.values().filter(|job| job.is_running() && job.owner != Owner::Nobody).map(Job::attempt).collect();
+        for attempt in stopped {
+            self.actions.push(Action::Stop(attempt.clone()));
+            self.note(Notice::StepStopped { step: attempt.step });
+        }
+    }
+
+    /// Lets everything begin again that was under way: no process is left that would report of it.
+    pub(super) fn resume(&mut self) {
+        (self.held, self.finished, self.wake) = (false, false, None);
+        let running: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.is_running()).map(|(id, _)| *id).collect();
+        // What began first is first in the queue again.
+        for id in running.into_iter().rev() {
+            if let Some(job) = self.end_attempt(id).filter(|job| job.owner != Owner::Nobody) {
+                self.put_back(id, job);
+            }
+        }
+    }
+
+    /// Puts a job back at the head of the queue whose attempt ended through no fault of anybody.
+    fn put_back(&mut self, id: JobId, mut job: Job) {
+        job.cut_off += 1;
+        job.state = Phase::Queued;
+        self.jobs.insert(id, job);
+        self.queue.push_front(id);
+    }
+
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
     fn close_attempt(&mut self, attempt: &Attempt) -> Option<Job> {
-        let mut job = self.jobs.remove(&self.current(attempt)?)?;
+        self.end_attempt(self.current(attempt)?)
+    }
+
+    fn end_attempt(&mut self, id: JobId) -> Option<Job> {
+        let mut job = self.jobs.remove(&id)?;
         let worked = self.now.since(job.since()?);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
