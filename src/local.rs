@@ -1,6 +1,9 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod past;
 mod pool;
+
+pub use past::{Past, PastError};
 
 use crate::{
     graph::Graph,
@@ -17,6 +20,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
+    pin::pin,
     time::Instant,
 };
 use tokio::{
@@ -43,16 +47,31 @@ pub struct Machine {
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// The system refused.
-    #[error("{0}: {1}")]
+    #[error("{0}: {1}\nhelp: see that the disk of the project has space left and lets you write")]
     System(&'static str, io::Error),
     /// The log can't be written.
-    #[error(transparent)]
-    Runs(#[from] RunsError),
+    #[error("the log of the run can't be written: {0}")]
+    Log(#[from] RunsError),
 }
 
-/// Runs a workflow to its end, and tells `watch` of everything as it happens.
+/// Who is told of everything that happens in a run.
+pub trait Watch {
+    /// Hears what happened before the run was cut off.
+    fn past(&mut self, at: Time, notice: &Notice);
+    /// Hears what happens now.
+    fn present(&mut self, at: Time, notice: &Notice);
+}
+
+/// Nobody listens.
+impl Watch for () {
+    fn past(&mut self, _: Time, _: &Notice) {}
+    fn present(&mut self, _: Time, _: &Notice) {}
+}
+
+/// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
 ///
-/// An interrupt stops it in order; a second one at once.
+/// An interrupt stops it in order; a second one at once. A log that can't be written stops it as well: what is not in the
+/// log would be done again by who resumes the run.
 ///
 /// # Errors
 /// When the system refuses what a run needs, or its log can't be written.
@@ -62,7 +81,8 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
-    watch: &mut dyn FnMut(Time, &Notice),
+    past: Past,
+    watch: &mut dyn Watch,
 ) -> Result<(Verdict, Duration, Money), LocalError> {
     let system = |what| move |error| LocalError::System(what, error);
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
@@ -70,19 +90,53 @@ pub fn run(
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
     let (reports, incoming) = mpsc::unbounded_channel();
+    let (begun, mut spent, mut done) = (past.end(), Money::ZERO, 0);
+    let first = if past.is_empty() { Event::Begin } else { Event::Resume };
+    let scheduler = Scheduler::replay(graph, args, options, past.into_log(), &mut |at, notice| {
+        match notice {
+            Notice::Spent { total } => spent = *total,
+            Notice::StepDone { .. } => done += 1,
+            _ => {}
+        }
+        watch.past(at, notice);
+    });
+    if first == Event::Resume {
+        let resumed = Notice::RunResumed { done };
+        recorder.notice(begun, &resumed);
+        watch.present(begun, &resumed);
+    }
     let driver = Driver {
-        scheduler: Scheduler::new(graph, args, options),
+        scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
         logs: HashMap::new(),
-        started: Instant::now(),
-        spent: Money::ZERO,
+        clock: Clock { begun, since: Instant::now() },
+        spent,
         machine,
         recorder: &recorder,
         watch,
     };
-    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(incoming))?;
+    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
+}
+
+/// The clock of a run, which stands still while the run is cut off and knows nothing of the time of day.
+struct Clock {
+    /// The run's time when this process took it up.
+    begun: Time,
+    since: Instant,
+}
+
+impl Clock {
+    /// The run's time, in whole milliseconds as the log has it.
+    fn now(&self) -> Time {
+        self.begun.after(self.since.elapsed().into())
+    }
+
+    /// The moment of a time of the run; one too far for the clock never comes.
+    fn moment(&self, at: Time) -> Option<Instant> {
+        self.since.checked_add(at.since(self.begun).into())
+    }
 }
 
 struct Driver<'a> {
@@ -90,26 +144,28 @@ struct Driver<'a> {
     pool: Pool,
     /// The log files of commands, open while they run.
     logs: HashMap<Attempt, File>,
-    started: Instant,
+    clock: Clock,
     spent: Money,
     machine: Machine,
     recorder: &'a Recorder,
-    watch: &'a mut dyn FnMut(Time, &Notice),
+    watch: &'a mut dyn Watch,
 }
 
 impl Driver<'_> {
     async fn drive(
         mut self,
+        first: Event,
         mut incoming: mpsc::UnboundedReceiver<Report>,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
         let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
         let (mut wake, mut stopping) = (None, false);
-        let mut event = Event::Begin;
+        let mut broken = pin!(self.recorder.broken());
+        let mut event = first;
         loop {
             if let Some(verdict) = self.step(event, &mut wake) {
-                return Ok((verdict, self.now().0, self.spent));
+                return Ok((verdict, self.clock.now().0, self.spent));
             }
             let alarm = async {
                 match wake {
@@ -132,8 +188,12 @@ impl Driver<'_> {
                 } => {
                     if stopping {
                         self.pool.kill_all();
-                        return Ok((Verdict::Cancelled, self.now().0, self.spent));
+                        return Ok((Verdict::Cancelled, self.clock.now().0, self.spent));
                     }
+                    stopping = true;
+                    Event::Cancel
+                }
+                () = &mut broken, if !stopping => {
                     stopping = true;
                     Event::Cancel
                 }
@@ -141,13 +201,9 @@ impl Driver<'_> {
         }
     }
 
-    fn now(&self) -> Time {
-        Time(self.started.elapsed().into())
-    }
-
     /// Tells the scheduler, and does what it wants; gives the verdict once there is one.
     fn step(&mut self, event: Event, wake: &mut Option<tokio::time::Instant>) -> Option<Verdict> {
-        let now = self.now();
+        let now = self.clock.now();
         self.recorder.event(now, &event);
         let actions = self.scheduler.step(now, event);
         let mut verdict = None;
@@ -155,17 +211,13 @@ impl Driver<'_> {
             match action {
                 Action::Start(launch) => self.start(*launch),
                 Action::Stop(attempt) => self.pool.stop(&attempt),
-                Action::WakeAt(at) => {
-                    let at = std::time::Duration::from(at.0);
-                    // A time too far for the clock never comes.
-                    *wake = self.started.checked_add(at).map(Into::into);
-                }
+                Action::WakeAt(at) => *wake = self.clock.moment(at).map(Into::into),
                 Action::Note(notice) => {
                     if let Notice::Spent { total } = notice {
                         self.spent = total;
                     }
                     self.recorder.notice(now, &notice);
-                    (self.watch)(now, &notice);
+                    self.watch.present(now, &notice);
                 }
                 Action::Finish(end) => verdict = Some(end),
             }

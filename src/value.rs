@@ -5,6 +5,7 @@ pub mod float;
 mod json;
 mod location;
 mod site;
+mod stored;
 
 pub use artifact::{Artifact, Hash};
 pub use json::JsonError;

@@ -2,6 +2,7 @@
 
 use super::{json, words};
 use crate::{
+    local::Watch,
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money},
     wire::Progress,
@@ -26,9 +27,21 @@ pub enum View {
     Quiet,
 }
 
-impl View {
-    /// Shows what happened.
-    pub fn show(&mut self, at: Time, notice: &Notice) {
+impl Watch for View {
+    /// What is under way still is shown; the rest was shown then.
+    fn past(&mut self, at: Time, notice: &Notice) {
+        match self {
+            Self::Quiet | Self::Json => {}
+            Self::Plain(plain) => drop(plain.line(notice)),
+            Self::Live(live) => {
+                live.silent = true;
+                live.show(at, notice);
+                live.silent = false;
+            }
+        }
+    }
+
+    fn present(&mut self, at: Time, notice: &Notice) {
         match self {
             Self::Quiet => {}
             Self::Json => {
@@ -44,20 +57,9 @@ impl View {
             Self::Live(live) => live.show(at, notice),
         }
     }
+}
 
-    /// Takes in what happened before the run was cut off: what is under way still is shown, the rest was shown then.
-    pub fn catch_up(&mut self, at: Time, notice: &Notice) {
-        match self {
-            Self::Quiet | Self::Json => {}
-            Self::Plain(plain) => drop(plain.line(notice)),
-            Self::Live(live) => {
-                live.silent = true;
-                live.show(at, notice);
-                live.silent = false;
-            }
-        }
-    }
-
+impl View {
     /// Takes away what moves, so that the end can be written.
     pub fn close(self) {
         if let Self::Live(live) = self {
@@ -88,7 +90,7 @@ impl Plain {
             }
             Notice::RunResumed { done } => {
                 format!("resumed; {} done before", words::count(*done as usize, "step"))
-            },
+            }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());
                 if &**kind == "trial" || *attempt > 1 {
