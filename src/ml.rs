@@ -5,6 +5,7 @@
 //! bit of the result.
 
 mod attention;
+mod checkpoint;
 mod evaluate;
 mod image;
 mod loss;
@@ -28,6 +29,7 @@ use crate::{
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
+use std::path::Path;
 
 /// What a training or judgement needs besides its job.
 pub struct Context<'a> {
@@ -37,6 +39,10 @@ pub struct Context<'a> {
     pub time_left: Option<Duration>,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
+    /// A folder of the step that survives its retries, for checkpoints.
+    pub scratch: &'a Path,
+    /// Whether the run is being stopped, so that a training should leave a checkpoint and end.
+    pub draining: &'a dyn Fn() -> bool,
     /// Hears of every epoch.
     pub report: &'a mut dyn FnMut(Progress),
 }
