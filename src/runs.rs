@@ -382,11 +382,13 @@ fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
 }
 
 /// When a process started, in clock ticks since the machine did: a process number is used again, the two together are not.
-/// `None` when there is no such process.
+/// `None` when there is no such process, or it is dead and only waits for its parent to hear of it.
 fn born(process: u32) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; what follows it are numbers, of which this is the 20th.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    // The name stands in parentheses and may hold anything; what follows it are the state and numbers.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
+    fields.nth(18)?.parse().ok()
 }
 
 /// A new run's name: when it started, what runs, and four digits that tell apart what started in one second.
