@@ -1,6 +1,9 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod past;
 mod pool;
+
+pub use past::{Past, PastError};
 
 use crate::{
     graph::Graph,
@@ -16,6 +19,7 @@ use std::{
     fs::{self, File},
     io,
     path::PathBuf,
+    pin::pin,
     time::Instant,
 };
 use tokio::{
@@ -45,16 +49,31 @@ pub struct Machine {
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// The system refused.
-    #[error("{0}: {1}")]
+    #[error("{0}: {1}\nhelp: see that the disk of the project has space left and lets you write")]
     System(&'static str, io::Error),
     /// The log can't be written.
-    #[error(transparent)]
-    Runs(#[from] RunsError),
+    #[error("the log of the run can't be written: {0}")]
+    Log(#[from] RunsError),
 }
 
-/// Runs a workflow to its end, and tells `watch` of everything as it happens.
+/// Who is told of everything that happens in a run.
+pub trait Watch {
+    /// Hears what happened before the run was cut off.
+    fn past(&mut self, at: Time, notice: &Notice);
+    /// Hears what happens now.
+    fn present(&mut self, at: Time, notice: &Notice);
+}
+
+/// Nobody listens.
+impl Watch for () {
+    fn past(&mut self, _: Time, _: &Notice) {}
+    fn present(&mut self, _: Time, _: &Notice) {}
+}
+
+/// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
 ///
-/// An interrupt lets it begin nothing more; a second one ends it at once. No process that it started outlives it.
+/// An interrupt lets it begin nothing more; a second one ends it at once, and so does a log that can't be written: what is
+/// not in the log would be done again by who resumes the run. No process that it started outlives it.
 ///
 /// # Errors
 /// When the system refuses what a run needs, or its log can't be written.
@@ -64,7 +83,8 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
-    watch: &mut dyn FnMut(Time, &Notice),
+    past: Past,
+    watch: &mut dyn Watch,
 ) -> Result<(Verdict, Duration, Money), LocalError> {
     let system = |what| move |error| LocalError::System(what, error);
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
@@ -72,46 +92,85 @@ pub fn run(
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
     let (reports, incoming) = mpsc::channel(REPORTS);
+    let (begun, mut spent, mut done) = (past.end(), Money::ZERO, 0);
+    let first = if past.is_empty() { Event::Begin } else { Event::Resume };
+    let scheduler = Scheduler::replay(graph, args, options, past.into_log(), &mut |at, notice| {
+        match notice {
+            Notice::Spent { total } => spent = *total,
+            Notice::StepDone { .. } => done += 1,
+            _ => {}
+        }
+        watch.past(at, notice);
+    });
+    if first == Event::Resume {
+        let resumed = Notice::RunResumed { done };
+        recorder.notice(begun, &resumed);
+        watch.present(begun, &resumed);
+    }
     let driver = Driver {
-        scheduler: Scheduler::new(graph, args, options),
+        scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
-        started: Instant::now(),
-        spent: Money::ZERO,
+        clock: Clock { begun, since: Instant::now() },
+        spent,
         machine,
         recorder: &recorder,
         watch,
     };
-    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(incoming))?;
+    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
+}
+
+/// The clock of a run, which stands still while the run is cut off and knows nothing of the time of day.
+struct Clock {
+    /// The run's time when this process took it up.
+    begun: Time,
+    since: Instant,
+}
+
+impl Clock {
+    /// The run's time, in whole milliseconds as the log has it.
+    fn now(&self) -> Time {
+        self.begun.after(self.since.elapsed().into())
+    }
+
+    /// The moment of a time of the run; one too far for the clock never comes.
+    fn moment(&self, at: Time) -> Option<Instant> {
+        self.since.checked_add(at.since(self.begun).into())
+    }
 }
 
 struct Driver<'a> {
     scheduler: Scheduler<'a>,
     pool: Pool,
-    started: Instant,
+    clock: Clock,
     spent: Money,
     machine: Machine,
     recorder: &'a Recorder,
-    watch: &'a mut dyn FnMut(Time, &Notice),
+    watch: &'a mut dyn Watch,
 }
 
 impl Driver<'_> {
-    async fn drive(mut self, mut incoming: mpsc::Receiver<Report>) -> Result<(Verdict, Duration, Money), LocalError> {
-        let verdict = self.follow(&mut incoming).await?;
-        let (elapsed, spent) = (self.now().0, self.spent);
+    async fn drive(
+        mut self,
+        first: Event,
+        mut incoming: mpsc::Receiver<Report>,
+    ) -> Result<(Verdict, Duration, Money), LocalError> {
+        let verdict = self.follow(first, &mut incoming).await?;
+        let (elapsed, spent) = (self.clock.now().0, self.spent);
         // Nobody waits for those any more who have something to say.
         drop(incoming);
         self.pool.end().await;
         Ok((verdict, elapsed, spent))
     }
 
-    async fn follow(&mut self, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
+    async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
         let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
         let (mut wake, mut draining) = (None, false);
-        let mut event = Event::Begin;
+        let mut broken = pin!(self.recorder.broken());
+        let mut event = first;
         loop {
             if let Some(verdict) = self.step(event, &mut wake) {
                 return Ok(verdict);
@@ -146,17 +205,14 @@ impl Driver<'_> {
                     self.pool.drain();
                     Event::Cancel
                 }
+                () = &mut broken => return Ok(Verdict::Cancelled),
             };
         }
     }
 
-    fn now(&self) -> Time {
-        Time(self.started.elapsed().into())
-    }
-
     /// Tells the scheduler, and does what it wants; gives the verdict once there is one.
     fn step(&mut self, event: Event, wake: &mut Option<tokio::time::Instant>) -> Option<Verdict> {
-        let now = self.now();
+        let now = self.clock.now();
         self.recorder.event(now, &event);
         let actions = self.scheduler.step(now, event);
         let mut verdict = None;
@@ -164,17 +220,13 @@ impl Driver<'_> {
             match action {
                 Action::Start(launch) => self.start(*launch),
                 Action::Stop(attempt) => self.pool.stop(&attempt),
-                Action::WakeAt(at) => {
-                    let at = std::time::Duration::from(at.0);
-                    // A time too far for the clock never comes.
-                    *wake = self.started.checked_add(at).map(Into::into);
-                }
+                Action::WakeAt(at) => *wake = self.clock.moment(at).map(Into::into),
                 Action::Note(notice) => {
                     if let Notice::Spent { total } = notice {
                         self.spent = total;
                     }
                     self.recorder.notice(now, &notice);
-                    (self.watch)(now, &notice);
+                    self.watch.present(now, &notice);
                 }
                 Action::Finish(end) => verdict = Some(end),
             }

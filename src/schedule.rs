@@ -5,7 +5,6 @@
 //! over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
-mod drain;
 mod event;
 mod failures;
 mod limits;
@@ -25,6 +24,7 @@ use attempts::{Job, JobId};
 use failures::Part;
 use petgraph::graph::NodeIndex;
 use scope::Scopes;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use tree::{Active, Instance, InstanceId};
 
@@ -32,8 +32,8 @@ use tree::{Active, Instance, InstanceId};
 /// the world outside should have to wait for.
 const PULLS: usize = 10_000;
 
-/// How a run is to be done.
-#[derive(Clone, Debug)]
+/// How a run is to be done. A run that goes on must be done as it was begun, for its log to mean the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// The seed of everything random.
     pub seed: Seed,
@@ -72,10 +72,11 @@ pub struct Scheduler<'g> {
     /// Compounds that may have more to do, in the order in which they began.
     sources: Vec<Site>,
     marks: Vec<Mark>,
-    /// Whether the user wants to stop: nothing more begins, and the run ends with what is under way.
-    draining: bool,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
+    /// Whether the user wants to stop: nothing more begins, what is under way may end, and what fails now is to be done
+    /// again when the run goes on.
+    held: bool,
     finished: bool,
     wake: Option<Time>,
     actions: Vec<Action>,
@@ -98,8 +99,8 @@ impl<'g> Scheduler<'g> {
             queue: VecDeque::new(),
             sources: Vec::new(),
             marks: Vec::new(),
-            draining: false,
             verdict: None,
+            held: false,
             finished: false,
             wake: None,
             actions: Vec::new(),
@@ -109,16 +110,22 @@ impl<'g> Scheduler<'g> {
         scheduler
     }
 
-    /// A run as it stood after the events of a log. Nothing is to be done again: the log tells what was.
+    /// A run as it stood after the events of a log; `watch` hears what the user was told then. Nothing is to be done
+    /// again: the log tells what was. [`Event::Resume`] lets it go on.
     pub fn replay(
         graph: &'g Graph,
         args: Fields,
         options: Options,
         log: impl IntoIterator<Item = (Time, Event)>,
+        watch: &mut dyn FnMut(Time, &Notice),
     ) -> Self {
         let mut scheduler = Self::new(graph, args, options);
         for (time, event) in log {
-            scheduler.step(time, event);
+            for action in scheduler.step(time, event) {
+                if let Action::Note(notice) = action {
+                    watch(time, &notice);
+                }
+            }
         }
         scheduler
     }
@@ -132,7 +139,8 @@ impl<'g> Scheduler<'g> {
             Event::Done(attempt, done) => self.done(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
-            Event::Cancel => self.drain(),
+            Event::Cancel => self.hold(),
+            Event::Resume => self.resume(),
         }
         self.settle();
         self.enforce();
@@ -140,6 +148,11 @@ impl<'g> Scheduler<'g> {
         let has_more = self.fill_slots();
         self.finish_or_wake(has_more);
         std::mem::take(&mut self.actions)
+    }
+
+    /// How the run ends, once that is decided, though attempts may still be dying.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
     }
 
     /// The attempts under way.
@@ -170,7 +183,7 @@ impl<'g> Scheduler<'g> {
     /// whether there may be more to start at once.
     fn fill_slots(&mut self) -> bool {
         for _ in 0..PULLS {
-            if self.verdict.is_some() || self.running() >= self.options.slots.max(1) {
+            if self.verdict.is_some() || self.held || self.running() >= self.options.slots.max(1) {
                 return false;
             }
             if !self.launch_next() && !self.pull() {
@@ -206,17 +219,16 @@ impl<'g> Scheduler<'g> {
         if self.finished {
             return;
         }
-        if self.jobs.is_empty()
-            && let Some(verdict) = &self.verdict
-        {
+        let end = match &self.verdict {
+            Some(Verdict::Succeeded { value, .. }) => {
+                Some(Verdict::Succeeded { value: value.clone(), marks: self.marks.clone() })
+            }
+            Some(verdict) => Some(verdict.clone()),
+            None => self.held.then_some(Verdict::Cancelled),
+        };
+        if let Some(end) = end.filter(|end| self.jobs.is_empty() || *end == Verdict::Cancelled && self.running() == 0) {
             self.finished = true;
-            let verdict = match verdict.clone() {
-                Verdict::Succeeded { value, .. } => {
-                    Verdict::Succeeded { value, marks: std::mem::take(&mut self.marks) }
-                }
-                verdict => verdict,
-            };
-            self.actions.push(Action::Finish(verdict));
+            self.actions.push(Action::Finish(end));
             return;
         }
         if has_more {
@@ -225,8 +237,7 @@ impl<'g> Scheduler<'g> {
             return;
         }
         let retry = self.jobs.values().filter_map(Job::due).min();
-        let limit =
-            self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none() || self.draining);
+        let limit = self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none());
         let wake = retry.into_iter().chain(limit).min();
         if wake.is_some() && wake != self.wake {
             self.actions.extend(wake.map(Action::WakeAt));

@@ -6,6 +6,7 @@ mod format;
 mod json;
 mod location;
 mod site;
+mod stored;
 
 pub use artifact::{Artifact, Hash};
 pub use format::{Format, FormatError, Layout, Pair, Words};

@@ -36,8 +36,14 @@ impl Worker {
     pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
         let started = Instant::now();
         let objects = Objects::open(&job.objects);
-        let (threads, draining) = (job.threads.max(1), &control.draining);
-        let mut context = Context { threads, time_left: job.time_left, draining, objects: &objects, report };
+        let mut context = Context {
+            threads: job.threads.max(1),
+            time_left: job.time_left,
+            objects: &objects,
+            scratch: &job.scratch,
+            draining: &|| control.is_draining(),
+            report,
+        };
         match &job.op {
             Op::Inspect(inspect) => {
                 let data = self.load(&inspect.data, job, &objects)?;
@@ -52,7 +58,13 @@ impl Worker {
                     (Some(other), Some(valid)) => other.part(valid.part, Part::Valid, &data.lens)?,
                     _ => data.validation(&data.lens)?,
                 };
-                let lesson = Lesson { train: &table, valid: &valid, lens: &data.lens, hash: data.hash };
+                let lesson = Lesson {
+                    train: &table,
+                    valid: &valid,
+                    lens: &data.lens,
+                    hash: data.hash,
+                    valid_hash: other.as_ref().map(|other| other.hash),
+                };
                 ml::train(train, &lesson, &mut context)
             }
             Op::Evaluate(evaluate) => {

@@ -2,6 +2,7 @@
 
 use super::{json, words};
 use crate::{
+    local::Watch,
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money},
     wire::Progress,
@@ -26,9 +27,21 @@ pub enum View {
     Quiet,
 }
 
-impl View {
-    /// Shows what happened.
-    pub fn show(&mut self, at: Time, notice: &Notice) {
+impl Watch for View {
+    /// What is under way still is shown; the rest was shown then.
+    fn past(&mut self, at: Time, notice: &Notice) {
+        match self {
+            Self::Quiet | Self::Json => {}
+            Self::Plain(plain) => drop(plain.line(notice)),
+            Self::Live(live) => {
+                live.silent = true;
+                live.show(at, notice);
+                live.silent = false;
+            }
+        }
+    }
+
+    fn present(&mut self, at: Time, notice: &Notice) {
         match self {
             Self::Quiet => {}
             Self::Json => {
@@ -44,7 +57,9 @@ impl View {
             Self::Live(live) => live.show(at, notice),
         }
     }
+}
 
+impl View {
     /// Takes away what moves, so that the end can be written.
     pub fn close(self) {
         if let Self::Live(live) = self {
@@ -72,6 +87,9 @@ impl Plain {
                 }
                 line += &deadline.map(|deadline| format!("; deadline {deadline}")).unwrap_or_default();
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
+            }
+            Notice::RunResumed { done } => {
+                format!("resumed; {} done before", words::count(*done as usize, "step"))
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());
@@ -154,11 +172,14 @@ pub struct Live {
     bars: MultiProgress,
     steps: BTreeMap<StepPath, Step>,
     total: ProgressBar,
-    started: Instant,
+    /// A moment, and the run's own time then.
+    clock: (Instant, Duration),
     spent: Money,
     deadline: Option<Duration>,
     budget: Option<Money>,
     plain: Plain,
+    /// Whether lines about what is over are left out.
+    silent: bool,
 }
 
 struct Step {
@@ -179,11 +200,12 @@ impl Live {
             bars,
             steps: BTreeMap::new(),
             total,
-            started: Instant::now(),
+            clock: (Instant::now(), Duration::ZERO),
             spent: Money::ZERO,
             deadline: None,
             budget: None,
             plain: Plain::default(),
+            silent: false,
         }
     }
 
@@ -192,6 +214,10 @@ impl Live {
         match notice {
             Notice::RunStarted { deadline, budget, .. } => {
                 (self.deadline, self.budget) = (*deadline, *budget);
+                self.print(at, console::style("•").dim(), line);
+            }
+            Notice::RunResumed { .. } => {
+                self.clock = (Instant::now(), at.0);
                 self.print(at, console::style("•").dim(), line);
             }
             Notice::StepStarted { step, kind, .. } => self.begin(step, kind),
@@ -233,7 +259,7 @@ impl Live {
     }
 
     fn print(&self, at: Time, sign: StyledObject<&str>, line: Option<String>) {
-        if let Some(line) = line {
+        if let Some(line) = line.filter(|_| !self.silent) {
             let at = console::style(format!("{:>8}", words::brief(at.0))).for_stderr().dim();
             let _ = self.bars.println(format!("{} {at}  {line}", sign.for_stderr()));
         }
@@ -283,8 +309,9 @@ impl Live {
 
     fn totals(&self) {
         let of = |limit: Option<String>| limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-        let time =
-            words::brief(self.started.elapsed().into()) + &of(self.deadline.map(|deadline| deadline.to_string()));
+        let (then, before) = self.clock;
+        let elapsed = before.checked_add(then.elapsed().into()).unwrap_or(before);
+        let time = words::brief(elapsed) + &of(self.deadline.map(|deadline| deadline.to_string()));
         let money = self.spent.to_string() + &of(self.budget.map(|budget| budget.to_string()));
         self.total.set_message(format!("{time} · {money} estimated cloud cost"));
     }

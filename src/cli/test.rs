@@ -2,9 +2,9 @@ use super::{Exit, check, run, words, world};
 use crate::{
     check::program::Test,
     graph,
-    local::{self, Machine},
+    local::{self, Machine, Past},
     plan::Prices,
-    runs::{Home, Run, RunState, Runs},
+    runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
     seed::Seed,
     units::Duration,
@@ -131,7 +131,6 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
         spent: None,
     };
     let runs = Runs::open(&home)?;
-    runs.enter(&run)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         seed: Seed::new(args.seed),
@@ -140,9 +139,10 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
         run_id: run.id.as_str().into(),
         slots: args.jobs.map_or(cores, |jobs| jobs as usize),
     };
+    runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
     let machine =
         Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
     let (verdict, elapsed, _) =
-        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), &mut |_, _| {})?;
+        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Past::default(), &mut ())?;
     Ok((verdict, elapsed))
 }

@@ -97,7 +97,8 @@ impl Header {
     /// Reads a literal of a Python dictionary, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
     fn parse(text: &str) -> Result<Self, String> {
         let value = |key: &str| {
-            let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no `{key}`"))?;
+            let (_, rest) =
+                text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no `{key}`"))?;
             Ok::<_, String>(rest.trim_start())
         };
         let quoted = value("descr")?.strip_prefix('\'').and_then(|rest| rest.split_once('\''));

@@ -37,12 +37,7 @@ pub fn read(request: &Request, prints: &mut Prints) -> Result<Read, DataError> {
         return Err(request.empty());
     };
     let labels = labels.labels(request.known, request.first())?;
-    Ok(Read {
-        table: Table { features, shape: vec![columns.len()], labels },
-        columns,
-        named: true,
-        vocabulary: None,
-    })
+    Ok(Read { table: Table { features, shape: vec![columns.len()], labels }, columns, named: true, vocabulary: None })
 }
 
 fn malformed(source: &Source, reason: impl ToString) -> DataError {
@@ -62,8 +57,7 @@ impl Part {
         let broken = |error: ParquetError| malformed(source, said(&error));
         let file = SerializedFileReader::new(Bytes::from(bytes)).map_err(broken)?;
         let schema = file.metadata().file_metadata().schema_descr();
-        let all: Vec<String> =
-            schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
+        let all: Vec<String> = schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
         let chosen = Chosen::of(request.dataset, request.label()?, &all, &source.name)?;
         let leaf = |index: usize| Leaf::find(schema, &all[index], source);
         let leaves = chosen.features.iter().map(|index| leaf(*index)).collect::<Result<Vec<_>, _>>()?;
@@ -161,7 +155,8 @@ impl<'s> Leaf<'s> {
             let (path, column) = (source.name.clone(), name.to_owned());
             DataError::ColumnType { path, column, holds }
         };
-        let place = schema.columns().iter().position(|column| plain(column)).ok_or_else(|| other("lists or records"))?;
+        let place =
+            schema.columns().iter().position(|column| plain(column)).ok_or_else(|| other("lists or records"))?;
         let holds = Holds::of(&schema.columns()[place]).map_err(other)?;
         Ok(Self { source, name: name.to_owned(), place, holds })
     }
@@ -213,7 +208,8 @@ impl<'s> Leaf<'s> {
             }
             ColumnReader::DoubleColumnReader(reader) => self.values(reader, before)?,
             ColumnReader::FixedLenByteArrayColumnReader(reader) if self.holds == Holds::Halves => {
-                let number = |bytes: &[u8]| bytes.first_chunk().map_or(f64::NAN, |two| f16::from_le_bytes(*two).to_f64());
+                let number =
+                    |bytes: &[u8]| bytes.first_chunk().map_or(f64::NAN, |two| f16::from_le_bytes(*two).to_f64());
                 self.values(reader, before)?.iter().map(|bytes| number(bytes.data())).collect()
             }
             _ => return Err(self.of_type("bytes")),

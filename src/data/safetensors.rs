@@ -12,8 +12,7 @@ pub fn read(request: &Request, pair: &Pair, prints: &mut Prints) -> Result<Read,
     let mut stack = Stack::new();
     for source in request.sources {
         let bytes = source.read(prints)?;
-        let tensors =
-            SafeTensors::deserialize(&bytes).map_err(|error| malformed(&source.name, error.to_string()))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| malformed(&source.name, error.to_string()))?;
         let (features, labels) =
             (array(&tensors, &pair.features, &source.name)?, array(&tensors, &pair.labels, &source.name)?);
         let name = |array: &str| format!("{}/{array}", source.name);

@@ -34,8 +34,8 @@ pub(super) enum Owner {
 /// A step that needs a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    pub owner: Owner,
-    pub path: StepPath,
+    owner: Owner,
+    path: StepPath,
     kind: Name,
     op: Op,
     pub scope: ScopeId,
@@ -44,11 +44,13 @@ pub(super) struct Job {
     timeout: Option<Duration>,
     /// The latest attempt, from 1.
     attempt: u32,
+    /// Attempts that ended with the program or when the user stopped it; they count as none.
+    cut_off: u32,
     /// Attempts that were lost with their worker.
     lost: u32,
     /// What ended attempts have cost, and how long they took.
-    pub cost: Money,
-    pub worked: Duration,
+    cost: Money,
+    worked: Duration,
     state: Phase,
 }
 
@@ -68,6 +70,10 @@ impl Job {
         }
     }
 
+    const fn is_running(&self) -> bool {
+        matches!(self.state, Phase::Running(_))
+    }
+
     /// When the next attempt is to begin.
     pub const fn due(&self) -> Option<Time> {
         match self.state {
@@ -81,6 +87,11 @@ impl Job {
             Owner::Step(site) | Owner::Trial(site) => Some(site),
             Owner::Nobody => None,
         }
+    }
+
+    /// Which try at the step it is, by those that count.
+    const fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.cut_off)
     }
 
     fn attempt(&self) -> Attempt {
@@ -119,6 +130,7 @@ impl Scheduler<'_> {
             retry,
             timeout,
             attempt: 0,
+            cut_off: 0,
             lost: 0,
             cost: Money::ZERO,
             worked: Duration::ZERO,
@@ -212,26 +224,26 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
-        match self.close_attempt(attempt) {
-            Some(job) if self.draining => self.drained(job, Ok(done)),
-            Some(job) => self.ended(job, Ok(done)),
-            None => {}
+        if let Some(job) = self.close_attempt(attempt) {
+            self.ended(job, Ok(done));
         }
     }
 
     pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
+        let Some(id) = self.current(attempt) else { return };
         let Some(mut job) = self.close_attempt(attempt) else { return };
-        if self.draining {
-            return self.drained(job, Err(failure));
-        }
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
+        }
+        if self.held {
+            self.note(Notice::StepStopped { step: job.path.clone() });
+            return self.put_back(id, job);
         }
         let lost = failure.kind == Kind::WorkerLost;
         job.lost += u32::from(lost);
         let asked = job.retry.as_ref().filter(|retry| {
             let limit = matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded);
-            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.attempt <= retry.max
+            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.tries() <= retry.max
         });
         let retry = asked.cloned().or_else(|| (lost && job.lost <= LOST.max).then_some(LOST));
         let Some(retry) = retry else { return self.ended(job, Err(failure)) };
@@ -249,8 +261,8 @@ impl Scheduler<'_> {
 
     /// `backoff · factor^(retries − 1)`, between half and the whole of it with jitter.
     fn backoff(&self, retry: &Retry, job: &Job) -> Duration {
-        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.attempt.saturating_sub(1) as i32);
-        let seed = self.options.seed.child(&job.path).child("backoff").child(job.attempt);
+        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.tries().saturating_sub(1) as i32);
+        let seed = self.options.seed.child(&job.path).child("backoff").child(job.tries());
         let share = if retry.jitter { 0.5 + seed.generator().unit() / 2.0 } else { 1.0 };
         Duration::from_secs_f64((whole * share).min(1e9))
     }
@@ -261,9 +273,45 @@ impl Scheduler<'_> {
         self.jobs.iter().find(|(_, job)| is(job)).map(|(id, _)| *id)
     }
 
+    /// Begins nothing more. What is under way may end, and limits still hold.
+    pub(super) fn hold(&mut self) {
+        if self.held || self.verdict.is_some() {
+            return;
+        }
+        self.held = true;
+        let steps = self.jobs.values().filter(|job| job.is_running() && job.owner != Owner::Nobody).count();
+        if steps > 0 {
+            self.note(Notice::Stopping { steps });
+        }
+    }
+
+    /// Lets everything begin again that was under way: no process is left that would report of it.
+    pub(super) fn resume(&mut self) {
+        (self.held, self.finished, self.wake) = (false, false, None);
+        let running: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.is_running()).map(|(id, _)| *id).collect();
+        // What began first is first in the queue again.
+        for id in running.into_iter().rev() {
+            if let Some(job) = self.end_attempt(id).filter(|job| job.owner != Owner::Nobody) {
+                self.put_back(id, job);
+            }
+        }
+    }
+
+    /// Puts a job back at the head of the queue whose attempt ended through no fault of anybody.
+    fn put_back(&mut self, id: JobId, mut job: Job) {
+        job.cut_off += 1;
+        job.state = Phase::Queued;
+        self.jobs.insert(id, job);
+        self.queue.push_front(id);
+    }
+
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
     fn close_attempt(&mut self, attempt: &Attempt) -> Option<Job> {
-        let mut job = self.jobs.remove(&self.current(attempt)?)?;
+        self.end_attempt(self.current(attempt)?)
+    }
+
+    fn end_attempt(&mut self, id: JobId) -> Option<Job> {
+        let mut job = self.jobs.remove(&id)?;
         let worked = self.now.since(job.since()?);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);

@@ -61,6 +61,8 @@ pub enum Event {
     Tick,
     /// The user wants to stop: nothing more begins, what is under way may end.
     Cancel,
+    /// The run goes on: what was under way when its program ended, or when the user stopped it, is to begin again.
+    Resume,
 }
 
 /// What the scheduler wants done.
@@ -111,6 +113,11 @@ pub enum Notice {
         deadline: Option<Duration>,
         /// What it may spend.
         budget: Option<Money>,
+    },
+    /// The run goes on after it was cut off or cancelled.
+    RunResumed {
+        /// The steps that were done.
+        done: u64,
     },
     /// A step or compound began.
     StepStarted {

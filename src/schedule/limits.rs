@@ -20,9 +20,6 @@ const SEARCH_SHARE: Decimal = Decimal::from_parts(75, 0, 0, false, 2);
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
     pub(super) fn enforce(&mut self) {
-        if self.draining {
-            return self.stop_what_misses_its_limit();
-        }
         while self.verdict.is_none() {
             let reached = self.scopes.reach(self.now, &self.meters());
             if reached.is_empty() {

@@ -136,10 +136,34 @@ impl History {
     }
 }
 
+/// What comes between a run and its end, right after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interruption {
+    /// The program and its workers are killed, and the run is resumed from its log.
+    Kill,
+    /// The user stops the run, and resumes it later.
+    Cancel,
+}
+
 /// Runs a workflow to its end; `cancel` is when the user has had enough.
 fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>) -> History {
-    let mut scheduler = Scheduler::new(graph, Fields::new(), options);
+    simulate_interrupted(graph, options, world, cancel, &BTreeMap::new())
+}
+
+/// Runs a workflow to its end, through interruptions by the number of events before each. What is begun again after one
+/// needs what was left of its time, as a training does that goes on from a checkpoint.
+fn simulate_interrupted(
+    graph: &Graph,
+    options: Options,
+    world: &World,
+    cancel: Option<i64>,
+    interruptions: &BTreeMap<usize, Interruption>,
+) -> History {
+    let mut scheduler = Scheduler::new(graph, Fields::new(), options.clone());
     let mut history = History::default();
+    // What was to come of the attempts that were cut off, and how many of each step's were.
+    let mut cut_off: BTreeMap<StepPath, ((Time, u64), Event)> = BTreeMap::new();
+    let mut cuts: BTreeMap<StepPath, u32> = BTreeMap::new();
     // What will happen, by time and by the order in which it came up.
     let mut coming: BTreeMap<(Time, u64), Event> = BTreeMap::from([((Time::default(), 0), Event::Begin)]);
     if let Some(cancel) = cancel {
@@ -160,7 +184,18 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
             match action {
                 Action::Start(launch) => {
                     let attempt = launch.attempt.clone();
-                    let Fate { takes, fails } = (world.fate)(&attempt);
+                    assert!(history.attempts.insert(attempt.clone(), (now, None)).is_none(), "an attempt starts once");
+                    if let Some((when, mut event)) = cut_off.remove(&attempt.step) {
+                        if let Event::Done(again, _) | Event::Failed(again, ..) = &mut event {
+                            *again = attempt;
+                        }
+                        coming.insert(when, event);
+                        history.launches.push((now, *launch));
+                        continue;
+                    }
+                    let cut = cuts.get(&attempt.step).copied().unwrap_or(0);
+                    let Fate { takes, fails } =
+                        (world.fate)(&Attempt { number: attempt.number - cut, ..attempt.clone() });
                     let takes = launch.timeout.map_or(takes, |timeout| takes.min(timeout.millis()));
                     let timed_out = launch.timeout.is_some_and(|timeout| takes == timeout.millis());
                     let event = match fails {
@@ -173,13 +208,17 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
                             Event::Done(attempt.clone(), Box::new(Done { output, trained: None, elapsed: ms(takes) }))
                         }
                     };
-                    assert!(history.attempts.insert(attempt, (now, None)).is_none(), "an attempt starts once");
                     coming.insert((now.after(ms(takes)), order), event);
                     history.launches.push((now, *launch));
                 }
                 Action::Stop(attempt) => {
-                    coming
-                        .retain(|_, event| !matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt));
+                    let is_own =
+                        |event: &Event| matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt);
+                    let own: Vec<_> = coming.extract_if(.., |_, event| is_own(event)).collect();
+                    if scheduler.held {
+                        *cuts.entry(attempt.step.clone()).or_default() += 1;
+                        cut_off.extend(own.into_iter().map(|own| (attempt.step.clone(), own)));
+                    }
                     let failure = Failure::new(Kind::WorkerLost, "stopped");
                     coming.insert((now.after(ms(world.lag)), order), Event::Failed(attempt, failure, ms(0)));
                 }
@@ -197,6 +236,28 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
             }
         }
         history.most_running = history.most_running.max(scheduler.running());
+        let interruption = interruptions.get(&history.log.len()).filter(|_| history.verdict.is_none());
+        if interruption == Some(&Interruption::Cancel) {
+            coming.insert((now, 0), Event::Cancel);
+        }
+        let cancelled = history.verdict == Some(Verdict::Cancelled) && !interruptions.is_empty();
+        if cancelled || interruption == Some(&Interruption::Kill) {
+            let log = history.log.iter().cloned();
+            scheduler = Scheduler::replay(graph, Fields::new(), options.clone(), log, &mut |_, _| {});
+            history.verdict = None;
+            for (when, event) in std::mem::take(&mut coming) {
+                let is_stopped = |failure: &Failure| failure.message == "stopped";
+                if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
+                    && !matches!(&event, Event::Failed(_, failure, _) if is_stopped(failure))
+                {
+                    let step = attempt.step.clone();
+                    *cuts.entry(step.clone()).or_default() += 1;
+                    cut_off.insert(step, (when, event));
+                }
+            }
+            wake = None;
+            coming.insert((now, 0), Event::Resume);
+        }
         if history.verdict.is_some() {
             assert_eq!(scheduler.running(), 0, "nothing is under way when the run ends");
             return history;
@@ -741,8 +802,20 @@ impl Case {
     }
 
     fn run(&self) -> History {
+        self.run_interrupted(&BTreeMap::new())
+    }
+
+    fn run_interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
-        simulate(&self.graph(), options(self.slots), &World { fate: &fate, lag: self.lag }, None)
+        let world = World { fate: &fate, lag: self.lag };
+        simulate_interrupted(&self.graph(), options(self.slots), &world, None, interruptions)
+    }
+
+    /// The same without deadlines and budgets, so that what comes of it depends on nothing but the outcomes of steps.
+    fn without_limits(self) -> Self {
+        let plain = |limits: Limits| Limits { deadline: None, budget: None, ..limits };
+        let nodes = self.nodes.into_iter().map(|(kind, after, limits)| (kind, after, plain(limits)));
+        Self { nodes: nodes.collect(), limits: plain(self.limits), lag: 0, ..self }
     }
 }
 
@@ -793,6 +866,11 @@ fn case() -> impl Strategy<Value = Case> {
             Case { nodes: nodes.collect(), limits, slots, takes, fails, lag }
         },
     )
+}
+
+fn interruptions() -> impl Strategy<Value = BTreeMap<usize, Interruption>> {
+    let interruption = prop::sample::select(vec![Interruption::Kill, Interruption::Kill, Interruption::Cancel]);
+    prop::collection::btree_map(1_usize..40, interruption, 1..5)
 }
 
 proptest! {
@@ -856,7 +934,8 @@ proptest! {
     fn replaying_a_log_goes_on_as_if_nothing_had_happened(case in case(), cut: prop::sample::Index) {
         let (graph, history) = (case.graph(), case.run());
         let cut = cut.index(history.log.len());
-        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..cut].iter().cloned());
+        let log = history.log[..cut].iter().cloned();
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let mut verdict = None;
         for (time, event) in &history.log[cut..] {
             for action in scheduler.step(*time, event.clone()) {
@@ -869,6 +948,34 @@ proptest! {
     }
 
     #[test]
+    fn a_run_that_is_cut_off_and_resumed_comes_to_the_same(case in case(), interruptions in interruptions()) {
+        let case = case.without_limits();
+        let (undisturbed, disturbed) = (case.run(), case.run_interrupted(&interruptions));
+        prop_assert_eq!(disturbed.verdict, undisturbed.verdict);
+        prop_assert_eq!(disturbed.ended, undisturbed.ended);
+    }
+
+    #[test]
+    fn limits_hold_across_interruptions(case in case(), interruptions in interruptions()) {
+        let history = case.run_interrupted(&interruptions);
+        prop_assert!(!matches!(history.verdict, Some(Verdict::Cancelled)));
+        prop_assert!(history.most_running <= case.slots);
+        if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
+            let rate = Prices::embedded().rate(Size::from_mib(1024));
+            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
+        }
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.launches.iter().all(|(at, _)| at.0 < deadline.after));
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis() + case.lag);
+        }
+        let (graph, log) = (case.graph(), history.log.iter().cloned());
+        let again = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
+        let ended = |verdict: &Verdict| matches!(verdict, Verdict::Succeeded { .. });
+        prop_assert_eq!(again.verdict().is_some_and(ended), history.verdict.as_ref().is_some_and(ended));
+    }
+
+    #[test]
     fn a_report_that_comes_twice_changes_nothing(case in case(), twice: prop::sample::Index) {
         let (graph, history) = (case.graph(), case.run());
         let twice = twice.index(history.log.len());
@@ -876,7 +983,8 @@ proptest! {
         if !matches!(event, Event::Done(..) | Event::Failed(..)) {
             return Ok(());
         }
-        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..=twice].iter().cloned());
+        let log = history.log[..=twice].iter().cloned();
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let actions = scheduler.step(time, event);
         prop_assert!(!actions.iter().any(|action| matches!(action, Action::Start(_) | Action::Finish(_))), "{actions:?}");
     }

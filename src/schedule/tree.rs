@@ -585,7 +585,7 @@ impl<'g> Scheduler<'g> {
 }
 
 /// A step's value as a report shows it: what a person would ask for first.
-pub(super) fn in_short(kind: &NodeKind, value: &Value) -> Value {
+fn in_short(kind: &NodeKind, value: &Value) -> Value {
     let only = |names: &[&str]| {
         let field = |name: &&str| Some(((*name).into(), value.field(name)?.clone()));
         Value::Record(names.iter().filter_map(field).collect())
