@@ -1,6 +1,9 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod memory;
 mod pool;
+
+pub use memory::of_machine as memory_of_machine;
 
 use crate::{
     graph::Graph,
@@ -9,8 +12,9 @@ use crate::{
     seed::Seed,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Progress},
+    wire::{Job, Op, Progress},
 };
+use memory::Allowance;
 use pool::{Pool, Report};
 use std::{
     collections::HashMap,
@@ -175,6 +179,8 @@ impl Driver<'_> {
 
     fn start(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
+        let with_worker = !matches!(launch.op, Op::Command(_));
+        let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -185,7 +191,7 @@ impl Driver<'_> {
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
         };
-        self.pool.start(launch.attempt, &job, launch.timeout);
+        self.pool.start(launch.attempt, &job, launch.timeout, allowance);
     }
 
     /// An attempt's report as the scheduler hears it; lines of a command's log go into a file on the way.

@@ -1,6 +1,7 @@
 //! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
 
 mod command;
+pub mod memory;
 mod serve;
 
 pub use serve::serve;

@@ -2,8 +2,8 @@ use super::{Exit, check, run, words, world};
 use crate::{
     check::program::Test,
     graph,
-    local::{self, Machine},
-    plan::Prices,
+    local::{self, Machine, memory_of_machine},
+    plan::{Capacity, Prices},
     runs::{Home, Run, RunState, Runs},
     schedule::{Options, Verdict},
     seed::Seed,
@@ -138,7 +138,7 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
         enforce: true,
         prices: Prices::embedded(),
         run_id: run.id.as_str().into(),
-        slots: args.jobs.map_or(cores, |jobs| jobs as usize),
+        capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
     };
     let machine =
         Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };

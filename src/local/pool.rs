@@ -1,9 +1,11 @@
 //! Worker processes: started when needed, used again, killed with all that they started.
 
+use super::memory::{Allowance, Watch};
 use crate::{
     schedule::Attempt,
     units::Duration,
     wire::{Done, Failure, Job, Kind, Progress, Reply},
+    work::memory,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -37,6 +39,7 @@ pub(super) struct Pool {
     busy: HashMap<Attempt, oneshot::Sender<()>>,
     /// The process groups that are alive.
     groups: Arc<Mutex<Vec<Pid>>>,
+    memory: Arc<Watch>,
     log: File,
     reports: mpsc::UnboundedSender<Report>,
 }
@@ -65,11 +68,19 @@ fn lock<T>(list: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Pool {
     pub fn new(log: File, reports: mpsc::UnboundedSender<Report>) -> Self {
-        Self { idle: Arc::default(), busy: HashMap::new(), groups: Arc::default(), log, reports }
+        Self {
+            idle: Arc::default(),
+            busy: HashMap::new(),
+            groups: Arc::default(),
+            memory: Arc::new(Watch::new()),
+            log,
+            reports,
+        }
     }
 
-    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout` is killed.
-    pub fn start(&mut self, attempt: Attempt, job: &Job, timeout: Option<Duration>) {
+    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it
+    /// is allowed, is killed.
+    pub fn start(&mut self, attempt: Attempt, job: &Job, timeout: Option<Duration>, allowance: Option<Allowance>) {
         let began = Instant::now();
         let failed = |failure| What::Failed(failure, Duration::from(began.elapsed()));
         let line = match serde_json::to_string(job) {
@@ -90,9 +101,10 @@ impl Pool {
         let (stop, stopped) = oneshot::channel();
         self.busy.retain(|_, stop| !stop.is_closed());
         self.busy.insert(attempt.clone(), stop);
-        let (reports, idle) = (self.reports.clone(), self.idle.clone());
+        let (reports, idle, watch) = (self.reports.clone(), self.idle.clone(), self.memory.clone());
         tokio::spawn(async move {
             let mut worker = worker;
+            let group = worker.group;
             let limit = async {
                 match timeout {
                     Some(timeout) => tokio::time::sleep(timeout.into()).await,
@@ -103,6 +115,7 @@ impl Pool {
                 reply = converse(&mut worker, &line, &attempt, &reports) => reply,
                 () = limit => Err(Failure::new(Kind::Timeout, format!("it took longer than its timeout of {}", timeout.unwrap_or_default()))
                     .help("allow more with `@timeout`, or let it have less to do")),
+                failure = watch.over(group, allowance) => Err(failure),
                 _ = stopped => Err(Failure::new(Kind::WorkerLost, "it was stopped")),
             };
             let what = match reply {
@@ -167,10 +180,9 @@ async fn converse(
     attempt: &Attempt,
     reports: &mpsc::UnboundedSender<Report>,
 ) -> Result<Reply, Failure> {
-    let lost =
-        |how: String| Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more");
+    let kills = memory::kills();
     if worker.input.write_all(job.as_bytes()).await.is_err() || worker.input.flush().await.is_err() {
-        return Err(lost(ended(worker).await));
+        return Err(ended(worker, kills).await);
     }
     loop {
         match worker.output.next_line().await {
@@ -181,20 +193,29 @@ async fn converse(
                 Ok(reply) => return Ok(reply),
                 Err(error) => return Err(lost(format!("its worker wrote what can't be read: {error}"))),
             },
-            Ok(None) => return Err(lost(ended(worker).await)),
+            Ok(None) => return Err(ended(worker, kills).await),
             Err(error) => return Err(lost(format!("its worker can't be heard any more: {error}"))),
         }
     }
 }
 
-async fn ended(worker: &mut Worker) -> String {
+async fn ended(worker: &mut Worker, kills: u64) -> Failure {
     use std::os::unix::process::ExitStatusExt;
-    match worker.process.wait().await {
+    let how = match worker.process.wait().await {
+        Ok(status) if memory::was_killed(status, kills) => {
+            return Failure::new(Kind::OutOfMemory, "the system had no memory left and killed its worker")
+                .help("declare what it needs with `memory`, so that less runs beside it");
+        }
         Ok(status) => match (status.signal(), status.code()) {
             (Some(signal), _) => format!("its worker was killed by signal {signal}"),
             (_, Some(code)) => format!("its worker ended with exit code {code}"),
             _ => "its worker is gone".into(),
         },
         Err(error) => format!("its worker is gone: {error}"),
-    }
+    };
+    lost(how)
+}
+
+fn lost(how: String) -> Failure {
+    Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more")
 }

@@ -56,6 +56,7 @@ fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> R
             region.dag.add_edge(NodeIndex::new(*before), node, Edge::Order);
         }
     }
+    region.measure();
     region
 }
 
@@ -73,8 +74,14 @@ fn command(name: &str) -> NodeKind {
     }))
 }
 
-fn options(slots: usize) -> Options {
-    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), slots }
+/// A machine with so many processors, and memory enough for a usual step on each.
+fn machine(cpus: usize) -> Capacity {
+    Capacity::new(cpus, Size::from_mib(2048 * cpus as u64))
+}
+
+fn options(cpus: usize) -> Options {
+    let capacity = machine(cpus);
+    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), capacity }
 }
 
 /// What the world does with an attempt.
@@ -138,6 +145,9 @@ impl History {
 
 /// Runs a workflow to its end; `cancel` is when the user has had enough.
 fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>) -> History {
+    let machine = options.capacity;
+    // What each attempt under way declares.
+    let mut held: BTreeMap<Attempt, (f64, Size)> = BTreeMap::new();
     let mut scheduler = Scheduler::new(graph, Fields::new(), options);
     let mut history = History::default();
     // What will happen, by time and by the order in which it came up.
@@ -154,6 +164,7 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
             && let Some((_, end)) = history.attempts.get_mut(attempt)
         {
             end.get_or_insert(now);
+            held.remove(attempt);
         }
         for action in scheduler.step(now, event) {
             order += 1;
@@ -175,6 +186,7 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
                     };
                     assert!(history.attempts.insert(attempt, (now, None)).is_none(), "an attempt starts once");
                     coming.insert((now.after(ms(takes)), order), event);
+                    held.insert(launch.attempt.clone(), (launch.cpu, launch.memory_limit.unwrap_or_default()));
                     history.launches.push((now, *launch));
                 }
                 Action::Stop(attempt) => {
@@ -197,6 +209,10 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
             }
         }
         history.most_running = history.most_running.max(scheduler.running());
+        let cpus: f64 = held.values().map(|(cpus, _)| cpus).sum();
+        assert!(cpus <= machine.cpus.to_f64() + 1e-9, "more processors than there are: {held:?}");
+        let memory: u64 = held.values().map(|(_, memory)| memory.bytes()).sum();
+        assert!(memory <= machine.memory.bytes(), "more memory than there is: {held:?}");
         if history.verdict.is_some() {
             assert_eq!(scheduler.running(), 0, "nothing is under way when the run ends");
             return history;
@@ -223,7 +239,7 @@ fn budget(dollars: &str, on_miss: Option<OnMiss>) -> Limits {
 }
 
 fn retry(max: u32, on: &[Kind]) -> Limits {
-    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec() };
+    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec(), memory: None };
     Limits { retry: Some(retry), ..Limits::default() }
 }
 
@@ -384,7 +400,7 @@ fn a_retry_may_succeed() {
 
 #[test]
 fn jitter_keeps_between_half_and_the_whole() {
-    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new() };
+    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new(), memory: None };
     let limits = Limits { retry: Some(jitter), ..Limits::default() };
     let graph = graph(&[(command("c"), vec![], limits)], Limits::default());
     let history = run(&graph, 1, &|_| Fate { takes: 0, fails: Some(Kind::TaskFailed) });
@@ -741,8 +757,13 @@ impl Case {
     }
 
     fn run(&self) -> History {
+        self.run_on(machine(self.slots))
+    }
+
+    fn run_on(&self, capacity: Capacity) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
-        simulate(&self.graph(), options(self.slots), &World { fate: &fate, lag: self.lag }, None)
+        let options = Options { capacity, ..options(1) };
+        simulate(&self.graph(), options, &World { fate: &fate, lag: self.lag }, None)
     }
 }
 
@@ -753,25 +774,32 @@ fn limits() -> impl Strategy<Value = Limits> {
     let retry = prop::option::weighted(0.5, (0_u32..3, 0_i64..200, any::<bool>()));
     let timeout = prop::option::weighted(0.2, 10_i64..800);
     let max_parallel = prop::option::weighted(0.2, 1_u32..3);
-    (deadline, budget, retry, timeout, max_parallel).prop_map(|(deadline, budget, retry, timeout, max_parallel)| {
-        Limits {
-            deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
-            budget: budget.map(|(micros, on_miss)| Budget {
-                amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
-                on_miss,
-                warn_at: Vec::new(),
-            }),
-            retry: retry.map(|(max, backoff, jitter)| Retry {
-                max,
-                backoff: ms(backoff),
-                factor: 2.0,
-                jitter,
-                on: Vec::new(),
-            }),
-            timeout: timeout.map(ms),
-            max_parallel,
-            ..Limits::default()
-        }
+    // The smallest machine has a processor and 2 GiB.
+    let resources = (
+        prop::option::weighted(0.3, prop::sample::select(vec![0.1, 0.25, 0.5, 1.0])),
+        prop::option::weighted(0.3, prop::sample::select(vec![10, 700, 1200, 2048])),
+    );
+    let all = (deadline, budget, retry, timeout, max_parallel, resources);
+    all.prop_map(|(deadline, budget, retry, timeout, max_parallel, (cpu, memory))| Limits {
+        cpu,
+        memory: memory.map(Size::from_mib),
+        deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
+        budget: budget.map(|(micros, on_miss)| Budget {
+            amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
+            on_miss,
+            warn_at: Vec::new(),
+        }),
+        retry: retry.map(|(max, backoff, jitter)| Retry {
+            max,
+            backoff: ms(backoff),
+            factor: 2.0,
+            jitter,
+            on: Vec::new(),
+            memory: None,
+        }),
+        timeout: timeout.map(ms),
+        max_parallel,
+        ..Limits::default()
     })
 }
 
@@ -819,13 +847,10 @@ proptest! {
             }
         }
 
-        // Never more at a time than allowed.
-        prop_assert!(history.most_running <= case.slots);
-
         // The budget is never overdrawn, but for what stopped attempts cost while they die.
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
-            let rate = Prices::embedded().rate(Size::from_mib(1024));
-            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            let rate = Prices::embedded().rate(Size::from_mib(2048));
+            let dying = rate.checked_mul(Decimal::new(case.lag * history.most_running as i64, 3)).unwrap();
             prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
         }
 

@@ -1,5 +1,6 @@
 //! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
 
+use super::memory;
 use crate::{
     disk::open_plain,
     store::Objects,
@@ -30,6 +31,9 @@ const MAX_LINE: u64 = 64 << 10;
 
 /// A result is kept in the log of the run and handed on in memory; what is larger belongs into a file.
 const MAX_RESULT: u64 = 16 << 20;
+
+/// The exit code of a command that asks to be tried later: `EX_TEMPFAIL` of sysexits.h.
+const TRY_LATER: i32 = 75;
 
 /// Once a command is over, what it started may hold its output open; its log ends this long after the last line.
 const LINGER: Time = Time::from_millis(100);
@@ -73,13 +77,14 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
     unsafe {
         process.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
+    let kills = memory::kills();
     let mut child = process.spawn().map_err(|error| not_started(&process, &error))?;
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
     let mut log = Log { report, tail: VecDeque::new() };
     let status = log.follow(output_lines, &mut child).map_err(system("the command can't be followed"))?;
     if !status.success() {
-        return Err(Failure { log: log.tail.into(), ..exited(status) });
+        return Err(Failure { log: log.tail.into(), ..exited(status, kills) });
     }
     let output = result(command, &output, folder.path(), objects)
         .map_err(|failure| Failure { log: log.tail.into(), ..failure })?;
@@ -129,8 +134,16 @@ fn not_started(process: &process::Command, error: &io::Error) -> Failure {
     }
 }
 
-fn exited(status: ExitStatus) -> Failure {
+fn exited(status: ExitStatus, kills: u64) -> Failure {
     match (status.code(), status.signal()) {
+        (Some(TRY_LATER), _) => {
+            Failure::new(Kind::Throttled, format!("the command asks to be tried later: exit code {TRY_LATER}"))
+                .help("`@retry(max: 5, backoff: 10s, on: [Throttled])` tries it again")
+        }
+        _ if memory::was_killed(status, kills) => {
+            Failure::new(Kind::OutOfMemory, "the system had no memory left and killed the command")
+                .help("declare what it needs with `memory`, so that less runs beside it")
+        }
         (Some(code), _) => Failure::new(Kind::TaskFailed, format!("the command ended with exit code {code}")),
         (None, Some(signal)) => Failure::new(Kind::TaskFailed, format!("the command was killed by signal {signal}")),
         (None, None) => Failure::new(Kind::TaskFailed, "the command ended without an exit code"),
