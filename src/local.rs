@@ -189,7 +189,7 @@ impl Driver<'_> {
             scratch: self.machine.folder.join("steps").join(name),
             time_left: launch.time_left,
             money_left: launch.money_left,
-            threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
+            threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
         };
         self.pool.start(launch.attempt, &job, launch.timeout, allowance);
     }

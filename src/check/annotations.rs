@@ -283,7 +283,11 @@ impl Checker {
                 self.out_of_range(span, "memory grows by a factor above 1, up to 100");
             }
             if !on.is_empty() && !on.contains(&Kind::OutOfMemory) {
-                self.out_of_range(span, "more memory is only given after `OutOfMemory`, which `on` leaves out");
+                self.report(
+                    Diagnostic::new(Code::E0202, span, "`memory` is for `OutOfMemory`, which `on` leaves out")
+                        .label("never used")
+                        .help("write `on: [OutOfMemory]`, or leave `on` out to retry every kind"),
+                );
             }
         }
         match max {

@@ -216,8 +216,12 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         run_id: run.id.as_str().into(),
         capacity,
     };
-    let machine =
-        Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
+    let machine = Machine {
+        project: files.project().to_owned(),
+        objects: home.objects(),
+        folder: home.run(&run.id),
+        cores: cores.min(args.jobs.map_or(cores, |jobs| jobs as usize)),
+    };
     let mut view = match (args.quiet, args.json) {
         (_, true) => View::Json,
         (true, _) => View::Quiet,

@@ -4,4 +4,5 @@
 mod faults;
 mod limits;
 mod project;
+mod resources;
 mod results;
