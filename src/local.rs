@@ -1,8 +1,10 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod memory;
 mod past;
 mod pool;
 
+pub use memory::of_machine as memory_of_machine;
 pub use past::{Past, PastError};
 
 use crate::{
@@ -12,8 +14,9 @@ use crate::{
     seed::Seed,
     units::{Duration, Money},
     value::Fields,
-    wire::Job,
+    wire::{Job, Op},
 };
+use memory::Allowance;
 use pool::{Pool, Report, What};
 use std::{
     fs::{self, File},
@@ -237,6 +240,8 @@ impl Driver<'_> {
     fn start(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
         let log = format!("{name}.{}.log", launch.attempt.number);
+        let with_worker = !matches!(launch.op, Op::Command(_));
+        let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -247,9 +252,9 @@ impl Driver<'_> {
             log: Some(self.machine.folder.join("logs").join(log)),
             time_left: launch.time_left,
             money_left: launch.money_left,
-            threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
+            threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
         };
-        self.pool.start(launch.attempt, job, launch.timeout);
+        self.pool.start(launch.attempt, job, launch.timeout, allowance);
     }
 }
 

@@ -1,14 +1,15 @@
 //! The scheduler as a pure state machine: the time and an event in, actions out. It has no clock and does no I/O, so the
 //! local driver, tests on virtual time and the replay of a log all drive the same one.
 //!
-//! Work is *pulled*: only when a slot is free does a `for` begin its next item or a search its next trial, so a fan-out
-//! over a million items holds a handful of them, and a search decides with all that is known by then.
+//! Work is *pulled*: only when a processor is free does a `for` begin its next item or a search its next trial, so a
+//! fan-out over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
 mod event;
 mod failures;
 mod limits;
 mod ops;
+mod queue;
 mod scope;
 mod tree;
 mod trial_steps;
@@ -19,13 +20,20 @@ mod tests;
 
 pub use event::{Action, Attempt, Event, Launch, Mark, Notice, StepPath, Time, Verdict};
 
-use crate::{graph::Graph, plan::Prices, seed::Seed, source::Name, value::Fields};
+use crate::{
+    graph::Graph,
+    plan::{Capacity, Prices},
+    seed::Seed,
+    source::Name,
+    value::Fields,
+};
 use attempts::{Job, JobId};
 use failures::Part;
 use petgraph::graph::NodeIndex;
+use queue::{Queue, Source};
 use scope::Scopes;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use tree::{Active, Instance, InstanceId};
 
 /// What compounds may begin in one step. Rounds and items without a job take no time, and there may be more of them than
@@ -43,8 +51,8 @@ pub struct Options {
     pub prices: Prices,
     /// What `run_id()` gives.
     pub run_id: Name,
-    /// The attempts that may be under way at the same time.
-    pub slots: usize,
+    /// What the attempts under way may hold together.
+    pub capacity: Capacity,
 }
 
 /// A node of a region that is under way.
@@ -65,12 +73,20 @@ pub struct Scheduler<'g> {
     active: BTreeMap<Site, Active<'g>>,
     scopes: Scopes,
     jobs: BTreeMap<JobId, Job>,
+    /// The jobs under way, by their attempts.
+    running: HashMap<Attempt, JobId>,
+    /// Those of them that were stopped.
+    dying: BTreeSet<JobId>,
+    /// What the attempts under way hold.
+    used: Capacity,
+    /// The jobs that wait to be tried again, and until when.
+    retries: BTreeSet<(Time, JobId)>,
     /// Nodes that wait for nothing any more.
     ready: VecDeque<Site>,
-    /// Attempts that wait for a slot.
-    queue: VecDeque<JobId>,
-    /// Compounds that may have more to do, in the order in which they began.
-    sources: Vec<Site>,
+    /// Compounds that may have more to do.
+    sources: BTreeMap<Site, Source>,
+    /// What may begin when there is room.
+    queue: Queue,
     marks: Vec<Mark>,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
@@ -95,9 +111,13 @@ impl<'g> Scheduler<'g> {
             active: BTreeMap::new(),
             scopes,
             jobs: BTreeMap::new(),
+            running: HashMap::new(),
+            dying: BTreeSet::new(),
+            used: Capacity::default(),
+            retries: BTreeSet::new(),
             ready: VecDeque::new(),
-            queue: VecDeque::new(),
-            sources: Vec::new(),
+            sources: BTreeMap::new(),
+            queue: Queue::default(),
             marks: Vec::new(),
             verdict: None,
             held: false,
@@ -145,7 +165,7 @@ impl<'g> Scheduler<'g> {
         self.settle();
         self.enforce();
         self.wake_retries();
-        let has_more = self.fill_slots();
+        let has_more = self.fill();
         self.finish_or_wake(has_more);
         std::mem::take(&mut self.actions)
     }
@@ -157,7 +177,7 @@ impl<'g> Scheduler<'g> {
 
     /// The attempts under way.
     pub fn running(&self) -> usize {
-        self.jobs.values().filter(|job| job.since().is_some()).count()
+        self.running.len()
     }
 
     fn begin(&mut self) {
@@ -179,32 +199,17 @@ impl<'g> Scheduler<'g> {
         self.next_id
     }
 
-    /// Starts what can be started while slots are free: what is queued first, then what compounds have to give. Says
-    /// whether there may be more to start at once.
-    fn fill_slots(&mut self) -> bool {
+    /// Begins what can begin while the machine has room. Says whether there may be more to begin at once.
+    fn fill(&mut self) -> bool {
         for _ in 0..PULLS {
-            if self.verdict.is_some() || self.held || self.running() >= self.options.slots.max(1) {
-                return false;
-            }
-            if !self.launch_next() && !self.pull() {
+            let full = self.used.cpus >= self.options.capacity.cpus;
+            if self.verdict.is_some() || self.held || full || !self.begin_next() {
                 return false;
             }
             self.settle();
             self.enforce();
         }
         true
-    }
-
-    /// Asks the compounds, in order, for something to do; not those whose limits would only let it wait.
-    fn pull(&mut self) -> bool {
-        let meters = self.meters();
-        (0..self.sources.len()).any(|index| {
-            // Only one that gave something changes the list.
-            let Some(site) = self.sources.get(index).copied() else { return false };
-            let scope = self.active.get(&site).map(|active| active.scope);
-            scope.is_some_and(|scope| self.scopes.has_room(scope, &meters))
-                && (self.pull_item(site) || self.pull_trial(site) || self.pull_round(site))
-        })
     }
 
     /// Decides how the run ends, and stops what is under way.
@@ -236,8 +241,8 @@ impl<'g> Scheduler<'g> {
             self.wake = None;
             return;
         }
-        let retry = self.jobs.values().filter_map(Job::due).min();
-        let limit = self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none());
+        let retry = self.retries.first().map(|(due, _)| *due);
+        let limit = self.scopes.next_reach(self.now).filter(|_| self.verdict.is_none());
         let wake = retry.into_iter().chain(limit).min();
         if wake.is_some() && wake != self.wake {
             self.actions.extend(wake.map(Action::WakeAt));

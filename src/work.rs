@@ -2,6 +2,7 @@
 
 mod command;
 mod control;
+pub mod memory;
 mod pins;
 mod serve;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     schedule::{Mark, Notice, Time, Verdict},
-    units::{Duration, Money},
+    units::{Duration, Money, Size},
     value::Value,
     wire::{Failure, Progress},
 };
@@ -65,12 +65,13 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
             json!({ "event": "step_caught", "step": step, "failed": failed, "kind": kind.name() })
         }
         Notice::StepStopped { step } => json!({ "event": "step_stopped", "step": step }),
-        Notice::StepRetried { step, failure, attempt, after } => json!({
+        Notice::StepRetried { step, failure, attempt, after, memory } => json!({
             "event": "step_retried",
             "step": step,
             "failure": self::failure(failure),
             "attempt": attempt,
             "after": after.secs_f64(),
+            "memory": memory.map(Size::bytes),
         }),
         Notice::Stopping { steps } => json!({ "event": "stopping", "steps": steps }),
         Notice::Limit { scope, message } => json!({ "event": "limit", "scope": scope, "message": message }),

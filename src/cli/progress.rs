@@ -142,8 +142,10 @@ impl Plain {
                 format!("{}: caught {kind} of {}", words::step(step), words::step(failed))
             }
             Notice::StepStopped { step } => format!("{}: stopped", words::step(step)),
-            Notice::StepRetried { step, failure, attempt, after } => {
-                format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
+            Notice::StepRetried { step, failure, attempt, after, memory } => {
+                let memory = memory.map_or_else(String::new, |memory| format!(" with {memory} of memory"));
+                let (step, wait) = (words::step(step), words::brief(*after));
+                format!("{step}: {failure}; attempt {attempt} follows in {wait}{memory}")
             }
             Notice::Stopping { steps } => format!(
                 "stopping: {} first; press Ctrl-C again to stop at once",

@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     graph::Graph,
-    local::{self, LocalError, Machine, Past},
-    plan::Prices,
+    local::{self, LocalError, Machine, Past, memory_of_machine},
+    plan::{Capacity, Prices, too_large},
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
-    schedule::{Options, Verdict},
+    schedule::{Options, StepPath, Verdict},
     seed::Seed,
     store::Objects,
+    units::{Size, UnitError},
     value::Fields,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -52,9 +53,12 @@ pub struct Args {
     /// Write everything that happens to the output, one JSON object a line, the result last
     #[arg(long)]
     json: bool,
-    /// The steps that may run at the same time [default: the number of processors]
+    /// The processors that steps may use at the same time; a step uses one unless it asks for more or less [default: all]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
+    /// The memory that steps may use at the same time, such as 12GiB [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<Size>,
     /// The seed of everything random: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t)]
     seed: u64,
@@ -73,7 +77,7 @@ pub struct Args {
 }
 
 /// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 6] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices"];
+const WITH_VALUE: [&str; 7] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices"];
 
 /// The options of `run` that take none.
 const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
@@ -186,6 +190,12 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     {
         return wrong(format!("`{}` can't be written: {error}", out.display()));
     }
+    let jobs = args.jobs.map_or_else(processors, |jobs| jobs as usize);
+    let capacity = Capacity::new(jobs, args.memory.unwrap_or_else(memory_of_machine));
+    if let Some((node, failure)) = too_large(graph, &capacity) {
+        tell_failure(files, &StepPath(node.path.as_str().into()), node.span, &failure);
+        return Exit::Failed;
+    }
     let now = jiff::ZonedDateTime::now();
     let run = Run {
         id: new_id(&graph.workflow, &now),
@@ -198,13 +208,12 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         elapsed: None,
         spent: None,
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         seed: Seed::new(args.seed),
         enforce: !args.no_limits,
         prices,
         run_id: run.id.as_str().into(),
-        slots: args.jobs.map_or(cores, |jobs| jobs as usize),
+        capacity,
     };
     let recipe = Recipe { files: files.hash(), options: options.clone() };
     let enter = |runs: Runs| {
@@ -254,7 +263,7 @@ fn carry_out(
         project: prepared.files.project().to_owned(),
         objects: home.objects(),
         folder: home.run(id),
-        cores: thread::available_parallelism().map_or(1, usize::from),
+        cores: processors().min(options.capacity.cpus.to_f64() as usize),
     };
     let mut view = match (args.quiet, args.json) {
         (_, true) => View::Json,
@@ -277,6 +286,17 @@ fn carry_out(
             exit
         }
     }
+}
+
+/// The processors of this machine.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A size above nothing.
+fn memory_size(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: UnitError| error.to_string())?;
+    if size == Size::default() { Err("a run needs some memory".into()) } else { Ok(size) }
 }
 
 /// Finds out before a long run whether its result can be written after it.

@@ -2,8 +2,8 @@ use super::{Exit, check, run, words, world};
 use crate::{
     check::program::Test,
     graph,
-    local::{self, Machine, Past},
-    plan::Prices,
+    local::{self, Machine, Past, memory_of_machine},
+    plan::{Capacity, Prices},
     runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
     seed::Seed,
@@ -137,7 +137,7 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
         enforce: true,
         prices: Prices::embedded(),
         run_id: run.id.as_str().into(),
-        slots: args.jobs.map_or(cores, |jobs| jobs as usize),
+        capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
     };
     runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
     let machine =

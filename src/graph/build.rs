@@ -104,6 +104,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
         }
         defined.insert(stmt.var, index);
     }
+    region.measure();
     region
 }
 
@@ -182,6 +183,7 @@ fn limited(workflow: &Workflow, var: Var, path: &str, lines: &Lines<'_>) -> Regi
         line: lines.line(workflow.span),
         span: workflow.span,
     });
+    outer.measure();
     outer
 }
 

@@ -2,6 +2,7 @@
 
 mod worker;
 
+use super::memory::{Allowance, Watch};
 use crate::{
     schedule::Attempt,
     units::Duration,
@@ -10,6 +11,7 @@ use crate::{
 use std::{
     collections::HashMap,
     fs::File,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::{
@@ -41,6 +43,7 @@ pub(super) struct Pool {
     busy: HashMap<Attempt, UnboundedSender<Word>>,
     /// Each attends an attempt, or ends a worker.
     tasks: JoinSet<()>,
+    memory: Arc<Watch>,
     log: File,
     reports: mpsc::Sender<Report>,
 }
@@ -63,11 +66,13 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Pool {
     pub fn new(log: File, reports: mpsc::Sender<Report>) -> Self {
-        Self { idle: Arc::default(), busy: HashMap::new(), tasks: JoinSet::new(), log, reports }
+        let memory = Arc::new(Watch::new());
+        Self { idle: Arc::default(), busy: HashMap::new(), tasks: JoinSet::new(), memory, log, reports }
     }
 
-    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout` is stopped.
-    pub fn start(&mut self, attempt: Attempt, job: Job, timeout: Option<Duration>) {
+    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it
+    /// is allowed, is stopped.
+    pub fn start(&mut self, attempt: Attempt, job: Job, timeout: Option<Duration>, allowance: Option<Allowance>) {
         while self.tasks.try_join_next().is_some() {}
         self.busy.retain(|_, words| !words.is_closed());
         let idle = lock(&self.idle).pop();
@@ -75,10 +80,13 @@ impl Pool {
         let (sender, words) = mpsc::unbounded_channel();
         self.busy.insert(attempt.clone(), sender);
         let mut attended = Attended { attempt, words, reports: self.reports.clone(), began: Instant::now() };
-        let idle = self.idle.clone();
+        let (idle, memory) = (self.idle.clone(), self.memory.clone());
         self.tasks.spawn(async move {
             let what = match worker {
-                Ok(worker) => attended.attend(worker, job, timeout, &idle).await,
+                Ok(worker) => {
+                    let over = memory.over(worker.keeper(), allowance);
+                    attended.attend(worker, job, timeout, over, &idle).await
+                }
                 Err(error) => {
                     attended.failed(Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))
                 }
@@ -134,6 +142,7 @@ impl Attended {
         mut worker: Worker,
         job: Job,
         timeout: Option<Duration>,
+        over: impl Future<Output = Failure>,
         idle: &Mutex<Vec<Worker>>,
     ) -> What {
         // A training is left at once: nothing of it is to be kept that it has not stored already.
@@ -143,6 +152,7 @@ impl Attended {
         // Why the attempt ends when it does not end by itself, and the same once its command was asked to stop.
         let mut why = Failure::new(Kind::WorkerLost, "it was stopped");
         let mut stopped: Option<Failure> = None;
+        let mut over = pin!(over);
         loop {
             let alarm = async {
                 match limit {
@@ -182,6 +192,10 @@ impl Attended {
                         Word::Stop
                     }
                 },
+                failure = &mut over => {
+                    why = failure;
+                    Word::Kill
+                }
             };
             match word {
                 Word::Drain => worker.tell(&Order::Drain).await,

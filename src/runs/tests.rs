@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    plan::Prices,
+    plan::{Capacity, Prices},
     schedule::{Mark, StepPath},
     seed::Seed,
     value::Value,
@@ -21,8 +21,13 @@ fn run(id: &str) -> Run {
 }
 
 fn recipe() -> Recipe {
-    let options =
-        Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "one".into(), slots: 3 };
+    let options = Options {
+        seed: Seed::new(1),
+        enforce: true,
+        prices: Prices::embedded(),
+        run_id: "one".into(),
+        capacity: Capacity::default(),
+    };
     Recipe { files: Hash::of(b"text"), options }
 }
 

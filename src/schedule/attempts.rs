@@ -2,19 +2,21 @@
 
 use super::{
     Action, Attempt, Launch, Notice, Scheduler, Site, StepPath, Time,
-    scope::{Meter, ScopeId},
+    queue::{Line, Turn},
+    scope::ScopeId,
 };
 use crate::{
     limits::Retry,
     plan::Resources,
     source::Name,
-    units::{Duration, Money},
+    units::{Duration, Money, Size},
     value::Value,
     wire::{Done, Failure, Kind, Op, Progress},
 };
 
 /// Retries of a step whose worker was lost, whatever else is said: the loss is nothing that the step did.
-const LOST: Retry = Retry { max: 2, backoff: Duration::from_millis(200), factor: 2.0, jitter: false, on: Vec::new() };
+const LOST: Retry =
+    Retry { max: 2, backoff: Duration::from_millis(200), factor: 2.0, jitter: false, on: Vec::new(), memory: None };
 
 /// A step that needs a worker, through all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +54,11 @@ pub(super) struct Job {
     cost: Money,
     worked: Duration,
     state: Phase,
+    /// Where it waits for room, and when it is its turn there.
+    pub line: Line,
+    pub turn: Turn,
+    /// How many behind it began while it waited for more of the machine than was free.
+    pub passed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,18 +73,6 @@ impl Job {
     pub const fn since(&self) -> Option<Time> {
         match self.state {
             Phase::Running(since) => Some(since),
-            _ => None,
-        }
-    }
-
-    const fn is_running(&self) -> bool {
-        matches!(self.state, Phase::Running(_))
-    }
-
-    /// When the next attempt is to begin.
-    pub const fn due(&self) -> Option<Time> {
-        match self.state {
-            Phase::Waiting(until) => Some(until),
             _ => None,
         }
     }
@@ -119,7 +114,10 @@ impl Scheduler<'_> {
         retry: Option<Retry>,
         timeout: Option<Duration>,
     ) {
+        let (Owner::Step(site) | Owner::Trial(site)) = owner else { return };
         let id = JobId(self.id());
+        let line = (self.scopes.nearest_parallel(scope), self.options.capacity.held_by(&resources));
+        let turn = self.turn(site);
         let job = Job {
             owner,
             path,
@@ -135,43 +133,30 @@ impl Scheduler<'_> {
             cost: Money::ZERO,
             worked: Duration::ZERO,
             state: Phase::Queued,
+            line,
+            turn,
+            passed: 0,
         };
         self.jobs.insert(id, job);
-        self.queue.push_back(id);
-    }
-
-    /// The attempts that cost something at this moment.
-    pub(super) fn meters(&self) -> Vec<Meter> {
-        let meter = |job: &Job| Some(Meter { scope: job.scope, memory: job.resources.memory, since: job.since()? });
-        self.jobs.values().filter_map(meter).collect()
+        self.line_up(id);
     }
 
     /// Puts back into the queue what has waited long enough.
     pub(super) fn wake_retries(&mut self) {
-        for (id, job) in &mut self.jobs {
-            if job.due().is_some_and(|due| due <= self.now) {
+        while let Some((_, id)) = self.retries.first().copied().filter(|(due, _)| *due <= self.now) {
+            self.retries.pop_first();
+            if let Some(job) = self.jobs.get_mut(&id) {
                 job.state = Phase::Queued;
-                self.queue.push_back(*id);
             }
+            self.line_up(id);
         }
     }
 
-    /// Starts the first queued job that may start.
-    pub(super) fn launch_next(&mut self) -> bool {
-        let meters = self.meters();
-        let may = |id: &JobId| self.jobs.get(id).is_some_and(|job| self.scopes.has_room(job.scope, &meters));
-        let Some(index) = self.queue.iter().position(may) else { return false };
-        let id = self.queue.remove(index).filter(|id| self.jobs.contains_key(id));
-        if let Some(id) = id {
-            self.launch(id, &meters);
-        }
-        true
-    }
-
-    fn launch(&mut self, id: JobId, meters: &[Meter]) {
+    /// Starts a queued job, or ends it where a limit keeps it from starting.
+    pub(super) fn launch(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
         let (scope, memory) = (job.scope, job.resources.memory);
-        let money = self.scopes.money_left(scope, self.now, meters);
+        let money = self.scopes.money_left(scope, self.now);
         let affordable = money.and_then(|(_, left)| self.scopes.affords(left, memory));
         if let Some((poor, _)) = money.filter(|_| affordable.is_some_and(|time| time <= Duration::ZERO)) {
             self.miss(poor, Kind::BudgetExceeded);
@@ -189,14 +174,20 @@ impl Scheduler<'_> {
             Op::Train(_) => left.checked_sub(margin(left)).unwrap_or(left),
             _ => left,
         });
+        self.step_out(id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.attempt += 1;
         job.state = Phase::Running(self.now);
+        job.passed = 0;
+        self.scopes.enter(scope, memory, self.now);
+        self.used.add(&job.line.1);
+        self.running.insert(job.attempt(), id);
         let launch = Launch {
             attempt: job.attempt(),
             op: job.op.clone(),
             memory,
-            cpu: job.resources.cpu,
+            memory_limit: job.resources.limited.then_some(memory),
+            cpu: job.resources.cpus.to_f64(),
             timeout: job.timeout,
             time_left,
             money_left: money.map(|(_, left)| left),
@@ -208,6 +199,7 @@ impl Scheduler<'_> {
 
     /// Ends a queued job that a limit keeps from starting.
     fn refuse(&mut self, id: JobId, otherwise: Kind) {
+        self.step_out(id);
         let Some(job) = self.jobs.remove(&id) else { return };
         let kind = self.scopes.missed(job.scope).map_or(otherwise, |(_, kind)| kind);
         let failure = self.missed_failure(job.scope, kind, "it could start");
@@ -215,7 +207,7 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn progress(&mut self, attempt: &Attempt, progress: Progress) {
-        let Some(job) = self.current(attempt).and_then(|id| self.jobs.get(&id)) else { return };
+        let Some(job) = self.running.get(attempt).and_then(|id| self.jobs.get(id)) else { return };
         let step = job.path.clone();
         self.note(match progress {
             Progress::Epoch(metrics) => Notice::Epoch { step, metrics },
@@ -224,14 +216,13 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
-        if let Some(job) = self.close_attempt(attempt) {
+        if let Some((_, job)) = self.close_attempt(attempt) {
             self.ended(job, Ok(done));
         }
     }
 
     pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
-        let Some(id) = self.current(attempt) else { return };
-        let Some(mut job) = self.close_attempt(attempt) else { return };
+        let Some((id, mut job)) = self.close_attempt(attempt) else { return };
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
         }
@@ -253,10 +244,27 @@ impl Scheduler<'_> {
         if late || self.scopes.missed(job.scope).is_some() {
             return self.ended(job, Err(failure));
         }
-        self.note(Notice::StepRetried { step: job.path.clone(), failure, attempt: job.attempt + 1, after: wait });
+        let mut memory = None;
+        if let Some(factor) = retry.memory.filter(|_| failure.kind == Kind::OutOfMemory) {
+            memory = self.more_memory(job.resources.memory, factor);
+            let Some(memory) = memory else { return self.ended(job, Err(failure)) };
+            job.resources = Resources { memory, limited: true, ..job.resources };
+            job.line.1 = self.options.capacity.held_by(&job.resources);
+        }
+        let (step, attempt) = (job.path.clone(), job.attempt + 1);
+        self.note(Notice::StepRetried { step, failure, attempt, after: wait, memory });
         job.state = Phase::Waiting(until);
         let id = JobId(self.id());
+        self.retries.insert((until, id));
         self.jobs.insert(id, job);
+    }
+
+    /// The memory with which to try again what ran out of it: no more than the machine has, and nothing when all of that
+    /// was too little.
+    fn more_memory(&self, memory: Size, factor: f64) -> Option<Size> {
+        let whole = self.options.capacity.memory;
+        let more = memory.checked_mul(factor).map_or(whole, |more| more.min(whole));
+        (more > memory).then_some(more)
     }
 
     /// `backoff · factor^(retries − 1)`, between half and the whole of it with jitter.
@@ -267,19 +275,13 @@ impl Scheduler<'_> {
         Duration::from_secs_f64((whole * share).min(1e9))
     }
 
-    /// The job whose latest attempt this is, if it is under way.
-    fn current(&self, attempt: &Attempt) -> Option<JobId> {
-        let is = |job: &Job| job.since().is_some() && job.attempt == attempt.number && job.path == attempt.step;
-        self.jobs.iter().find(|(_, job)| is(job)).map(|(id, _)| *id)
-    }
-
     /// Begins nothing more. What is under way may end, and limits still hold.
     pub(super) fn hold(&mut self) {
         if self.held || self.verdict.is_some() {
             return;
         }
         self.held = true;
-        let steps = self.jobs.values().filter(|job| job.is_running() && job.owner != Owner::Nobody).count();
+        let steps = self.running.len() - self.dying.len();
         if steps > 0 {
             self.note(Notice::Stopping { steps });
         }
@@ -288,31 +290,31 @@ impl Scheduler<'_> {
     /// Lets everything begin again that was under way: no process is left that would report of it.
     pub(super) fn resume(&mut self) {
         (self.held, self.finished, self.wake) = (false, false, None);
-        let running: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.is_running()).map(|(id, _)| *id).collect();
-        // What began first is first in the queue again.
-        for id in running.into_iter().rev() {
-            if let Some(job) = self.end_attempt(id).filter(|job| job.owner != Owner::Nobody) {
+        let running: Vec<Attempt> = self.jobs.values().filter(|job| job.since().is_some()).map(Job::attempt).collect();
+        for attempt in running {
+            if let Some((id, job)) = self.close_attempt(&attempt).filter(|(_, job)| job.owner != Owner::Nobody) {
                 self.put_back(id, job);
             }
         }
     }
 
-    /// Puts a job back at the head of the queue whose attempt ended through no fault of anybody.
+    /// Puts a job back in line, where it stood, whose attempt ended through no fault of anybody.
     fn put_back(&mut self, id: JobId, mut job: Job) {
         job.cut_off += 1;
         job.state = Phase::Queued;
         self.jobs.insert(id, job);
-        self.queue.push_front(id);
+        self.line_up(id);
     }
 
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
-    fn close_attempt(&mut self, attempt: &Attempt) -> Option<Job> {
-        self.end_attempt(self.current(attempt)?)
-    }
-
-    fn end_attempt(&mut self, id: JobId) -> Option<Job> {
+    fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+        let id = self.running.remove(attempt)?;
+        self.dying.remove(&id);
         let mut job = self.jobs.remove(&id)?;
-        let worked = self.now.since(job.since()?);
+        let since = job.since()?;
+        self.used.subtract(&job.line.1);
+        self.scopes.leave(job.scope, job.resources.memory, since);
+        let worked = self.now.since(since);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
         job.worked = job.worked.checked_add(worked).unwrap_or(job.worked);
@@ -321,7 +323,7 @@ impl Scheduler<'_> {
         }
         let total = self.spent();
         self.note(Notice::Spent { total });
-        Some(job)
+        Some((id, job))
     }
 
     fn ended(&mut self, job: Job, result: Result<Done, Failure>) {
@@ -356,15 +358,19 @@ impl Scheduler<'_> {
     /// Stops a job, and lets nobody hear of its end.
     pub(super) fn drop_job(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.since().is_some() {
-            job.owner = Owner::Nobody;
-            let attempt = job.attempt();
-            let step = job.path.clone();
-            self.actions.push(Action::Stop(attempt));
-            self.note(Notice::StepStopped { step });
-        } else {
-            self.jobs.remove(&id);
+        match job.state {
+            Phase::Running(_) => {
+                job.owner = Owner::Nobody;
+                self.dying.insert(id);
+                let (attempt, step) = (job.attempt(), job.path.clone());
+                self.actions.push(Action::Stop(attempt));
+                self.note(Notice::StepStopped { step });
+                return;
+            }
+            Phase::Queued => self.step_out(id),
+            Phase::Waiting(until) => drop(self.retries.remove(&(until, id))),
         }
+        self.jobs.remove(&id);
     }
 
     /// The jobs in a scope that somebody waits for.

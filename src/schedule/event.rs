@@ -89,6 +89,8 @@ pub struct Launch {
     pub op: Op,
     /// The memory that it declares, by which it is charged.
     pub memory: Size,
+    /// The memory that it is held to, where it declares some.
+    pub memory_limit: Option<Size>,
     /// The processors that it declares.
     pub cpu: f64,
     /// Its own time limit; the driver kills it then and reports `Failed` with `Timeout`.
@@ -208,6 +210,9 @@ pub enum Notice {
         attempt: u32,
         /// The wait before it.
         after: Duration,
+        /// The memory that it then has, where that is more than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<Size>,
     },
     /// The user wants to stop, and this many steps are still under way.
     Stopping {

@@ -1,5 +1,7 @@
 //! The scheduler on virtual time: random graphs, durations, failures and limits, and what must hold of every run.
 
+mod packing;
+
 use super::*;
 use crate::{
     expr::{Expr, Native, Var},
@@ -56,6 +58,7 @@ fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> R
             region.dag.add_edge(NodeIndex::new(*before), node, Edge::Order);
         }
     }
+    region.measure();
     region
 }
 
@@ -73,8 +76,14 @@ fn command(name: &str) -> NodeKind {
     }))
 }
 
-fn options(slots: usize) -> Options {
-    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), slots }
+/// A machine with so many processors, and memory enough for a usual step on each.
+fn machine(cpus: usize) -> Capacity {
+    Capacity::new(cpus, Size::from_mib(2048 * cpus as u64))
+}
+
+fn options(cpus: usize) -> Options {
+    let capacity = machine(cpus);
+    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), capacity }
 }
 
 /// What the world does with an attempt.
@@ -159,6 +168,9 @@ fn simulate_interrupted(
     cancel: Option<i64>,
     interruptions: &BTreeMap<usize, Interruption>,
 ) -> History {
+    let machine = options.capacity;
+    // What each attempt under way declares.
+    let mut held: BTreeMap<Attempt, (f64, Size)> = BTreeMap::new();
     let mut scheduler = Scheduler::new(graph, Fields::new(), options.clone());
     let mut history = History::default();
     // What was to come of the attempts that were cut off, and how many of each step's were.
@@ -178,6 +190,7 @@ fn simulate_interrupted(
             && let Some((_, end)) = history.attempts.get_mut(attempt)
         {
             end.get_or_insert(now);
+            held.remove(attempt);
         }
         for action in scheduler.step(now, event) {
             order += 1;
@@ -209,6 +222,7 @@ fn simulate_interrupted(
                         }
                     };
                     coming.insert((now.after(ms(takes)), order), event);
+                    held.insert(launch.attempt.clone(), (launch.cpu, launch.memory_limit.unwrap_or_default()));
                     history.launches.push((now, *launch));
                 }
                 Action::Stop(attempt) => {
@@ -236,6 +250,10 @@ fn simulate_interrupted(
             }
         }
         history.most_running = history.most_running.max(scheduler.running());
+        let cpus: f64 = held.values().map(|(cpus, _)| cpus).sum();
+        assert!(cpus <= machine.cpus.to_f64() + 1e-9, "more processors than there are: {held:?}");
+        let memory: u64 = held.values().map(|(_, memory)| memory.bytes()).sum();
+        assert!(memory <= machine.memory.bytes(), "more memory than there is: {held:?}");
         let interruption = interruptions.get(&history.log.len()).filter(|_| history.verdict.is_none());
         if interruption == Some(&Interruption::Cancel) {
             coming.insert((now, 0), Event::Cancel);
@@ -245,6 +263,7 @@ fn simulate_interrupted(
             let log = history.log.iter().cloned();
             scheduler = Scheduler::replay(graph, Fields::new(), options.clone(), log, &mut |_, _| {});
             history.verdict = None;
+            held.clear();
             for (when, event) in std::mem::take(&mut coming) {
                 let is_stopped = |failure: &Failure| failure.message == "stopped";
                 if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
@@ -284,7 +303,7 @@ fn budget(dollars: &str, on_miss: Option<OnMiss>) -> Limits {
 }
 
 fn retry(max: u32, on: &[Kind]) -> Limits {
-    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec() };
+    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec(), memory: None };
     Limits { retry: Some(retry), ..Limits::default() }
 }
 
@@ -444,8 +463,30 @@ fn a_retry_may_succeed() {
 }
 
 #[test]
+fn waits_and_seeds_do_not_depend_on_when_a_step_runs() {
+    let jittered = || {
+        let retry = Retry { jitter: true, ..retry(4, &[]).retry.unwrap() };
+        (command("c"), vec![], Limits { retry: Some(retry), ..Limits::default() })
+    };
+    let alone = graph(&[jittered()], Limits::default());
+    let beside = graph(&[jittered(), plain(&[]), plain(&[])], Limits::default());
+    let waits = |graph: &Graph, cpus| -> Vec<Duration> {
+        let fate =
+            |attempt: &Attempt| Fate { takes: 70, fails: (&*attempt.step.0 == "main/n0").then_some(Kind::TaskFailed) };
+        let wait = |(_, notice): &(Time, Notice)| match notice {
+            Notice::StepRetried { after, .. } => Some(*after),
+            _ => None,
+        };
+        run(graph, cpus, &fate).notices.iter().filter_map(wait).collect()
+    };
+    assert_eq!(waits(&alone, 1).len(), 4);
+    assert_eq!(waits(&alone, 1), waits(&beside, 1));
+    assert_eq!(waits(&alone, 1), waits(&beside, 3));
+}
+
+#[test]
 fn jitter_keeps_between_half_and_the_whole() {
-    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new() };
+    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new(), memory: None };
     let limits = Limits { retry: Some(jitter), ..Limits::default() };
     let graph = graph(&[(command("c"), vec![], limits)], Limits::default());
     let history = run(&graph, 1, &|_| Fate { takes: 0, fails: Some(Kind::TaskFailed) });
@@ -806,9 +847,17 @@ impl Case {
     }
 
     fn run_interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
+        self.simulated(machine(self.slots), interruptions)
+    }
+
+    fn run_on(&self, capacity: Capacity) -> History {
+        self.simulated(capacity, &BTreeMap::new())
+    }
+
+    fn simulated(&self, capacity: Capacity, interruptions: &BTreeMap<usize, Interruption>) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
-        let world = World { fate: &fate, lag: self.lag };
-        simulate_interrupted(&self.graph(), options(self.slots), &world, None, interruptions)
+        let options = Options { capacity, ..options(1) };
+        simulate_interrupted(&self.graph(), options, &World { fate: &fate, lag: self.lag }, None, interruptions)
     }
 
     /// The same without deadlines and budgets, so that what comes of it depends on nothing but the outcomes of steps.
@@ -819,6 +868,18 @@ impl Case {
     }
 }
 
+/// A value without the time that a search took, which depends on what ran beside it.
+fn untimed(value: &Value) -> Value {
+    match value {
+        Value::List(items) => Value::List(items.iter().map(untimed).collect()),
+        Value::Record(fields) => {
+            let kept = fields.iter().filter(|(name, _)| &***name != "elapsed");
+            Value::Record(kept.map(|(name, value)| (name.clone(), untimed(value))).collect())
+        }
+        value => value.clone(),
+    }
+}
+
 fn limits() -> impl Strategy<Value = Limits> {
     let on_miss = prop::option::of(prop::sample::select(vec![OnMiss::Fail, OnMiss::KeepBest, OnMiss::Skip]));
     let deadline = prop::option::weighted(0.3, (10_i64..4000, on_miss.clone()));
@@ -826,25 +887,32 @@ fn limits() -> impl Strategy<Value = Limits> {
     let retry = prop::option::weighted(0.5, (0_u32..3, 0_i64..200, any::<bool>()));
     let timeout = prop::option::weighted(0.2, 10_i64..800);
     let max_parallel = prop::option::weighted(0.2, 1_u32..3);
-    (deadline, budget, retry, timeout, max_parallel).prop_map(|(deadline, budget, retry, timeout, max_parallel)| {
-        Limits {
-            deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
-            budget: budget.map(|(micros, on_miss)| Budget {
-                amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
-                on_miss,
-                warn_at: Vec::new(),
-            }),
-            retry: retry.map(|(max, backoff, jitter)| Retry {
-                max,
-                backoff: ms(backoff),
-                factor: 2.0,
-                jitter,
-                on: Vec::new(),
-            }),
-            timeout: timeout.map(ms),
-            max_parallel,
-            ..Limits::default()
-        }
+    // The smallest machine has a processor and 2 GiB.
+    let resources = (
+        prop::option::weighted(0.3, prop::sample::select(vec![0.1, 0.25, 0.5, 1.0])),
+        prop::option::weighted(0.3, prop::sample::select(vec![10, 700, 1200, 2048])),
+    );
+    let all = (deadline, budget, retry, timeout, max_parallel, resources);
+    all.prop_map(|(deadline, budget, retry, timeout, max_parallel, (cpu, memory))| Limits {
+        cpu,
+        memory: memory.map(Size::from_mib),
+        deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
+        budget: budget.map(|(micros, on_miss)| Budget {
+            amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
+            on_miss,
+            warn_at: Vec::new(),
+        }),
+        retry: retry.map(|(max, backoff, jitter)| Retry {
+            max,
+            backoff: ms(backoff),
+            factor: 2.0,
+            jitter,
+            on: Vec::new(),
+            memory: None,
+        }),
+        timeout: timeout.map(ms),
+        max_parallel,
+        ..Limits::default()
     })
 }
 
@@ -897,13 +965,10 @@ proptest! {
             }
         }
 
-        // Never more at a time than allowed.
-        prop_assert!(history.most_running <= case.slots);
-
         // The budget is never overdrawn, but for what stopped attempts cost while they die.
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
-            let rate = Prices::embedded().rate(Size::from_mib(1024));
-            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            let rate = Prices::embedded().rate(Size::from_mib(2048));
+            let dying = rate.checked_mul(Decimal::new(case.lag * history.most_running as i64, 3)).unwrap();
             prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
         }
 
@@ -920,6 +985,22 @@ proptest! {
             let attempts = history.attempts.keys().filter(|attempt| *attempt.step.0 == *format!("main/n{index}")).count();
             prop_assert!(attempts <= 1 + max as usize + 2);
         }
+    }
+
+    #[test]
+    fn the_result_is_the_same_on_every_machine(case in case(), cpus in 1_usize..9, mib in 2048_u64..9000) {
+        // Nothing fails and no limit is reached, which may depend on the time that all takes.
+        let free = |limits: &Limits| Limits { deadline: None, budget: None, timeout: None, ..limits.clone() };
+        let nodes: Vec<_> = case.nodes.iter().map(|(kind, after, limits)| (*kind, after.clone(), free(limits))).collect();
+        let case = Case { nodes, limits: free(&case.limits), fails: vec![None], ..case };
+        let value = |capacity| {
+            let mut graph = case.graph();
+            graph.root.result = result(Expr::List((0..case.nodes.len()).map(|node| Expr::Var(Var(10 + node as u32))).collect()));
+            let options = Options { capacity, ..options(1) };
+            let history = simulate(&graph, options, &World { fate: &|attempt| case.fate(attempt), lag: 0 }, None);
+            untimed(history.value())
+        };
+        prop_assert_eq!(value(machine(1)), value(Capacity::new(cpus, Size::from_mib(mib))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use crate::{
     expr::Expr,
     seed::Seed,
-    units::{Duration, Money, Size},
+    units::{Duration, Money},
     value::{Artifact, Call, Dataset, Fields, Model},
 };
 use serde::{Deserialize, Serialize};
@@ -142,8 +142,6 @@ pub struct Command {
     pub output: crate::types::Type,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
-    /// The memory it declares.
-    pub memory: Option<Size>,
 }
 
 /// A command's program.

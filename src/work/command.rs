@@ -4,7 +4,7 @@ mod environment;
 mod log;
 mod process;
 
-use super::Control;
+use super::{Control, memory};
 use crate::{
     disk::open_plain,
     store::Objects,
@@ -26,6 +26,9 @@ use std::{
 
 /// A result is kept in the log of the run and handed on in memory; what is larger belongs into a file.
 const MAX_RESULT: u64 = 16 << 20;
+
+/// The exit code of a command that asks to be tried later: `EX_TEMPFAIL` of sysexits.h.
+const TRY_LATER: i32 = 75;
 
 /// Runs a command.
 pub fn run(
@@ -70,6 +73,7 @@ pub fn run(
         process.env("SMLT_BUDGET", left.to_f64().to_string());
     }
     fs::write(&input, Json::Object(inputs).to_string()).map_err(system("the inputs can't be written"))?;
+    let kills = memory::kills();
     let child = {
         let _starting = control.starting();
         process.spawn().map_err(|error| not_started(&process, &error))?
@@ -84,7 +88,7 @@ pub fn run(
         return Err(Failure { log, ..Failure::new(Kind::WorkerLost, "it was stopped") });
     }
     if !ended.status.success() {
-        return Err(Failure { log, ..exited(ended.status) });
+        return Err(Failure { log, ..exited(ended.status, kills) });
     }
     let output = result(command, &output, folder.path(), objects).map_err(|failure| Failure { log, ..failure })?;
     Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
@@ -133,8 +137,16 @@ fn not_started(process: &std::process::Command, error: &io::Error) -> Failure {
     }
 }
 
-fn exited(status: ExitStatus) -> Failure {
+fn exited(status: ExitStatus, kills: u64) -> Failure {
     match (status.code(), status.signal()) {
+        (Some(TRY_LATER), _) => {
+            Failure::new(Kind::Throttled, format!("the command asks to be tried later: exit code {TRY_LATER}"))
+                .help("`@retry(max: 5, backoff: 10s, on: [Throttled])` tries it again")
+        }
+        _ if memory::was_killed(status, kills) => {
+            Failure::new(Kind::OutOfMemory, "the system had no memory left and killed the command")
+                .help("declare what it needs with `memory`, so that less runs beside it")
+        }
         (Some(code), _) => Failure::new(Kind::TaskFailed, format!("the command ended with exit code {code}")),
         (None, Some(signal)) => Failure::new(Kind::TaskFailed, format!("the command was killed by signal {signal}")),
         (None, None) => Failure::new(Kind::TaskFailed, "the command ended without an exit code"),

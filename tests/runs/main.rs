@@ -5,4 +5,5 @@ mod data;
 mod faults;
 mod limits;
 mod project;
+mod resources;
 mod results;

@@ -19,8 +19,13 @@ use std::{
 };
 
 /// The options that say how a run is begun.
-const OF_THE_BEGINNING: [(&str, &str); 4] =
-    [("seed", "--seed"), ("jobs", "--jobs"), ("no_limits", "--no-limits"), ("prices", "--prices")];
+const OF_THE_BEGINNING: [(&str, &str); 5] = [
+    ("seed", "--seed"),
+    ("jobs", "--jobs"),
+    ("memory", "--memory"),
+    ("no_limits", "--no-limits"),
+    ("prices", "--prices"),
+];
 
 /// Whether a command line of `smltc run` asks to go on with a run.
 pub fn is_wanted(words: &[OsString]) -> bool {

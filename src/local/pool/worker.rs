@@ -1,5 +1,8 @@
-use crate::wire::{Failure, Kind, Order, Reply};
-use rustix::process::setsid;
+use crate::{
+    wire::{Failure, Kind, Order, Reply},
+    work::memory,
+};
+use rustix::process::{Pid, setsid};
 use std::{env, fs::File, io, os::unix::process::ExitStatusExt, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -9,6 +12,9 @@ use tokio::{
 /// A worker process under its keeper. When this goes, its input ends, and with it the two and all that they started.
 pub(super) struct Worker {
     keeper: Child,
+    id: Pid,
+    /// The processes that the system had killed for memory before this one began.
+    kills: u64,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
@@ -36,9 +42,15 @@ impl Worker {
             keeper.pre_exec(|| setsid().map(|_| ()).map_err(Into::into));
         }
         let mut keeper = keeper.spawn()?;
-        let streams = keeper.stdin.take().zip(keeper.stdout.take());
-        let (input, output) = streams.ok_or_else(|| io::Error::other("it ended as soon as it started"))?;
-        Ok(Self { keeper, input, output: BufReader::new(output).lines() })
+        let gone = || io::Error::other("it ended as soon as it started");
+        let id = keeper.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or_else(gone)?;
+        let (input, output) = keeper.stdin.take().zip(keeper.stdout.take()).ok_or_else(gone)?;
+        Ok(Self { keeper, id, kills: memory::kills(), input, output: BufReader::new(output).lines() })
+    }
+
+    /// The process above the worker and all that it starts.
+    pub const fn keeper(&self) -> Pid {
+        self.id
     }
 
     /// Tells the worker something. When it is gone, that is heard soon.
@@ -51,9 +63,7 @@ impl Worker {
 
     /// What the worker says next. Nothing is lost when this is given up for something else.
     pub async fn hear(&mut self) -> Said {
-        let lost = |how: String| {
-            Said::Lost(Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more"))
-        };
+        let lost = |how: String| Said::Lost(lost(how));
         let line = tokio::select! {
             biased;
             line = self.output.next_line() => line,
@@ -65,20 +75,25 @@ impl Worker {
                 Ok(reply) => Said::Reply(reply),
                 Err(error) => lost(format!("its worker wrote what can't be read: {error}")),
             },
-            Ok(None) => lost(self.how_it_ended().await),
+            Ok(None) => Said::Lost(self.how_it_ended().await),
             Err(error) => lost(format!("its worker can't be heard any more: {error}")),
         }
     }
 
-    async fn how_it_ended(&mut self) -> String {
-        match self.keeper.wait().await {
+    async fn how_it_ended(&mut self) -> Failure {
+        let how = match self.keeper.wait().await {
+            Ok(status) if memory::was_killed(status, self.kills) => {
+                return Failure::new(Kind::OutOfMemory, "the system had no memory left and killed its worker")
+                    .help("declare what it needs with `memory`, so that less runs beside it");
+            }
             Ok(status) => match (status.signal(), status.code()) {
                 (Some(signal), _) => format!("its worker was killed by signal {signal}"),
                 (_, Some(code)) => format!("its worker ended with exit code {code}"),
                 _ => "its worker is gone".into(),
             },
             Err(error) => format!("its worker is gone: {error}"),
-        }
+        };
+        lost(how)
     }
 
     /// Ends the worker and all that it started, and waits until they are gone.
@@ -88,4 +103,8 @@ impl Worker {
         while let Ok(Some(_)) = self.output.next_line().await {}
         let _ = self.keeper.wait().await;
     }
+}
+
+fn lost(how: String) -> Failure {
+    Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more")
 }
