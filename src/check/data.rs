@@ -46,20 +46,20 @@ impl Checker {
             fields.push((name.into(), self.value(place, ast, Some(&ty)).0));
             if let Some((format, _)) = known.as_ref().filter(|(_, format)| !format.has_columns()) {
                 self.report(
-                    Diagnostic::new(Code::E0204, ast.span, format!("`{format}` has no columns, so it takes no `{name}`"))
-                        .label("names a column")
-                        .help(match &**format {
-                            "idx" => "leave it out: the labels have a file of their own",
-                            _ => "leave it out, and name the arrays in the format: `features`, `labels`",
-                        }),
+                    Diagnostic::new(
+                        Code::E0204,
+                        ast.span,
+                        format!("`{format}` has no columns, so it takes no `{name}`"),
+                    )
+                    .label("names a column")
+                    .help(match &**format {
+                        "idx" => "leave it out: the labels have a file of their own",
+                        _ => "leave it out, and name the arrays in the format: `features`, `labels`",
+                    }),
                 );
             }
         }
-        let optional = [
-            ("shape", Type::Int.list()),
-            ("standardize", Type::Bool),
-            ("scale", Type::Float),
-        ];
+        let optional = [("shape", Type::Int.list()), ("standardize", Type::Bool), ("scale", Type::Float)];
         for (name, ty) in optional {
             if let Some(value) = settings.value(self, place, name, &ty) {
                 fields.push((name.into(), value));

@@ -104,4 +104,3 @@ pub fn records(
     }
     Ok((features, Column::Texts(labels)))
 }
-

@@ -95,11 +95,7 @@ pub fn of_numbers(numbers: Vec<f64>, known: Option<&Labels>, path: &str) -> Resu
 }
 
 /// Labels by their places among known classes, whose names they have or whose numbers they are.
-fn among(
-    names: &[String],
-    labels: impl Iterator<Item = impl AsRef<str>>,
-    path: &str,
-) -> Result<Labels, DataError> {
+fn among(names: &[String], labels: impl Iterator<Item = impl AsRef<str>>, path: &str) -> Result<Labels, DataError> {
     let places: BTreeMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
     let by_number = |label: &str| {
         let number: f64 = label.parse().ok()?;

@@ -1,10 +1,12 @@
 //! Columns in pages, as pandas, Polars, DuckDB and Spark write them (Apache Parquet).
 
+mod pages;
+
 use super::{DataError, Place, Prints, Read, Request, Table, columns, columns::Chosen, files::Source, labels::Column};
 use bytes::Bytes;
 use half::f16;
 use parquet::{
-    basic::{ConvertedType, LogicalType, Type as Physical},
+    basic::{Compression, ConvertedType, LogicalType, Type as Physical},
     column::reader::{ColumnReader, ColumnReaderImpl},
     data_type::DataType,
     errors::ParquetError,
@@ -37,12 +39,7 @@ pub fn read(request: &Request, prints: &mut Prints) -> Result<Read, DataError> {
         return Err(request.empty());
     };
     let labels = labels.labels(request.known, request.first())?;
-    Ok(Read {
-        table: Table { features, shape: vec![columns.len()], labels },
-        columns,
-        named: true,
-        vocabulary: None,
-    })
+    Ok(Read { table: Table { features, shape: vec![columns.len()], labels }, columns, named: true, vocabulary: None })
 }
 
 fn malformed(source: &Source, reason: impl ToString) -> DataError {
@@ -60,10 +57,10 @@ struct Part {
 impl Part {
     fn read(bytes: Vec<u8>, request: &Request, source: &Source) -> Result<Self, DataError> {
         let broken = |error: ParquetError| malformed(source, said(&error));
-        let file = SerializedFileReader::new(Bytes::from(bytes)).map_err(broken)?;
+        let bytes = Bytes::from(bytes);
+        let file = SerializedFileReader::new(bytes.clone()).map_err(broken)?;
         let schema = file.metadata().file_metadata().schema_descr();
-        let all: Vec<String> =
-            schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
+        let all: Vec<String> = schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
         let chosen = Chosen::of(request.dataset, request.label()?, &all, &source.name)?;
         let leaf = |index: usize| Leaf::find(schema, &all[index], source);
         let leaves = chosen.features.iter().map(|index| leaf(*index)).collect::<Result<Vec<_>, _>>()?;
@@ -74,6 +71,15 @@ impl Part {
         let (mut features, mut labels) = (Vec::new(), Column::new());
         for index in 0..file.num_row_groups() {
             let group = file.get_row_group(index).map_err(broken)?;
+            for leaf in leaves.iter().chain([&label]) {
+                let chunk = group.metadata().column(leaf.place);
+                let (start, length) = chunk.byte_range();
+                let pages = usize::try_from(start).ok().zip(usize::try_from(length).ok());
+                let pages = pages.and_then(|(start, length)| bytes.get(start..)?.get(..length)).unwrap_or(&[]);
+                if chunk.compression() == Compression::SNAPPY && pages::claim_too_much(pages) {
+                    return Err(malformed(source, "a page claims to be more than it can hold"));
+                }
+            }
             let before = labels.len();
             labels.extend(label.labels(&*group, before)?);
             let rows = labels.len() - before;
@@ -161,7 +167,8 @@ impl<'s> Leaf<'s> {
             let (path, column) = (source.name.clone(), name.to_owned());
             DataError::ColumnType { path, column, holds }
         };
-        let place = schema.columns().iter().position(|column| plain(column)).ok_or_else(|| other("lists or records"))?;
+        let place =
+            schema.columns().iter().position(|column| plain(column)).ok_or_else(|| other("lists or records"))?;
         let holds = Holds::of(&schema.columns()[place]).map_err(other)?;
         Ok(Self { source, name: name.to_owned(), place, holds })
     }
@@ -213,7 +220,8 @@ impl<'s> Leaf<'s> {
             }
             ColumnReader::DoubleColumnReader(reader) => self.values(reader, before)?,
             ColumnReader::FixedLenByteArrayColumnReader(reader) if self.holds == Holds::Halves => {
-                let number = |bytes: &[u8]| bytes.first_chunk().map_or(f64::NAN, |two| f16::from_le_bytes(*two).to_f64());
+                let number =
+                    |bytes: &[u8]| bytes.first_chunk().map_or(f64::NAN, |two| f16::from_le_bytes(*two).to_f64());
                 self.values(reader, before)?.iter().map(|bytes| number(bytes.data())).collect()
             }
             _ => return Err(self.of_type("bytes")),

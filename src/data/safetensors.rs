@@ -12,8 +12,7 @@ pub fn read(request: &Request, pair: &Pair, prints: &mut Prints) -> Result<Read,
     let mut stack = Stack::new();
     for source in request.sources {
         let bytes = source.read(prints)?;
-        let tensors =
-            SafeTensors::deserialize(&bytes).map_err(|error| malformed(&source.name, error.to_string()))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| malformed(&source.name, error.to_string()))?;
         let (features, labels) =
             (array(&tensors, &pair.features, &source.name)?, array(&tensors, &pair.labels, &source.name)?);
         let name = |array: &str| format!("{}/{array}", source.name);
@@ -45,7 +44,10 @@ fn array<'b>(tensors: &SafeTensors<'b>, name: &str, path: &str) -> Result<Array<
         Dtype::BF16 => Kind::Bf16,
         Dtype::F32 => Kind::F32,
         Dtype::F64 => Kind::F64,
-        other => return Err(bad(format!("numbers of the type {other:?} can't be read"))),
+        other => {
+            let (path, array) = (path.to_owned(), name.to_owned());
+            return Err(DataError::ArrayType { path, array, holds: format!("values of the type {other:?}") });
+        }
     };
     Array::new(tensor.shape().to_vec(), kind, Order::USUAL, tensor.data().into()).map_err(bad)
 }

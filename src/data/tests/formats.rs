@@ -64,14 +64,14 @@ fn parquet_of_every_packing_and_encoding_is_read_like_csv() {
 
 #[test]
 fn a_column_of_parquet_can_be_the_label_whatever_it_holds() {
-    let labels = |label| read(&parquet("snappy.parquet", label), &fixtures()).map(|data| data.train.labels);
-    let Ok(Labels::Classes { names, .. }) = labels("small") else { panic!("few whole numbers are classes") };
-    assert_eq!(names[..3], ["0", "20", "40"]);
-    assert_eq!(labels("half").unwrap_err().to_string(), "`snappy.parquet`: the column `kind` holds texts, not numbers");
+    let texts = said(&parquet("snappy.parquet", "half"), &fixtures());
+    assert!(texts.starts_with("`snappy.parquet`: the column `kind` holds texts, not numbers"), "{texts}");
     let chosen = |label: &str| {
-        let dataset = Dataset { columns: vec!["small".into()], ..parquet("snappy.parquet", label) };
+        let dataset = Dataset { columns: vec!["single".into()], ..parquet("snappy.parquet", label) };
         read(&dataset, &fixtures()).unwrap().train.labels
     };
+    let Labels::Classes { names, .. } = chosen("small") else { panic!("few whole numbers are classes") };
+    assert_eq!(names[..3], ["0", "20", "40"]);
     assert_eq!(chosen("half"), Labels::Numbers((0..12).map(|row| row as f32 / 4.0).collect()));
     let Labels::Classes { names, indices } = chosen("even") else { panic!("true and false are classes") };
     assert_eq!((names[0].as_str(), names[1].as_str(), indices[0]), ("false", "true", 1));
@@ -173,7 +173,7 @@ fn texts_become_rows_of_word_numbers() {
     assert_eq!(spam[6], 0.0);
     assert!(ham[0] > 0.0 && ham[1..].iter().all(|number| *number == 0.0));
     // The numbers of a model's words must be the same for ever.
-    assert_eq!(spam[..4], [0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(spam[..4], [8509.0, 45.0, 1489.0, 8006.0]);
 
     let short = read(&words("a.csv", &[("length", Value::Int(2))]), files.path()).unwrap();
     assert_eq!(short.train.features, [&spam[..2], &[ham[0], 0.0]].concat());
