@@ -236,7 +236,7 @@ impl Stack {
         }
         let width: usize = shape.iter().product();
         if width == 0 {
-            return Err(DataError::Empty(name.clone()));
+            return Err(DataError::NoNumbers(name.clone()));
         }
         let numbers = features.array.features();
         if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {

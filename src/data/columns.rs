@@ -39,6 +39,8 @@ pub fn names(columns: &[String], places: &[usize]) -> Vec<String> {
 /// A name that is nearly the one that was wanted.
 pub fn similar(wanted: &str, names: &[String]) -> Option<String> {
     let distance = |name: &&String| strsim::damerau_levenshtein(name, wanted);
-    let near = names.iter().filter(|name| distance(name) <= wanted.len().div_ceil(3));
+    // Any two names of one letter are near, which says nothing.
+    let most = wanted.len().div_ceil(3).min(wanted.len().saturating_sub(1));
+    let near = names.iter().filter(|name| distance(name) <= most);
     near.min_by_key(distance).cloned()
 }

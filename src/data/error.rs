@@ -120,6 +120,19 @@ pub enum DataError {
         /// The arrays there are.
         arrays: Vec<String>,
     },
+    /// An array holds what is no plain numbers.
+    #[error("`{path}`: the array `{array}` holds {holds}, which can't be read")]
+    ArrayType {
+        /// The file.
+        path: String,
+        /// The array.
+        array: String,
+        /// What it holds.
+        holds: String,
+    },
+    /// The samples of an array have no numbers.
+    #[error("the samples in `{0}` hold no number")]
+    NoNumbers(String),
     /// An array of labels does not hold one for each sample.
     #[error("the labels in `{name}` are {}, not one number for each sample", shown(sizes))]
     LabelSizes {
@@ -299,8 +312,9 @@ impl DataError {
             Self::Ragged { .. } => "check the row, and the delimiter: `csv(delimiter: \";\")`".into(),
             Self::Malformed { format: "idx", .. } => "the format is that of the MNIST family, gzip or not".into(),
             Self::Malformed { format, .. } => {
-                format!("write it anew; if it is no file of {format}, name its own format: `format: csv()`")
+                format!("write it anew as {format}, or name the format that it has, such as `format: csv()`")
             }
+            Self::ArrayType { .. } => "store it as numbers of 8 to 64 bits".into(),
             Self::Split(_) => "they must not exceed 100%: `split { train: 80%, valid: 10%, test: 10% }`".into(),
             Self::NothingToTrainOn { .. } => "give `train` a larger share of the split".into(),
             Self::EmptyPart { part, rows, .. } => format!(
@@ -321,6 +335,7 @@ impl DataError {
             | Self::Columns { .. }
             | Self::Empty(_)
             | Self::SampleShape { .. }
+            | Self::NoNumbers(_)
             | Self::Format(_)
             | Self::Unreadable { .. } => return None,
         })

@@ -2,7 +2,7 @@
 
 use super::{
     DataError, Prints, Read, Request,
-    array::{Array, Kind, Named, Order, Stack},
+    array::{Array, Kind, Named, Order, Stack, shown},
     columns::similar,
 };
 use crate::value::Pair;
@@ -61,14 +61,23 @@ impl<'a> Archive<'a> {
         }
         let mut header = vec![0; length];
         file.read_exact(&mut header).map_err(cut)?;
-        let Header { sizes, kind, order } = Header::parse(&String::from_utf8_lossy(&header)).map_err(bad)?;
+        let header = Header::parse(&String::from_utf8_lossy(&header)).map_err(|wrong| match wrong {
+            Wrong::Header(reason) => bad(reason),
+            Wrong::Type(holds) => {
+                DataError::ArrayType { path: self.path.to_owned(), array: name.to_owned(), holds: holds.into() }
+            }
+        })?;
+        let Header { sizes, kind, order } = header;
         let wanted = Array::bytes(&sizes, kind).and_then(|bytes| u64::try_from(bytes).ok());
         let Some(wanted) = wanted.filter(|wanted| *wanted <= most) else {
-            return Err(bad(format!("its sizes are {}, more than the file can hold", super::array::shown(&sizes))));
+            return Err(bad(format!("its sizes are {}, more than the file can hold", shown(&sizes))));
         };
         let mut bytes = Vec::new();
         // One byte more, so that what is too long is seen, and the checksum at the end is looked at.
         file.take(wanted + 1).read_to_end(&mut bytes).map_err(|error| bad(error.to_string()))?;
+        if bytes.len() as u64 > wanted {
+            return Err(bad(format!("more follows than its sizes, {}, can hold", shown(&sizes))));
+        }
         Array::new(sizes, kind, order, bytes.into()).map_err(bad)
     }
 
@@ -93,32 +102,39 @@ struct Header {
     order: Order,
 }
 
+/// Why a header can't be used.
+enum Wrong {
+    /// It is none.
+    Header(String),
+    /// The array holds something else than numbers.
+    Type(&'static str),
+}
+
 impl Header {
     /// Reads a literal of a Python dictionary, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Wrong> {
         let value = |key: &str| {
-            let (_, rest) =
-                text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no `{key}`"))?;
-            Ok::<_, String>(rest.trim_start())
+            let value = text.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
+            value.ok_or_else(|| Wrong::Header(format!("its header has no `{key}`")))
         };
         let quoted = value("descr")?.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
-        let (descr, _) = quoted.ok_or("it is made of records, not of numbers")?;
+        let (descr, _) = quoted.ok_or(Wrong::Type("records"))?;
         let (big_endian, kind) = kind(descr).ok_or_else(|| {
-            let what = match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
+            Wrong::Type(match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
                 Some('O') => "Python objects",
                 Some('U' | 'S') => "texts",
                 Some('M' | 'm') => "times",
                 Some('c') => "complex numbers",
-                _ => "something else",
-            };
-            format!("it holds {what}, `{descr}`, not numbers")
+                _ => "values of another type",
+            })
         })?;
         let first_quickest = value("fortran_order")?.starts_with("True");
         let shape = value("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')'));
-        let (shape, _) = shape.ok_or("its header has no sizes")?;
+        let (shape, _) = shape.ok_or_else(|| Wrong::Header("its header has no sizes".into()))?;
         let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
-        let sizes = sizes.map(|size| size.parse().map_err(|_| format!("its header has the size `{size}`")));
-        Ok(Self { sizes: sizes.collect::<Result<_, _>>()?, kind, order: Order { big_endian, first_quickest } })
+        let size = |size: &str| size.parse().map_err(|_| Wrong::Header(format!("its header has the size `{size}`")));
+        let sizes = sizes.map(size).collect::<Result<_, _>>()?;
+        Ok(Self { sizes, kind, order: Order { big_endian, first_quickest } })
     }
 }
 

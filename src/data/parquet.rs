@@ -1,10 +1,12 @@
 //! Columns in pages, as pandas, Polars, DuckDB and Spark write them (Apache Parquet).
 
+mod pages;
+
 use super::{DataError, Place, Prints, Read, Request, Table, columns, columns::Chosen, files::Source, labels::Column};
 use bytes::Bytes;
 use half::f16;
 use parquet::{
-    basic::{ConvertedType, LogicalType, Type as Physical},
+    basic::{Compression, ConvertedType, LogicalType, Type as Physical},
     column::reader::{ColumnReader, ColumnReaderImpl},
     data_type::DataType,
     errors::ParquetError,
@@ -55,7 +57,8 @@ struct Part {
 impl Part {
     fn read(bytes: Vec<u8>, request: &Request, source: &Source) -> Result<Self, DataError> {
         let broken = |error: ParquetError| malformed(source, said(&error));
-        let file = SerializedFileReader::new(Bytes::from(bytes)).map_err(broken)?;
+        let bytes = Bytes::from(bytes);
+        let file = SerializedFileReader::new(bytes.clone()).map_err(broken)?;
         let schema = file.metadata().file_metadata().schema_descr();
         let all: Vec<String> = schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
         let chosen = Chosen::of(request.dataset, request.label()?, &all, &source.name)?;
@@ -68,6 +71,15 @@ impl Part {
         let (mut features, mut labels) = (Vec::new(), Column::new());
         for index in 0..file.num_row_groups() {
             let group = file.get_row_group(index).map_err(broken)?;
+            for leaf in leaves.iter().chain([&label]) {
+                let chunk = group.metadata().column(leaf.place);
+                let (start, length) = chunk.byte_range();
+                let pages = usize::try_from(start).ok().zip(usize::try_from(length).ok());
+                let pages = pages.and_then(|(start, length)| bytes.get(start..)?.get(..length)).unwrap_or(&[]);
+                if chunk.compression() == Compression::SNAPPY && pages::claim_too_much(pages) {
+                    return Err(malformed(source, "a page claims to be more than it can hold"));
+                }
+            }
             let before = labels.len();
             labels.extend(label.labels(&*group, before)?);
             let rows = labels.len() - before;

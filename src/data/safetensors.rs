@@ -44,7 +44,10 @@ fn array<'b>(tensors: &SafeTensors<'b>, name: &str, path: &str) -> Result<Array<
         Dtype::BF16 => Kind::Bf16,
         Dtype::F32 => Kind::F32,
         Dtype::F64 => Kind::F64,
-        other => return Err(bad(format!("numbers of the type {other:?} can't be read"))),
+        other => {
+            let (path, array) = (path.to_owned(), name.to_owned());
+            return Err(DataError::ArrayType { path, array, holds: format!("values of the type {other:?}") });
+        }
     };
     Array::new(tensor.shape().to_vec(), kind, Order::USUAL, tensor.data().into()).map_err(bad)
 }
