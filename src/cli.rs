@@ -8,6 +8,8 @@ mod graph;
 #[cfg(feature = "local")]
 mod json;
 #[cfg(feature = "local")]
+mod keeper;
+#[cfg(feature = "local")]
 mod params;
 #[cfg(feature = "local")]
 mod progress;
@@ -88,6 +90,9 @@ enum Command {
     Show(show::Args),
     #[cfg(feature = "local")]
     #[command(hide = true)]
+    Keeper,
+    #[cfg(feature = "local")]
+    #[command(hide = true)]
     Worker,
 }
 
@@ -132,6 +137,8 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Runs(args) => runs::main(&args),
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
+            #[cfg(feature = "local")]
+            Command::Keeper => keeper::main(),
             #[cfg(feature = "local")]
             Command::Worker => worker::main(),
         },

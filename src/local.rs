@@ -8,17 +8,17 @@ pub use past::{Past, PastError};
 use crate::{
     graph::Graph,
     runs::{Recorder, RunsError},
-    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
+    schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Progress},
+    wire::Job,
 };
-use pool::{Pool, Report};
+use pool::{Pool, Report, What};
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::PathBuf,
     pin::pin,
     time::Instant,
@@ -29,6 +29,9 @@ use tokio::{
     sync::mpsc,
     time::sleep_until,
 };
+
+/// What workers have said and the scheduler has not heard yet; those with more to say wait.
+const REPORTS: usize = 256;
 
 /// What a run needs to know of this machine.
 #[derive(Clone, Debug)]
@@ -70,8 +73,8 @@ impl Watch for () {
 
 /// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
 ///
-/// An interrupt stops it in order; a second one at once. A log that can't be written stops it as well: what is not in the
-/// log would be done again by who resumes the run.
+/// An interrupt lets it begin nothing more; a second one ends it at once, and so does a log that can't be written: what is
+/// not in the log would be done again by who resumes the run. No process that it started outlives it.
 ///
 /// # Errors
 /// When the system refuses what a run needs, or its log can't be written.
@@ -89,26 +92,26 @@ pub fn run(
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
-    let (reports, incoming) = mpsc::unbounded_channel();
-    let (begun, mut spent, mut done) = (past.end(), Money::ZERO, 0);
+    let (begun, mut spent, mut steps, mut trials) = (past.end(), Money::ZERO, 0, HashSet::new());
     let first = if past.is_empty() { Event::Begin } else { Event::Resume };
     let scheduler = Scheduler::replay(graph, args, options, past.into_log(), &mut |at, notice| {
         match notice {
             Notice::Spent { total } => spent = *total,
-            Notice::StepDone { .. } => done += 1,
+            Notice::StepDone { .. } => steps += 1,
+            Notice::Trial { search, trial, .. } => drop(trials.insert((search.clone(), *trial))),
             _ => {}
         }
         watch.past(at, notice);
     });
     if first == Event::Resume {
-        let resumed = Notice::RunResumed { done };
+        let resumed = Notice::RunResumed { steps, trials: trials.len() as u64 };
         recorder.notice(begun, &resumed);
         watch.present(begun, &resumed);
     }
+    let (reports, incoming) = mpsc::channel(REPORTS);
     let driver = Driver {
         scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
-        logs: HashMap::new(),
         clock: Clock { begun, since: Instant::now() },
         spent,
         machine,
@@ -142,8 +145,6 @@ impl Clock {
 struct Driver<'a> {
     scheduler: Scheduler<'a>,
     pool: Pool,
-    /// The log files of commands, open while they run.
-    logs: HashMap<Attempt, File>,
     clock: Clock,
     spent: Money,
     machine: Machine,
@@ -155,17 +156,26 @@ impl Driver<'_> {
     async fn drive(
         mut self,
         first: Event,
-        mut incoming: mpsc::UnboundedReceiver<Report>,
+        mut incoming: mpsc::Receiver<Report>,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
+        let verdict = self.follow(first, &mut incoming).await?;
+        let (elapsed, spent) = (self.clock.now().0, self.spent);
+        // Nobody waits for those any more who have something to say.
+        drop(incoming);
+        self.pool.end().await;
+        Ok((verdict, elapsed, spent))
+    }
+
+    async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
         let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-        let (mut wake, mut stopping) = (None, false);
+        let (mut wake, mut draining) = (None, false);
         let mut broken = pin!(self.recorder.broken());
         let mut event = first;
         loop {
             if let Some(verdict) = self.step(event, &mut wake) {
-                return Ok((verdict, self.clock.now().0, self.spent));
+                return Ok(verdict);
             }
             let alarm = async {
                 match wake {
@@ -174,7 +184,11 @@ impl Driver<'_> {
                 }
             };
             event = tokio::select! {
-                Some((attempt, what)) = incoming.recv() => self.hear(attempt, what),
+                Some((attempt, what)) = incoming.recv() => match what {
+                    What::Progress(progress) => Event::Progress(attempt, progress),
+                    What::Done(done) => Event::Done(attempt, done),
+                    What::Failed(failure, worked) => Event::Failed(attempt, failure, worked),
+                },
                 () = alarm => {
                     wake = None;
                     Event::Tick
@@ -186,17 +200,15 @@ impl Driver<'_> {
                         it = hangup.recv() => it,
                     }
                 } => {
-                    if stopping {
-                        self.pool.kill_all();
-                        return Ok((Verdict::Cancelled, self.clock.now().0, self.spent));
+                    if draining {
+                        return Ok(Verdict::Cancelled);
                     }
-                    stopping = true;
+                    draining = true;
+                    self.pool.drain();
                     Event::Cancel
                 }
-                () = &mut broken, if !stopping => {
-                    stopping = true;
-                    Event::Cancel
-                }
+                // What comes of the steps under way could not be kept.
+                () = &mut broken => return Ok(Verdict::Cancelled),
             };
         }
     }
@@ -227,51 +239,19 @@ impl Driver<'_> {
 
     fn start(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
+        let log = format!("{name}.{}.log", launch.attempt.number);
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
             scratch: self.machine.folder.join("steps").join(name),
+            log: Some(self.machine.folder.join("logs").join(log)),
             time_left: launch.time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
         };
-        self.pool.start(launch.attempt, &job, launch.timeout);
-    }
-
-    /// An attempt's report as the scheduler hears it; lines of a command's log go into a file on the way.
-    fn hear(&mut self, attempt: Attempt, what: pool::What) -> Event {
-        match what {
-            pool::What::Progress(progress) => {
-                if let Progress::Log(line) = &progress {
-                    // A log that can't be written must not stop the step; its last lines are kept with a failure anyway.
-                    let _ = self.log(&attempt, line);
-                }
-                Event::Progress(attempt, progress)
-            }
-            pool::What::Done(done) => {
-                self.logs.remove(&attempt);
-                Event::Done(attempt, done)
-            }
-            pool::What::Failed(failure, worked) => {
-                self.logs.remove(&attempt);
-                Event::Failed(attempt, failure, worked)
-            }
-        }
-    }
-
-    fn log(&mut self, attempt: &Attempt, line: &str) -> io::Result<()> {
-        if !self.logs.contains_key(attempt) {
-            let folder = self.machine.folder.join("logs");
-            fs::create_dir_all(&folder)?;
-            let name = format!("{}.{}.log", file_name(&attempt.step), attempt.number);
-            self.logs.insert(attempt.clone(), File::create(folder.join(name))?);
-        }
-        match self.logs.get_mut(attempt) {
-            Some(file) => writeln!(file, "{line}"),
-            None => Ok(()),
-        }
+        self.pool.start(launch.attempt, job, launch.timeout);
     }
 }
 

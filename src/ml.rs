@@ -29,7 +29,7 @@ use crate::{
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
-use std::path::Path;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 /// What a training or judgement needs besides its job.
 pub struct Context<'a> {
@@ -37,12 +37,12 @@ pub struct Context<'a> {
     pub threads: usize,
     /// The time until the deadline.
     pub time_left: Option<Duration>,
+    /// Whether the run draws to an end, so that a training stops at its next checkpoint.
+    pub draining: &'a AtomicBool,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
     /// A folder of the step that survives its retries, for checkpoints.
     pub scratch: &'a Path,
-    /// Whether the run is being stopped, so that a training should leave a checkpoint and end.
-    pub draining: &'a dyn Fn() -> bool,
     /// Hears of every epoch.
     pub report: &'a mut dyn FnMut(Progress),
 }

@@ -5,6 +5,7 @@
 //! over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
+mod drain;
 mod event;
 mod failures;
 mod limits;
@@ -72,10 +73,11 @@ pub struct Scheduler<'g> {
     /// Compounds that may have more to do, in the order in which they began.
     sources: Vec<Site>,
     marks: Vec<Mark>,
+    /// Whether the user wants to stop: nothing more begins, the run ends with what is under way, and what fails now is to
+    /// be done again when it goes on.
+    draining: bool,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
-    /// Whether the user had enough: nothing more begins, and what fails now is to be done again when the run goes on.
-    held: bool,
     finished: bool,
     wake: Option<Time>,
     actions: Vec<Action>,
@@ -98,8 +100,8 @@ impl<'g> Scheduler<'g> {
             queue: VecDeque::new(),
             sources: Vec::new(),
             marks: Vec::new(),
+            draining: false,
             verdict: None,
-            held: false,
             finished: false,
             wake: None,
             actions: Vec::new(),
@@ -138,7 +140,7 @@ impl<'g> Scheduler<'g> {
             Event::Done(attempt, done) => self.done(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
-            Event::Cancel => self.hold(),
+            Event::Cancel => self.drain(),
             Event::Resume => self.resume(),
         }
         self.settle();
@@ -182,7 +184,7 @@ impl<'g> Scheduler<'g> {
     /// whether there may be more to start at once.
     fn fill_slots(&mut self) -> bool {
         for _ in 0..PULLS {
-            if self.verdict.is_some() || self.held || self.running() >= self.options.slots.max(1) {
+            if self.verdict.is_some() || self.draining || self.running() >= self.options.slots.max(1) {
                 return false;
             }
             if !self.launch_next() && !self.pull() {
@@ -223,7 +225,7 @@ impl<'g> Scheduler<'g> {
                 Some(Verdict::Succeeded { value: value.clone(), marks: self.marks.clone() })
             }
             Some(verdict) => Some(verdict.clone()),
-            None => self.held.then_some(Verdict::Cancelled),
+            None => self.draining.then_some(Verdict::Cancelled),
         };
         if let Some(end) = end.filter(|end| self.jobs.is_empty() || *end == Verdict::Cancelled && self.running() == 0) {
             self.finished = true;

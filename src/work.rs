@@ -1,8 +1,10 @@
 //! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
 
 mod command;
+mod control;
 mod serve;
 
+pub use control::Control;
 pub use serve::serve;
 
 use crate::{
@@ -26,19 +28,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Does a job, and reports how far it is.
+    /// Does a job, and reports how far it is; `control` may end it early.
     ///
     /// # Errors
     /// With the failure that the scheduler and the user are to hear of.
-    pub fn work(&mut self, job: &Job, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
+    pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
         let started = Instant::now();
         let objects = Objects::open(&job.objects);
         let mut context = Context {
             threads: job.threads.max(1),
             time_left: job.time_left,
+            draining: &control.draining,
             objects: &objects,
             scratch: &job.scratch,
-            draining: &|| false,
             report,
         };
         match &job.op {
@@ -68,7 +70,7 @@ impl Worker {
                 let data = self.load(&evaluate.data, job, &objects)?;
                 ml::evaluate(evaluate, &data, &mut context)
             }
-            Op::Command(command) => command::run(command, job, &objects, context.report),
+            Op::Command(command) => command::run(command, job, &objects, control, context.report),
         }
     }
 

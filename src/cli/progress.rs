@@ -88,8 +88,13 @@ impl Plain {
                 line += &deadline.map(|deadline| format!("; deadline {deadline}")).unwrap_or_default();
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
             }
-            Notice::RunResumed { done } => {
-                format!("resumed; {} done before", words::count(*done as usize, "step"))
+            Notice::RunResumed { steps, trials } => {
+                let trials = if *trials > 0 {
+                    format!(" and {}", words::count(*trials as usize, "trial"))
+                } else {
+                    String::new()
+                };
+                format!("resumed after {}{trials}", words::count(*steps as usize, "step"))
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());
@@ -145,6 +150,10 @@ impl Plain {
             Notice::StepRetried { step, failure, attempt, after } => {
                 format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
             }
+            Notice::Stopping { steps } => format!(
+                "stopping: {} first; press Ctrl-C again to stop at once",
+                if *steps == 1 { "a step ends".into() } else { format!("{steps} steps end") }
+            ),
             Notice::Limit { scope, message } => format!("{}: {message}", words::step(scope)),
             Notice::Spent { .. } => return None,
         })
@@ -248,7 +257,7 @@ impl Live {
                 self.end_below(&format!("{step}/"));
                 self.print(at, console::style("!").yellow(), line);
             }
-            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
+            Notice::Stopping { .. } | Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();

@@ -34,8 +34,8 @@ pub(super) enum Owner {
 /// A step that needs a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    owner: Owner,
-    path: StepPath,
+    pub owner: Owner,
+    pub path: StepPath,
     kind: Name,
     op: Op,
     pub scope: ScopeId,
@@ -70,7 +70,7 @@ impl Job {
         }
     }
 
-    const fn is_running(&self) -> bool {
+    pub const fn is_running(&self) -> bool {
         matches!(self.state, Phase::Running(_))
     }
 
@@ -87,6 +87,12 @@ impl Job {
             Owner::Step(site) | Owner::Trial(site) => Some(site),
             Owner::Nobody => None,
         }
+    }
+
+    /// Queues it again; its latest attempt counts as none.
+    pub fn put_back(&mut self) {
+        self.cut_off += 1;
+        self.state = Phase::Queued;
     }
 
     /// Which try at the step it is, by those that count.
@@ -235,8 +241,8 @@ impl Scheduler<'_> {
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
         }
-        if self.held {
-            return self.put_back(id, job);
+        if self.draining {
+            return self.give_up(id, job, failure);
         }
         let lost = failure.kind == Kind::WorkerLost;
         job.lost += u32::from(lost);
@@ -272,46 +278,12 @@ impl Scheduler<'_> {
         self.jobs.iter().find(|(_, job)| is(job)).map(|(id, _)| *id)
     }
 
-    /// Begins nothing more, and stops what is under way. What is over meanwhile counts.
-    pub(super) fn hold(&mut self) {
-        if self.held || self.verdict.is_some() {
-            return;
-        }
-        self.held = true;
-        let stopped: Vec<Attempt> =
-            self.jobs.values().filter(|job| job.is_running() && job.owner != Owner::Nobody).map(Job::attempt).collect();
-        for attempt in stopped {
-            self.actions.push(Action::Stop(attempt.clone()));
-            self.note(Notice::StepStopped { step: attempt.step });
-        }
-    }
-
-    /// Lets everything begin again that was under way: no process is left that would report of it.
-    pub(super) fn resume(&mut self) {
-        (self.held, self.finished, self.wake) = (false, false, None);
-        let running: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.is_running()).map(|(id, _)| *id).collect();
-        // What began first is first in the queue again.
-        for id in running.into_iter().rev() {
-            if let Some(job) = self.end_attempt(id).filter(|job| job.owner != Owner::Nobody) {
-                self.put_back(id, job);
-            }
-        }
-    }
-
-    /// Puts a job back at the head of the queue whose attempt ended through no fault of anybody.
-    fn put_back(&mut self, id: JobId, mut job: Job) {
-        job.cut_off += 1;
-        job.state = Phase::Queued;
-        self.jobs.insert(id, job);
-        self.queue.push_front(id);
-    }
-
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
     fn close_attempt(&mut self, attempt: &Attempt) -> Option<Job> {
         self.end_attempt(self.current(attempt)?)
     }
 
-    fn end_attempt(&mut self, id: JobId) -> Option<Job> {
+    pub(super) fn end_attempt(&mut self, id: JobId) -> Option<Job> {
         let mut job = self.jobs.remove(&id)?;
         let worked = self.now.since(job.since()?);
         let cost = self.options.prices.attempt(job.resources.memory, worked);

@@ -59,7 +59,7 @@ pub enum Event {
     Failed(Attempt, Failure, Duration),
     /// A time that was asked for has come.
     Tick,
-    /// The user wants to stop.
+    /// The user wants to stop: nothing more begins, what is under way may end.
     Cancel,
     /// The run goes on: what was under way when its program ended, or when the user stopped it, is to begin again.
     Resume,
@@ -117,7 +117,9 @@ pub enum Notice {
     /// The run goes on after it was cut off or cancelled.
     RunResumed {
         /// The steps that were done.
-        done: u64,
+        steps: u64,
+        /// The trials that were over, or had paused at a rung.
+        trials: u64,
     },
     /// A step or compound began.
     StepStarted {
@@ -208,6 +210,11 @@ pub enum Notice {
         attempt: u32,
         /// The wait before it.
         after: Duration,
+    },
+    /// The user wants to stop, and this many steps are still under way.
+    Stopping {
+        /// How many.
+        steps: usize,
     },
     /// A limit was reached, or a warned-of share of it.
     Limit {

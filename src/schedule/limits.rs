@@ -20,7 +20,7 @@ const SEARCH_SHARE: Decimal = Decimal::from_parts(75, 0, 0, false, 2);
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
     pub(super) fn enforce(&mut self) {
-        while self.verdict.is_none() && !self.held {
+        while self.verdict.is_none() {
             let reached = self.scopes.reach(self.now, &self.meters());
             if reached.is_empty() {
                 return;

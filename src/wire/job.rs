@@ -7,6 +7,21 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// How long a command that is asked to stop may take to end: it may want to write a checkpoint.
+pub const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A line that a worker reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Do this.
+    Job(Box<Job>),
+    /// Stop the command under way: it is asked to end, and is killed after [`GRACE`].
+    Stop,
+    /// The run draws to an end: a training stops at its next checkpoint.
+    Drain,
+}
+
 /// One attempt at one step. It holds all that a worker needs: nothing is looked up elsewhere but the objects it names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -20,6 +35,8 @@ pub struct Job {
     pub objects: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
+    /// Where what a command writes is kept, if anywhere.
+    pub log: Option<PathBuf>,
     /// The time until the scope's deadline, if it has one.
     pub time_left: Option<Duration>,
     /// The money left in the scope's budget, if it has one.

@@ -1,0 +1,91 @@
+use crate::wire::{Failure, Kind, Order, Reply};
+use rustix::process::setsid;
+use std::{env, fs::File, io, os::unix::process::ExitStatusExt, process::Stdio};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+/// A worker process under its keeper. When this goes, its input ends, and with it the two and all that they started.
+pub(super) struct Worker {
+    keeper: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+/// What is heard of a worker.
+pub(super) enum Said {
+    Reply(Reply),
+    /// Nothing any more.
+    Lost(Failure),
+}
+
+impl Worker {
+    pub fn start(log: &File) -> io::Result<Self> {
+        let mut keeper = Command::new(env::current_exe()?);
+        keeper
+            .arg0("smlt-keeper")
+            .arg("keeper")
+            .env("RAYON_NUM_THREADS", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone()?);
+        // SAFETY: between fork and exec only this one system call is made, which allocates nothing and takes no lock.
+        unsafe {
+            // A session without a terminal: an interrupt is for the run alone, and a command can't wait for an answer.
+            keeper.pre_exec(|| setsid().map(|_| ()).map_err(Into::into));
+        }
+        let mut keeper = keeper.spawn()?;
+        let streams = keeper.stdin.take().zip(keeper.stdout.take());
+        let (input, output) = streams.ok_or_else(|| io::Error::other("it ended as soon as it started"))?;
+        Ok(Self { keeper, input, output: BufReader::new(output).lines() })
+    }
+
+    /// Tells the worker something. When it is gone, that is heard soon.
+    pub async fn tell(&mut self, order: &Order) {
+        if let Ok(mut line) = serde_json::to_vec(order) {
+            line.push(b'\n');
+            let _ = self.input.write_all(&line).await;
+        }
+    }
+
+    /// What the worker says next. Nothing is lost when this is given up for something else.
+    pub async fn hear(&mut self) -> Said {
+        let lost = |how: String| {
+            Said::Lost(Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more"))
+        };
+        let line = tokio::select! {
+            biased;
+            line = self.output.next_line() => line,
+            // Without its keeper a worker is not to go on.
+            _ = self.keeper.wait() => Ok(None),
+        };
+        match line {
+            Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(reply) => Said::Reply(reply),
+                Err(error) => lost(format!("its worker wrote what can't be read: {error}")),
+            },
+            Ok(None) => lost(self.how_it_ended().await),
+            Err(error) => lost(format!("its worker can't be heard any more: {error}")),
+        }
+    }
+
+    async fn how_it_ended(&mut self) -> String {
+        match self.keeper.wait().await {
+            Ok(status) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("its worker was killed by signal {signal}"),
+                (_, Some(code)) => format!("its worker ended with exit code {code}"),
+                _ => "its worker is gone".into(),
+            },
+            Err(error) => format!("its worker is gone: {error}"),
+        }
+    }
+
+    /// Ends the worker and all that it started, and waits until they are gone.
+    pub async fn end(mut self) {
+        drop(self.input);
+        // Both write to it, so it ends with the last of them.
+        while let Ok(Some(_)) = self.output.next_line().await {}
+        let _ = self.keeper.wait().await;
+    }
+}
