@@ -5,3 +5,4 @@ mod faults;
 mod limits;
 mod project;
 mod results;
+mod resume;
