@@ -206,31 +206,31 @@ fn a_log_whose_end_was_lost_loses_steps_but_no_truth() {
 }
 
 #[test]
-fn a_training_goes_on_from_its_last_whole_checkpoint() {
+fn a_training_goes_on_from_its_checkpoint_and_begins_anew_where_that_is_damaged() {
     let args = ["long.smlt", "--epochs", "100"];
     let undisturbed = Project::with("long.smlt", LONG).result(&args);
-    for damages in [false, true] {
+    for is_damaged in [false, true] {
         let project = Project::with("long.smlt", LONG);
         let run = start(&project, &[&["run"], &args[..], &["--quiet"]].concat());
         let checkpoints = || {
-            files(&project.path(".smlt/runs"))
-                .into_iter()
-                .filter(|path| path.extension().is_some_and(|end| end == "checkpoint"))
+            let mut found = files(&project.path(".smlt/runs"));
+            found.retain(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+            found
         };
-        wait_until("two checkpoints are there", || checkpoints().count() == 2);
+        wait_until("a checkpoint is there", || !checkpoints().is_empty());
         kill(run);
-        if damages {
-            let latest = checkpoints().max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap()).unwrap();
-            let bytes = fs::read(&latest).unwrap();
-            fs::write(&latest, &bytes[..bytes.len() / 2]).unwrap();
+        if is_damaged {
+            for path in checkpoints() {
+                let bytes = fs::read(&path).unwrap();
+                fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
         }
         let output = project.smltc(&["run", "--resume", "--quiet", "--out", "result.json"]);
         assert!(output.status.success(), "{}", error_of(&output));
         assert!(project.read_result().1 == undisturbed.1);
-        let epochs: Vec<Json> = project.events().into_iter().filter(|event| event["event"] == "epoch").collect();
-        let first = |event: &&Json| event["epoch"] == 1;
-        assert_eq!(epochs.iter().filter(first).count(), 1, "it began anew");
-        assert_eq!(checkpoints().count(), 0, "checkpoints are gone with the training");
+        let begun = project.events().iter().filter(|event| event["epoch"] == 1).count();
+        assert_eq!(begun, 1 + usize::from(is_damaged));
+        assert_eq!(checkpoints(), Vec::<PathBuf>::new(), "they are gone with the training");
     }
 }
 
