@@ -61,7 +61,9 @@ impl Checkpoints {
 
     /// Removes what is there, once the training is over. What can't be removed is in nobody's way.
     pub fn remove(&self) {
-        [0, 1].map(|index| drop(fs::remove_file(self.path(index))));
+        for index in [0, 1] {
+            let _ = fs::remove_file(self.path(index));
+        }
         // The folder goes along if nothing else is in it.
         let _ = fs::remove_dir(&self.folder);
     }
