@@ -183,6 +183,13 @@ fn simulate_interrupted(
     for _ in 0..100_000 {
         let Some(((now, _), event)) = coming.pop_first() else { panic!("the run neither ends nor goes on") };
         history.log.push((now, event.clone()));
+        // What fails while nothing more is to begin is done again, and counts as none.
+        if let Event::Failed(attempt, ..) = &event
+            && scheduler.draining
+            && !was_stopped(&event)
+        {
+            *cuts.entry(attempt.step.clone()).or_default() += 1;
+        }
         if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
             && let Some((_, end)) = history.attempts.get_mut(attempt)
         {
