@@ -220,14 +220,15 @@ impl<'g> Scheduler<'g> {
         if self.finished {
             return;
         }
+        // Whatever was decided meanwhile is told when the run goes on.
         let end = match &self.verdict {
-            Some(Verdict::Succeeded { value, .. }) => {
+            _ if self.draining => (self.running() == 0).then_some(Verdict::Cancelled),
+            Some(Verdict::Succeeded { value, .. }) if self.jobs.is_empty() => {
                 Some(Verdict::Succeeded { value: value.clone(), marks: self.marks.clone() })
             }
-            Some(verdict) => Some(verdict.clone()),
-            None => self.draining.then_some(Verdict::Cancelled),
+            verdict => verdict.clone().filter(|_| self.jobs.is_empty()),
         };
-        if let Some(end) = end.filter(|end| self.jobs.is_empty() || *end == Verdict::Cancelled && self.running() == 0) {
+        if let Some(end) = end {
             self.finished = true;
             self.actions.push(Action::Finish(end));
             return;
