@@ -5,7 +5,7 @@ use rustix::{
     io::Errno,
     process::{
         Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, pidfd_send_signal, set_child_subreaper,
-        wait,
+        wait, waitpid,
     },
 };
 use std::{
@@ -87,6 +87,19 @@ pub fn end_all() {
             }
         }
     }
+}
+
+/// Kills the children of this process but those to `keep`, and says whether there were any.
+pub fn kill_children_but(keep: &[Pid]) -> bool {
+    let me = getpid();
+    let strays = processes().into_iter().filter(|(child, parent)| *parent == me && !keep.contains(child));
+    let strays: Vec<Pid> = strays.map(|(child, _)| child).collect();
+    for stray in &strays {
+        // A child's number stays its own until this process takes leave of it.
+        let _ = kill_process(*stray, Signal::KILL);
+        let _ = waitpid(Some(*stray), WaitOptions::NOHANG);
+    }
+    !strays.is_empty()
 }
 
 /// Ends this process as another one ended, so that whoever waits for it learns the same.

@@ -3,5 +3,6 @@
 
 mod faults;
 mod limits;
+mod processes;
 mod project;
 mod results;
