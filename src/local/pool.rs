@@ -16,7 +16,7 @@ use std::{
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
 use worker::{Keepers, Said, Worker};
 
@@ -35,9 +35,6 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How often to look whether what was killed is gone.
 const TICK: std::time::Duration = std::time::Duration::from_millis(1);
-
-/// How long all workers may take to end when the run does. What hangs in the system longer can't be helped from here.
-const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The worker processes of a run.
 pub(super) struct Pool {
@@ -120,10 +117,12 @@ impl Pool {
     /// Ends every worker at once, and with it all that it started.
     pub async fn end(mut self) {
         self.busy.values().for_each(|words| tell(words, Word::Kill));
-        lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
-        let _ =
-            timeout_at(Instant::now() + LAST_PATIENCE, async { while self.tasks.join_next().await.is_some() {} }).await;
-        lock(&self.idle).drain(..).for_each(drop);
+        loop {
+            lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
+            if self.tasks.join_next().await.is_none() {
+                return;
+            }
+        }
     }
 }
 
@@ -179,7 +178,17 @@ impl Attended {
                 }
             };
             let word = tokio::select! {
+                // Who has much to say is interrupted.
                 biased;
+                // A run that lets go of the attempt is over.
+                word = self.words.recv() => word.unwrap_or(Word::Kill),
+                () = alarm => match stopped {
+                    Some(_) => Word::Kill,
+                    None => {
+                        why = late(timeout.unwrap_or_default());
+                        Word::Stop
+                    }
+                },
                 said = worker.hear() => match said {
                     Said::Reply(Reply::Progress(progress)) => {
                         let _ = self.reports.send((self.attempt.clone(), What::Progress(progress))).await;
@@ -200,15 +209,6 @@ impl Attended {
                         worker.end().await;
                         self.sweep().await;
                         return self.failed(stopped.unwrap_or(failure));
-                    }
-                },
-                // A run that lets go of the attempt is over.
-                word = self.words.recv() => word.unwrap_or(Word::Kill),
-                () = alarm => match stopped {
-                    Some(_) => Word::Kill,
-                    None => {
-                        why = late(timeout.unwrap_or_default());
-                        Word::Stop
                     }
                 },
             };

@@ -8,11 +8,16 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::Stdio,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
+
+/// How long a worker may take to end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The keepers that are there.
 pub(super) type Keepers = Arc<Mutex<Vec<Pid>>>;
@@ -96,12 +101,15 @@ impl Worker {
         }
     }
 
-    /// Ends the worker and all that it started, and waits until they are gone.
+    /// Ends the worker and all that it started, and waits until they are gone, or hang in the system.
     pub async fn end(mut self) {
         drop(self.input);
-        // Both write to it, so it ends with the last of them.
-        while let Ok(Some(_)) = self.output.next_line().await {}
-        let _ = self.keeper.wait().await;
+        let gone = async {
+            // Both write to it, so it ends with the last of them.
+            while let Ok(Some(_)) = self.output.next_line().await {}
+            let _ = self.keeper.wait().await;
+        };
+        let _ = timeout(PATIENCE, gone).await;
         lock(&self.keepers).retain(|keeper| *keeper != self.id);
     }
 }
