@@ -7,6 +7,7 @@ pub use past::{Past, PastError};
 
 use crate::{
     graph::Graph,
+    processes,
     runs::{Recorder, RunsError},
     schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
@@ -15,6 +16,7 @@ use crate::{
     wire::Job,
 };
 use pool::{Pool, Report, What};
+use rustix::process::Signal;
 use std::{
     collections::HashSet,
     fs::{self, File},
@@ -169,7 +171,9 @@ impl Driver<'_> {
     async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
-        let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+        let mut terminate = listen(SignalKind::terminate())?;
+        // Behind `nohup` a run goes on without its terminal.
+        let mut hangup = (!processes::ignores(Signal::HUP)).then(|| listen(SignalKind::hangup())).transpose()?;
         let (mut wake, mut draining) = (None, false);
         let mut broken = pin!(self.recorder.broken());
         let mut event = first;
@@ -197,7 +201,7 @@ impl Driver<'_> {
                     tokio::select! {
                         it = interrupt.recv() => it,
                         it = terminate.recv() => it,
-                        it = hangup.recv() => it,
+                        Some(it) = async { hangup.as_mut()?.recv().await } => Some(it),
                     }
                 } => {
                     if draining {

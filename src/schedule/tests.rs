@@ -239,7 +239,9 @@ fn simulate_interrupted(
                     coming.insert((at, order), Event::Tick);
                 }
                 Action::Note(notice) => {
-                    if let Notice::Stopping { .. } = notice {
+                    if !interruptions.is_empty()
+                        && let Notice::Stopping { .. } = notice
+                    {
                         // Half of the steps stop at a checkpoint, the others come to their end.
                         let stops = |event: &Event| match event {
                             Event::Done(attempt, _) | Event::Failed(attempt, ..) if !was_stopped(event) => {
@@ -546,12 +548,28 @@ fn shares_of_a_budget_are_warned_of_once() {
 }
 
 #[test]
-fn when_the_user_stops_a_run_nothing_more_begins() {
+fn what_is_under_way_ends_when_the_user_wants_to_stop() {
     let graph = graph(&[plain(&[]), plain(&[]), plain(&[0])], Limits::default());
-    let history = simulate(&graph, options(2), &World { fate: &always(1000), lag: 20 }, Some(300));
+    let takes = |attempt: &Attempt| Fate { takes: if &*attempt.step.0 == "main/n0" { 500 } else { 1000 }, fails: None };
+    let history = simulate(&graph, options(2), &World { fate: &takes, lag: 20 }, Some(300));
     assert_eq!(history.verdict, Some(Verdict::Cancelled));
+    assert_eq!(history.ended, Time(ms(1000)));
     assert_eq!(history.started("main/n2"), None);
-    assert!(history.ended <= Time(ms(1000)));
+    let told = |wanted: fn(&Notice) -> bool| history.notices.iter().filter(|(_, notice)| wanted(notice)).count();
+    assert_eq!(told(|notice| matches!(notice, Notice::Stopping { steps: 2 })), 1);
+    assert_eq!(told(|notice| matches!(notice, Notice::StepDone { value: Value::Int(500 | 1000), .. })), 2);
+}
+
+#[test]
+fn a_retry_that_waits_is_given_up_when_the_user_wants_to_stop() {
+    let graph = graph(&[(command("c"), vec![], retry(3, &[Kind::TaskFailed]))], Limits::default());
+    let fate = |_: &Attempt| Fate { takes: 100, fails: Some(Kind::TaskFailed) };
+    for (cancel, ended) in [(50, 100), (300, 300)] {
+        let history = simulate(&graph, options(1), &World { fate: &fate, lag: 0 }, Some(cancel));
+        assert_eq!(history.verdict, Some(Verdict::Cancelled));
+        assert_eq!(history.ended, Time(ms(ended)));
+        assert_eq!(history.launches.len(), 1);
+    }
 }
 
 #[test]
@@ -830,10 +848,16 @@ impl Case {
     }
 
     fn run(&self) -> History {
-        self.run_interrupted(&BTreeMap::new())
+        self.cancelled(None)
     }
 
-    fn run_interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
+    /// The same when the user wants to stop at a time.
+    fn cancelled(&self, at: Option<i64>) -> History {
+        let fate = |attempt: &Attempt| self.fate(attempt);
+        simulate(&self.graph(), options(self.slots), &World { fate: &fate, lag: self.lag }, at)
+    }
+
+    fn interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
         let world = World { fate: &fate, lag: self.lag };
         simulate_interrupted(&self.graph(), options(self.slots), &world, None, interruptions)
@@ -978,7 +1002,7 @@ proptest! {
     #[test]
     fn a_run_that_is_cut_off_and_resumed_comes_to_the_same(case in case(), interruptions in interruptions()) {
         let case = case.without_limits();
-        let (undisturbed, disturbed) = (case.run(), case.run_interrupted(&interruptions));
+        let (undisturbed, disturbed) = (case.run(), case.interrupted(&interruptions));
         prop_assert_eq!(disturbed.verdict, undisturbed.verdict);
         if !interruptions.values().any(|interruption| *interruption == Interruption::Cancel) {
             prop_assert_eq!(disturbed.ended, undisturbed.ended);
@@ -987,7 +1011,7 @@ proptest! {
 
     #[test]
     fn limits_hold_across_interruptions(case in case(), interruptions in interruptions()) {
-        let history = case.run_interrupted(&interruptions);
+        let history = case.interrupted(&interruptions);
         prop_assert!(!matches!(history.verdict, Some(Verdict::Cancelled)));
         prop_assert!(history.most_running <= case.slots);
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
@@ -1017,6 +1041,26 @@ proptest! {
         let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let actions = scheduler.step(time, event);
         prop_assert!(!actions.iter().any(|action| matches!(action, Action::Start(_) | Action::Finish(_))), "{actions:?}");
+    }
+
+    #[test]
+    fn nothing_starts_once_the_user_wants_to_stop(case in case(), at in 1_i64..2000) {
+        let (whole, history) = (case.run(), case.cancelled(Some(at)));
+        if whole.ended.0.millis() < at {
+            prop_assert_eq!(history.verdict, whole.verdict);
+            return Ok(());
+        }
+        prop_assert!(history.launches.iter().all(|(start, _)| start.0.millis() < at));
+        // It ends with the last that was under way, and what came of each is in the log.
+        let ends = history.attempts.values().map(|(_, end)| end.map(|end| end.0.millis()));
+        let ends: Option<Vec<i64>> = ends.collect();
+        prop_assert_eq!(ends.map(|ends| ends.into_iter().fold(at, i64::max)), Some(history.ended.0.millis()));
+        // How it ends may have been decided, and what was stopped be dying.
+        let decided = whole.ended.0.millis() <= at + case.lag;
+        prop_assert!(decided || history.verdict == Some(Verdict::Cancelled), "{:?}", history.verdict);
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis().max(at) + case.lag);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod faults;
 mod limits;
+mod processes;
 mod project;
 mod results;
 mod resume;
