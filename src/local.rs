@@ -9,6 +9,7 @@ pub use past::{Past, PastError};
 
 use crate::{
     graph::Graph,
+    processes,
     runs::{Recorder, RunsError},
     schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
@@ -18,7 +19,9 @@ use crate::{
 };
 use memory::Allowance;
 use pool::{Pool, Report, What};
+use rustix::process::Signal;
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::PathBuf,
@@ -94,22 +97,23 @@ pub fn run(
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
-    let (reports, incoming) = mpsc::channel(REPORTS);
-    let (begun, mut spent, mut done) = (past.end(), Money::ZERO, 0);
+    let (begun, mut spent, mut steps, mut trials) = (past.end(), Money::ZERO, 0, HashSet::new());
     let first = if past.is_empty() { Event::Begin } else { Event::Resume };
     let scheduler = Scheduler::replay(graph, args, options, past.into_log(), &mut |at, notice| {
         match notice {
             Notice::Spent { total } => spent = *total,
-            Notice::StepDone { .. } => done += 1,
+            Notice::StepDone { .. } => steps += 1,
+            Notice::Trial { search, trial, .. } => drop(trials.insert((search.clone(), *trial))),
             _ => {}
         }
         watch.past(at, notice);
     });
     if first == Event::Resume {
-        let resumed = Notice::RunResumed { done };
+        let resumed = Notice::RunResumed { steps, trials: trials.len() as u64 };
         recorder.notice(begun, &resumed);
         watch.present(begun, &resumed);
     }
+    let (reports, incoming) = mpsc::channel(REPORTS);
     let driver = Driver {
         scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
@@ -170,7 +174,9 @@ impl Driver<'_> {
     async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
-        let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+        let mut terminate = listen(SignalKind::terminate())?;
+        // Behind `nohup` a run goes on without its terminal.
+        let mut hangup = (!processes::ignores(Signal::HUP)).then(|| listen(SignalKind::hangup())).transpose()?;
         let (mut wake, mut draining) = (None, false);
         let mut broken = pin!(self.recorder.broken());
         let mut event = first;
@@ -198,7 +204,7 @@ impl Driver<'_> {
                     tokio::select! {
                         it = interrupt.recv() => it,
                         it = terminate.recv() => it,
-                        it = hangup.recv() => it,
+                        Some(it) = async { hangup.as_mut()?.recv().await } => Some(it),
                     }
                 } => {
                     if draining {
@@ -208,6 +214,7 @@ impl Driver<'_> {
                     self.pool.drain();
                     Event::Cancel
                 }
+                // What comes of the steps under way could not be kept.
                 () = &mut broken => return Ok(Verdict::Cancelled),
             };
         }

@@ -29,7 +29,7 @@ use crate::{
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
-use std::path::Path;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 /// What a training or judgement needs besides its job.
 pub struct Context<'a> {
@@ -41,8 +41,6 @@ pub struct Context<'a> {
     pub objects: &'a Objects,
     /// A folder of the step that survives its retries, for checkpoints.
     pub scratch: &'a Path,
-    /// Whether the run draws to an end, so that a training is to leave a checkpoint and stop.
-    pub draining: &'a dyn Fn() -> bool,
     /// Hears of every epoch.
     pub report: &'a mut dyn FnMut(Progress),
 }

@@ -5,7 +5,7 @@ use rustix::{
     io::Errno,
     process::{
         Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, pidfd_send_signal, set_child_subreaper,
-        wait,
+        wait, waitpid,
     },
 };
 use std::{
@@ -37,6 +37,14 @@ pub enum Reaped {
 /// When the system can't do that.
 pub fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Whether this process was started with a signal ignored, as `nohup` does.
+pub fn ignores(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// A handle that becomes readable when a child of this process ends.
@@ -87,6 +95,19 @@ pub fn end_all() {
             }
         }
     }
+}
+
+/// Kills the children of this process but those to `keep`, and says whether there were any.
+pub fn kill_children_but(keep: &[Pid]) -> bool {
+    let me = getpid();
+    let strays = processes().into_iter().filter(|(child, parent)| *parent == me && !keep.contains(child));
+    let strays: Vec<Pid> = strays.map(|(child, _)| child).collect();
+    for stray in &strays {
+        // A child's number stays its own until this process takes leave of it.
+        let _ = kill_process(*stray, Signal::KILL);
+        let _ = waitpid(Some(*stray), WaitOptions::NOHANG);
+    }
+    !strays.is_empty()
 }
 
 /// Ends this process as another one ended, so that whoever waits for it learns the same.

@@ -88,11 +88,11 @@ pub struct Scheduler<'g> {
     /// What may begin when there is room.
     queue: Queue,
     marks: Vec<Mark>,
+    /// Whether the user wants to stop: nothing more begins, the run ends with what is under way, and what fails now is to
+    /// be done again when it goes on.
+    draining: bool,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
-    /// Whether the user wants to stop: nothing more begins, what is under way may end, and what fails now is to be done
-    /// again when the run goes on.
-    held: bool,
     finished: bool,
     wake: Option<Time>,
     actions: Vec<Action>,
@@ -120,7 +120,6 @@ impl<'g> Scheduler<'g> {
             queue: Queue::default(),
             marks: Vec::new(),
             verdict: None,
-            held: false,
             finished: false,
             wake: None,
             actions: Vec::new(),
@@ -159,7 +158,7 @@ impl<'g> Scheduler<'g> {
             Event::Done(attempt, done) => self.done(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
-            Event::Cancel => self.hold(),
+            Event::Cancel => self.drain(),
             Event::Resume => self.resume(),
         }
         self.settle();
@@ -203,7 +202,7 @@ impl<'g> Scheduler<'g> {
     fn fill(&mut self) -> bool {
         for _ in 0..PULLS {
             let full = self.used.cpus >= self.options.capacity.cpus;
-            if self.verdict.is_some() || self.held || full || !self.begin_next() {
+            if self.verdict.is_some() || self.draining || full || !self.begin_next() {
                 return false;
             }
             self.settle();
@@ -224,14 +223,15 @@ impl<'g> Scheduler<'g> {
         if self.finished {
             return;
         }
+        // Whatever was decided meanwhile is told when the run goes on.
         let end = match &self.verdict {
-            Some(Verdict::Succeeded { value, .. }) => {
+            _ if self.draining => (self.running() == 0).then_some(Verdict::Cancelled),
+            Some(Verdict::Succeeded { value, .. }) if self.jobs.is_empty() => {
                 Some(Verdict::Succeeded { value: value.clone(), marks: self.marks.clone() })
             }
-            Some(verdict) => Some(verdict.clone()),
-            None => self.held.then_some(Verdict::Cancelled),
+            verdict => verdict.clone().filter(|_| self.jobs.is_empty()),
         };
-        if let Some(end) = end.filter(|end| self.jobs.is_empty() || *end == Verdict::Cancelled && self.running() == 0) {
+        if let Some(end) = end {
             self.finished = true;
             self.actions.push(Action::Finish(end));
             return;

@@ -40,9 +40,9 @@ impl Worker {
         let mut context = Context {
             threads: job.threads.max(1),
             time_left: job.time_left,
+            draining: &control.draining,
             objects: &objects,
             scratch: &job.scratch,
-            draining: &|| control.is_draining(),
             report,
         };
         match &job.op {

@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     limits::Limits,
-    source::Name,
+    source::{Name, Span},
     syntax::ast::{self, ExprKind, Setting, SettingValue},
     types::Type,
     value::{Format, Value},
@@ -142,6 +142,7 @@ impl Checker {
         let mut env = Vec::new();
         if let Some(variables) = settings.block(self, "env") {
             for variable in variables {
+                self.refuse_kept(&variable.name.node, variable.name.span);
                 if let SettingValue::Expr { value, cond: None } = &variable.value {
                     env.push((variable.name.node.clone(), self.value(place, value, Some(&Type::String)).0));
                 } else {
@@ -152,6 +153,17 @@ impl Checker {
         settings.unsupported(self, &["secrets", "image"]);
         settings.finish(self);
         (script, env)
+    }
+
+    /// Reports a variable of a command that would stand in the place of one that tells it something else.
+    pub(super) fn refuse_kept(&mut self, name: &Name, span: Span) {
+        if name.starts_with("SMLT_") {
+            self.report(
+                Diagnostic::new(Code::E0106, span, format!("`{name}` is kept for what smltc tells a command"))
+                    .label("begins with `SMLT_`")
+                    .help("call it something else"),
+            );
+        }
     }
 
     /// A program and its arguments: texts, and stored files, which become paths.

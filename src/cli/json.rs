@@ -18,7 +18,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
             "deadline": deadline.map(Duration::secs_f64),
             "budget": budget.map(Money::to_f64),
         }),
-        Notice::RunResumed { done } => json!({ "event": "run_resumed", "done": done }),
+        Notice::RunResumed { steps, trials } => {
+            json!({ "event": "run_resumed", "steps": steps, "trials": trials })
+        }
         Notice::StepStarted { step, kind, attempt } => {
             json!({ "event": "step_started", "step": step, "kind": kind, "attempt": attempt })
         }

@@ -88,8 +88,13 @@ impl Plain {
                 line += &deadline.map(|deadline| format!("; deadline {deadline}")).unwrap_or_default();
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
             }
-            Notice::RunResumed { done } => {
-                format!("resumed; {} done before", words::count(*done as usize, "step"))
+            Notice::RunResumed { steps, trials } => {
+                let trials = if *trials > 0 {
+                    format!(" and {}", words::count(*trials as usize, "trial"))
+                } else {
+                    String::new()
+                };
+                format!("resumed after {}{trials}", words::count(*steps as usize, "step"))
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());

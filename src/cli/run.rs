@@ -218,7 +218,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let recipe = Recipe { files: files.hash(), options: options.clone() };
     let enter = |runs: Runs| {
         if io::stderr().is_terminal() && !args.quiet && !args.json {
-            tell_of_cut_off(&runs, &run.file)?;
+            tell_of_cut_off(&runs, &run.file);
         }
         runs.enter(&run, &recipe)?;
         Ok::<_, RunsError>(runs.record(&run.id))
@@ -230,17 +230,16 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
 }
 
 /// Tells of the last run of a file when it could be resumed.
-fn tell_of_cut_off(runs: &Runs, file: &str) -> Result<(), RunsError> {
-    if let Some(last) = runs.list()?.into_iter().find(|run| run.file == file) {
-        let how = match &last.state {
-            RunState::Interrupted => "cut off",
-            RunState::Over(verdict) if **verdict == Verdict::Cancelled => "cancelled",
-            _ => return Ok(()),
-        };
-        let id = last.id;
-        super::complain(format_args!("note: the last run was {how}; `smltc run --resume {id}` goes on with it"));
-    }
-    Ok(())
+fn tell_of_cut_off(runs: &Runs, file: &str) {
+    // A list that can't be read is told of by who needs it.
+    let last = runs.list().ok().and_then(|runs| runs.into_iter().find(|run| run.file == file));
+    let Some(Run { id, state, .. }) = last else { return };
+    let how = match state {
+        RunState::Interrupted => "cut off",
+        RunState::Over(verdict) if *verdict == Verdict::Cancelled => "cancelled",
+        _ => return,
+    };
+    super::complain(format_args!("note: the last run was {how}; `smltc run --resume {id}` goes on with it"));
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Exit {

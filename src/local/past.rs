@@ -41,16 +41,11 @@ impl Past {
         mut log: Vec<(Time, Event)>,
     ) -> Result<Self, PastError> {
         let mut store = Store { objects, known: HashMap::new() };
-        for arg in args.values() {
-            let (mut files, mut lost) = (Vec::new(), None);
-            arg.stored_files(&mut |file| files.push(file.clone()));
-            for file in files {
-                if !store.has(&file)? {
-                    lost = Some(file.name);
-                }
-            }
-            if let Some(name) = lost {
-                return Err(PastError::Argument(name));
+        let mut given = Vec::new();
+        args.values().for_each(|arg| arg.stored_files(&mut |file| given.push(file.clone())));
+        for file in given {
+            if !store.has(&file)? {
+                return Err(PastError::Argument(file.name));
             }
         }
         for index in 0..log.len() {

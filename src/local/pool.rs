@@ -4,6 +4,7 @@ mod worker;
 
 use super::memory::{Allowance, Watch};
 use crate::{
+    processes::{self, Reaped},
     schedule::Attempt,
     units::Duration,
     wire::{Done, Failure, GRACE, Job, Kind, Op, Order, Progress, Reply},
@@ -17,9 +18,9 @@ use std::{
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
-use worker::{Said, Worker};
+use worker::{Keepers, Said, Worker};
 
 /// What an attempt has to say.
 pub(super) type Report = (Attempt, What);
@@ -34,12 +35,15 @@ pub(super) enum What {
 /// How long a worker may take to tell that its command has ended, beyond the grace that the command has.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// How long all workers may take to end when the run does. What hangs in the system longer can't be helped from here.
-const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// How often to look whether what was killed is gone.
+const TICK: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// The worker processes of a run.
 pub(super) struct Pool {
     idle: Arc<Mutex<Vec<Worker>>>,
+    keepers: Keepers,
+    /// Whether what is left behind where a worker was killed with its keeper comes to this process.
+    adopts: bool,
     busy: HashMap<Attempt, UnboundedSender<Word>>,
     /// Each attends an attempt, or ends a worker.
     tasks: JoinSet<()>,
@@ -66,8 +70,17 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Pool {
     pub fn new(log: File, reports: mpsc::Sender<Report>) -> Self {
-        let memory = Arc::new(Watch::new());
-        Self { idle: Arc::default(), busy: HashMap::new(), tasks: JoinSet::new(), memory, log, reports }
+        Self {
+            idle: Arc::default(),
+            keepers: Arc::default(),
+            // Children that were there before, as behind `exec`, and what they leave behind are not to be touched.
+            adopts: processes::reap() == Reaped::NoneLeft && processes::adopt_orphans().is_ok(),
+            busy: HashMap::new(),
+            tasks: JoinSet::new(),
+            memory: Arc::new(Watch::new()),
+            log,
+            reports,
+        }
     }
 
     /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it
@@ -76,10 +89,11 @@ impl Pool {
         while self.tasks.try_join_next().is_some() {}
         self.busy.retain(|_, words| !words.is_closed());
         let idle = lock(&self.idle).pop();
-        let worker = idle.map_or_else(|| Worker::start(&self.log), Ok);
+        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.keepers), Ok);
         let (sender, words) = mpsc::unbounded_channel();
         self.busy.insert(attempt.clone(), sender);
-        let mut attended = Attended { attempt, words, reports: self.reports.clone(), began: Instant::now() };
+        let keepers = self.adopts.then(|| self.keepers.clone());
+        let mut attended = Attended { attempt, words, reports: self.reports.clone(), keepers, began: Instant::now() };
         let (idle, memory) = (self.idle.clone(), self.memory.clone());
         self.tasks.spawn(async move {
             let what = match worker {
@@ -111,10 +125,12 @@ impl Pool {
     /// Ends every worker at once, and with it all that it started.
     pub async fn end(mut self) {
         self.busy.values().for_each(|words| tell(words, Word::Kill));
-        lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
-        let _ =
-            timeout_at(Instant::now() + LAST_PATIENCE, async { while self.tasks.join_next().await.is_some() {} }).await;
-        lock(&self.idle).drain(..).for_each(drop);
+        loop {
+            lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
+            if self.tasks.join_next().await.is_none() {
+                return;
+            }
+        }
     }
 }
 
@@ -128,12 +144,23 @@ struct Attended {
     attempt: Attempt,
     words: UnboundedReceiver<Word>,
     reports: mpsc::Sender<Report>,
+    /// Those whose children are not to be killed when another worker is lost; none where nothing could come of it.
+    keepers: Option<Keepers>,
     began: Instant,
 }
 
 impl Attended {
     fn failed(&self, failure: Failure) -> What {
         What::Failed(failure, Duration::from(self.began.elapsed()))
+    }
+
+    /// Kills what has come to this process because a worker was killed with its keeper.
+    async fn sweep(&self) {
+        let Some(keepers) = &self.keepers else { return };
+        let started = Instant::now();
+        while processes::kill_children_but(&lock(keepers)) && started.elapsed() < PATIENCE {
+            sleep(TICK).await;
+        }
     }
 
     /// Lets a worker do the job, passes on what it says, and puts it back among the idle ones if it is still there.
@@ -161,7 +188,21 @@ impl Attended {
                 }
             };
             let word = tokio::select! {
+                // Who has much to say is interrupted.
                 biased;
+                // A run that lets go of the attempt is over.
+                word = self.words.recv() => word.unwrap_or(Word::Kill),
+                () = alarm => match stopped {
+                    Some(_) => Word::Kill,
+                    None => {
+                        why = late(timeout.unwrap_or_default());
+                        Word::Stop
+                    }
+                },
+                failure = &mut over => {
+                    why = failure;
+                    Word::Kill
+                }
                 said = worker.hear() => match said {
                     Said::Reply(Reply::Progress(progress)) => {
                         let _ = self.reports.send((self.attempt.clone(), What::Progress(progress))).await;
@@ -180,22 +221,10 @@ impl Attended {
                     }
                     Said::Lost(failure) => {
                         worker.end().await;
+                        self.sweep().await;
                         return self.failed(stopped.unwrap_or(failure));
                     }
                 },
-                // A run that lets go of the attempt is over.
-                word = self.words.recv() => word.unwrap_or(Word::Kill),
-                () = alarm => match stopped {
-                    Some(_) => Word::Kill,
-                    None => {
-                        why = late(timeout.unwrap_or_default());
-                        Word::Stop
-                    }
-                },
-                failure = &mut over => {
-                    why = failure;
-                    Word::Kill
-                }
             };
             match word {
                 Word::Drain => worker.tell(&Order::Drain).await,

@@ -1,9 +1,6 @@
 //! What a training leaves in its folder on the way, so that the next attempt at it need not begin anew.
 
-use crate::{
-    disk::{sync_folder, write_atomically},
-    value::Hash,
-};
+use crate::{disk::write_atomically, value::Hash};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -64,10 +61,11 @@ impl Checkpoints {
 
     /// Removes what is there, once the training is over. What can't be removed is in nobody's way.
     pub fn remove(&self) {
-        let removed = [0, 1].map(|index| fs::remove_file(self.path(index)).is_ok());
-        if removed.contains(&true) {
-            let _ = sync_folder(&self.folder);
+        for index in [0, 1] {
+            let _ = fs::remove_file(self.path(index));
         }
+        // The folder goes along if nothing else is in it.
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 

@@ -257,7 +257,7 @@ impl<'a> Training<'a> {
 
     /// Writes a checkpoint where it is time for one, and ends the attempt there when the run is being stopped.
     fn leave_checkpoint(&mut self, context: &Context) -> Result<(), MlError> {
-        let stops = (context.draining)();
+        let stops = context.draining.load(Ordering::Relaxed);
         if stops || self.checkpoints.is_due() {
             let state = self.checkpoint()?;
             // A training can do without: it would only have to begin anew.

@@ -84,12 +84,18 @@ impl Job {
         }
     }
 
+    /// Queues it again; its latest attempt counts as none.
+    pub fn put_back(&mut self) {
+        self.cut_off += 1;
+        self.state = Phase::Queued;
+    }
+
     /// Which try at the step it is, by those that count.
     const fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.cut_off)
     }
 
-    fn attempt(&self) -> Attempt {
+    pub fn attempt(&self) -> Attempt {
         Attempt { step: self.path.clone(), number: self.attempt }
     }
 }
@@ -226,9 +232,8 @@ impl Scheduler<'_> {
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
         }
-        if self.held {
-            self.note(Notice::StepStopped { step: job.path.clone() });
-            return self.put_back(id, job);
+        if self.draining {
+            return self.give_up(id, job, failure);
         }
         let lost = failure.kind == Kind::WorkerLost;
         job.lost += u32::from(lost);
@@ -275,39 +280,8 @@ impl Scheduler<'_> {
         Duration::from_secs_f64((whole * share).min(1e9))
     }
 
-    /// Begins nothing more. What is under way may end, and limits still hold.
-    pub(super) fn hold(&mut self) {
-        if self.held || self.verdict.is_some() {
-            return;
-        }
-        self.held = true;
-        let steps = self.running.len() - self.dying.len();
-        if steps > 0 {
-            self.note(Notice::Stopping { steps });
-        }
-    }
-
-    /// Lets everything begin again that was under way: no process is left that would report of it.
-    pub(super) fn resume(&mut self) {
-        (self.held, self.finished, self.wake) = (false, false, None);
-        let running: Vec<Attempt> = self.jobs.values().filter(|job| job.since().is_some()).map(Job::attempt).collect();
-        for attempt in running {
-            if let Some((id, job)) = self.close_attempt(&attempt).filter(|(_, job)| job.owner != Owner::Nobody) {
-                self.put_back(id, job);
-            }
-        }
-    }
-
-    /// Puts a job back in line, where it stood, whose attempt ended through no fault of anybody.
-    fn put_back(&mut self, id: JobId, mut job: Job) {
-        job.cut_off += 1;
-        job.state = Phase::Queued;
-        self.jobs.insert(id, job);
-        self.line_up(id);
-    }
-
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
-    fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
         let id = self.running.remove(attempt)?;
         self.dying.remove(&id);
         let mut job = self.jobs.remove(&id)?;

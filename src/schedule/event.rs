@@ -119,7 +119,9 @@ pub enum Notice {
     /// The run goes on after it was cut off or cancelled.
     RunResumed {
         /// The steps that were done.
-        done: u64,
+        steps: u64,
+        /// The trials that were over, or had paused at a rung.
+        trials: u64,
     },
     /// A step or compound began.
     StepStarted {

@@ -159,6 +159,15 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
     simulate_interrupted(graph, options, world, cancel, &BTreeMap::new())
 }
 
+/// What a stopped attempt reports.
+fn stopped(attempt: Attempt) -> Event {
+    Event::Failed(attempt, Failure::new(Kind::WorkerLost, "stopped"), ms(0))
+}
+
+fn was_stopped(event: &Event) -> bool {
+    matches!(event, Event::Failed(_, failure, _) if failure.message == "stopped")
+}
+
 /// Runs a workflow to its end, through interruptions by the number of events before each. What is begun again after one
 /// needs what was left of its time, as a training does that goes on from a checkpoint.
 fn simulate_interrupted(
@@ -186,6 +195,13 @@ fn simulate_interrupted(
     for _ in 0..100_000 {
         let Some(((now, _), event)) = coming.pop_first() else { panic!("the run neither ends nor goes on") };
         history.log.push((now, event.clone()));
+        // What fails while nothing more is to begin is done again, and counts as none.
+        if let Event::Failed(attempt, ..) = &event
+            && scheduler.draining
+            && !was_stopped(&event)
+        {
+            *cuts.entry(attempt.step.clone()).or_default() += 1;
+        }
         if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
             && let Some((_, end)) = history.attempts.get_mut(attempt)
         {
@@ -202,7 +218,7 @@ fn simulate_interrupted(
                         if let Event::Done(again, _) | Event::Failed(again, ..) = &mut event {
                             *again = attempt;
                         }
-                        coming.insert(when, event);
+                        coming.insert((when.0.max(now), when.1), event);
                         history.launches.push((now, *launch));
                         continue;
                     }
@@ -226,15 +242,9 @@ fn simulate_interrupted(
                     history.launches.push((now, *launch));
                 }
                 Action::Stop(attempt) => {
-                    let is_own =
-                        |event: &Event| matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt);
-                    let own: Vec<_> = coming.extract_if(.., |_, event| is_own(event)).collect();
-                    if scheduler.held {
-                        *cuts.entry(attempt.step.clone()).or_default() += 1;
-                        cut_off.extend(own.into_iter().map(|own| (attempt.step.clone(), own)));
-                    }
-                    let failure = Failure::new(Kind::WorkerLost, "stopped");
-                    coming.insert((now.after(ms(world.lag)), order), Event::Failed(attempt, failure, ms(0)));
+                    coming
+                        .retain(|_, event| !matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt));
+                    coming.insert((now.after(ms(world.lag)), order), stopped(attempt));
                 }
                 Action::WakeAt(at) => {
                     if let Some(before) = wake.replace((at, order)) {
@@ -242,7 +252,27 @@ fn simulate_interrupted(
                     }
                     coming.insert((at, order), Event::Tick);
                 }
-                Action::Note(notice) => history.notices.push((now, notice)),
+                Action::Note(notice) => {
+                    if !interruptions.is_empty()
+                        && let Notice::Stopping { .. } = notice
+                    {
+                        // Half of the steps stop at a checkpoint, the others come to their end.
+                        let stops = |event: &Event| match event {
+                            Event::Done(attempt, _) | Event::Failed(attempt, ..) if !was_stopped(event) => {
+                                Some(attempt.clone()).filter(|attempt| Seed::new(3).child(&attempt.step).get() % 2 == 0)
+                            }
+                            _ => None,
+                        };
+                        for (when, event) in coming.clone() {
+                            let Some(attempt) = stops(&event) else { continue };
+                            coming.remove(&when);
+                            *cuts.entry(attempt.step.clone()).or_default() += 1;
+                            cut_off.insert(attempt.step.clone(), (when, event));
+                            coming.insert((now.after(ms(world.lag)), when.1), stopped(attempt));
+                        }
+                    }
+                    history.notices.push((now, notice));
+                }
                 Action::Finish(verdict) => {
                     assert!(history.verdict.replace(verdict).is_none(), "a run ends once");
                     history.ended = now;
@@ -265,9 +295,8 @@ fn simulate_interrupted(
             history.verdict = None;
             held.clear();
             for (when, event) in std::mem::take(&mut coming) {
-                let is_stopped = |failure: &Failure| failure.message == "stopped";
                 if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
-                    && !matches!(&event, Event::Failed(_, failure, _) if is_stopped(failure))
+                    && !was_stopped(&event)
                 {
                     let step = attempt.step.clone();
                     *cuts.entry(step.clone()).or_default() += 1;
@@ -560,11 +589,28 @@ fn shares_of_a_budget_are_warned_of_once() {
 }
 
 #[test]
-fn the_user_stops_everything() {
+fn what_is_under_way_ends_when_the_user_wants_to_stop() {
     let graph = graph(&[plain(&[]), plain(&[]), plain(&[0])], Limits::default());
-    let history = simulate(&graph, options(2), &World { fate: &always(1000), lag: 20 }, Some(300));
+    let takes = |attempt: &Attempt| Fate { takes: if &*attempt.step.0 == "main/n0" { 500 } else { 1000 }, fails: None };
+    let history = simulate(&graph, options(2), &World { fate: &takes, lag: 20 }, Some(300));
     assert_eq!(history.verdict, Some(Verdict::Cancelled));
-    assert_eq!(history.ended, Time(ms(320)));
+    assert_eq!(history.ended, Time(ms(1000)));
+    assert_eq!(history.started("main/n2"), None);
+    let told = |wanted: fn(&Notice) -> bool| history.notices.iter().filter(|(_, notice)| wanted(notice)).count();
+    assert_eq!(told(|notice| matches!(notice, Notice::Stopping { steps: 2 })), 1);
+    assert_eq!(told(|notice| matches!(notice, Notice::StepDone { value: Value::Int(500 | 1000), .. })), 2);
+}
+
+#[test]
+fn a_retry_that_waits_is_given_up_when_the_user_wants_to_stop() {
+    let graph = graph(&[(command("c"), vec![], retry(3, &[Kind::TaskFailed]))], Limits::default());
+    let fate = |_: &Attempt| Fate { takes: 100, fails: Some(Kind::TaskFailed) };
+    for (cancel, ended) in [(50, 100), (300, 300)] {
+        let history = simulate(&graph, options(1), &World { fate: &fate, lag: 0 }, Some(cancel));
+        assert_eq!(history.verdict, Some(Verdict::Cancelled));
+        assert_eq!(history.ended, Time(ms(ended)));
+        assert_eq!(history.launches.len(), 1);
+    }
 }
 
 #[test]
@@ -843,21 +889,22 @@ impl Case {
     }
 
     fn run(&self) -> History {
-        self.run_interrupted(&BTreeMap::new())
+        self.cancelled(None)
     }
 
-    fn run_interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
-        self.simulated(machine(self.slots), interruptions)
+    /// The same when the user wants to stop at a time.
+    fn cancelled(&self, at: Option<i64>) -> History {
+        self.simulated(at, &BTreeMap::new())
     }
 
-    fn run_on(&self, capacity: Capacity) -> History {
-        self.simulated(capacity, &BTreeMap::new())
+    fn interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
+        self.simulated(None, interruptions)
     }
 
-    fn simulated(&self, capacity: Capacity, interruptions: &BTreeMap<usize, Interruption>) -> History {
+    fn simulated(&self, cancel: Option<i64>, interruptions: &BTreeMap<usize, Interruption>) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
-        let options = Options { capacity, ..options(1) };
-        simulate_interrupted(&self.graph(), options, &World { fate: &fate, lag: self.lag }, None, interruptions)
+        let options = Options { capacity: machine(self.slots), ..options(1) };
+        simulate_interrupted(&self.graph(), options, &World { fate: &fate, lag: self.lag }, cancel, interruptions)
     }
 
     /// The same without deadlines and budgets, so that what comes of it depends on nothing but the outcomes of steps.
@@ -1031,14 +1078,22 @@ proptest! {
     #[test]
     fn a_run_that_is_cut_off_and_resumed_comes_to_the_same(case in case(), interruptions in interruptions()) {
         let case = case.without_limits();
-        let (undisturbed, disturbed) = (case.run(), case.run_interrupted(&interruptions));
-        prop_assert_eq!(disturbed.verdict, undisturbed.verdict);
-        prop_assert_eq!(disturbed.ended, undisturbed.ended);
+        let (undisturbed, disturbed) = (case.run(), case.interrupted(&interruptions));
+        if interruptions.values().all(|interruption| *interruption == Interruption::Kill) {
+            prop_assert_eq!(&disturbed.verdict, &undisturbed.verdict);
+            prop_assert_eq!(disturbed.ended, undisturbed.ended);
+        }
+        // What ends while nothing more begins changes which of several failures comes first.
+        let value = |history: &History| match &history.verdict {
+            Some(Verdict::Succeeded { value, .. }) => Some(value.clone()),
+            _ => None,
+        };
+        prop_assert_eq!(value(&disturbed), value(&undisturbed));
     }
 
     #[test]
     fn limits_hold_across_interruptions(case in case(), interruptions in interruptions()) {
-        let history = case.run_interrupted(&interruptions);
+        let history = case.interrupted(&interruptions);
         prop_assert!(!matches!(history.verdict, Some(Verdict::Cancelled)));
         prop_assert!(history.most_running <= case.slots);
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
@@ -1068,6 +1123,26 @@ proptest! {
         let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let actions = scheduler.step(time, event);
         prop_assert!(!actions.iter().any(|action| matches!(action, Action::Start(_) | Action::Finish(_))), "{actions:?}");
+    }
+
+    #[test]
+    fn nothing_starts_once_the_user_wants_to_stop(case in case(), at in 1_i64..2000) {
+        let (whole, history) = (case.run(), case.cancelled(Some(at)));
+        if whole.ended.0.millis() < at {
+            prop_assert_eq!(history.verdict, whole.verdict);
+            return Ok(());
+        }
+        prop_assert!(history.launches.iter().all(|(start, _)| start.0.millis() < at));
+        // It ends with the last that was under way, and what came of each is in the log.
+        let ends = history.attempts.values().map(|(_, end)| end.map(|end| end.0.millis()));
+        let ends: Option<Vec<i64>> = ends.collect();
+        prop_assert_eq!(ends.map(|ends| ends.into_iter().fold(at, i64::max)), Some(history.ended.0.millis()));
+        // How it ends may have been decided, and what was stopped be dying.
+        let decided = whole.ended.0.millis() <= at + case.lag;
+        prop_assert!(decided || history.verdict == Some(Verdict::Cancelled), "{:?}", history.verdict);
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis().max(at) + case.lag);
+        }
     }
 
     #[test]

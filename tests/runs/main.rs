@@ -4,6 +4,8 @@
 mod data;
 mod faults;
 mod limits;
+mod processes;
 mod project;
 mod resources;
 mod results;
+mod resume;

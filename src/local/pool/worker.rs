@@ -1,18 +1,35 @@
+use super::lock;
 use crate::{
     wire::{Failure, Kind, Order, Reply},
     work::memory,
 };
 use rustix::process::{Pid, setsid};
-use std::{env, fs::File, io, os::unix::process::ExitStatusExt, process::Stdio};
+use std::{
+    env,
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
+
+/// How long a worker may take to end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The keepers that are there.
+pub(super) type Keepers = Arc<Mutex<Vec<Pid>>>;
 
 /// A worker process under its keeper. When this goes, its input ends, and with it the two and all that they started.
 pub(super) struct Worker {
     keeper: Child,
     id: Pid,
+    keepers: Keepers,
     /// The processes that the system had killed for memory before this one began.
     kills: u64,
     input: ChildStdin,
@@ -27,7 +44,7 @@ pub(super) enum Said {
 }
 
 impl Worker {
-    pub fn start(log: &File) -> io::Result<Self> {
+    pub fn start(log: &File, keepers: &Keepers) -> io::Result<Self> {
         let mut keeper = Command::new(env::current_exe()?);
         keeper
             .arg0("smlt-keeper")
@@ -44,8 +61,10 @@ impl Worker {
         let mut keeper = keeper.spawn()?;
         let gone = || io::Error::other("it ended as soon as it started");
         let id = keeper.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or_else(gone)?;
+        lock(keepers).push(id);
         let (input, output) = keeper.stdin.take().zip(keeper.stdout.take()).ok_or_else(gone)?;
-        Ok(Self { keeper, id, kills: memory::kills(), input, output: BufReader::new(output).lines() })
+        let (keepers, kills) = (keepers.clone(), memory::kills());
+        Ok(Self { keeper, id, keepers, kills, input, output: BufReader::new(output).lines() })
     }
 
     /// The process above the worker and all that it starts.
@@ -96,12 +115,16 @@ impl Worker {
         lost(how)
     }
 
-    /// Ends the worker and all that it started, and waits until they are gone.
+    /// Ends the worker and all that it started, and waits until they are gone, or hang in the system.
     pub async fn end(mut self) {
         drop(self.input);
-        // Both write to it, so it ends with the last of them.
-        while let Ok(Some(_)) = self.output.next_line().await {}
-        let _ = self.keeper.wait().await;
+        let gone = async {
+            // Both write to it, so it ends with the last of them.
+            while let Ok(Some(_)) = self.output.next_line().await {}
+            let _ = self.keeper.wait().await;
+        };
+        let _ = timeout(PATIENCE, gone).await;
+        lock(&self.keepers).retain(|keeper| *keeper != self.id);
     }
 }
 

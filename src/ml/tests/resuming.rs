@@ -10,7 +10,7 @@ use crate::{
     value::{Artifact, Dataset, Hash, Part, Split},
     wire::{Done, Failure, Horizon, Kind, Train},
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 /// A training with all that has a state: dropout, batch norm, Adam, a schedule, the best epoch, and an early end.
 fn job(until: Option<Expr>) -> Train {
@@ -64,7 +64,7 @@ fn attempt(job: &Train, folder: &Path, stops: bool) -> Result<Done, Failure> {
         time_left: None,
         objects: &objects,
         scratch: &scratch,
-        draining: &|| stops,
+        draining: &AtomicBool::new(stops),
         report: &mut |_| {},
     };
     train(job, &lesson, &mut context)
