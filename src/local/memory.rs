@@ -68,6 +68,8 @@ struct Watched {
     /// The process above the worker.
     keeper: Pid,
     allowance: Allowance,
+    /// What the worker held before, in bytes.
+    before: u64,
     over: oneshot::Sender<()>,
 }
 
@@ -79,17 +81,32 @@ impl Watch {
     }
 
     /// Waits until a worker and what it started, all below its keeper, use more than they may, and says so. It waits for
-    /// ever where they don't, or where nothing is declared.
-    pub async fn over(&self, keeper: Pid, allowance: Option<Allowance>) -> Failure {
-        let Some(allowance) = allowance else { return std::future::pending().await };
-        let (over, is_over) = oneshot::channel();
-        // The thread lives as long as this.
-        let _ = self.0.send(Watched { keeper, allowance, over });
-        match is_over.await {
-            Ok(()) => exceeded(allowance.memory),
-            Err(_) => std::future::pending().await,
+    /// ever where they don't, or where nothing is declared. What the worker holds when this is called is from jobs before,
+    /// and does not count.
+    pub fn over(&self, keeper: Pid, allowance: Option<Allowance>) -> impl Future<Output = Failure> + use<> {
+        let watched = allowance.map(|allowance| {
+            let before = if allowance.with_worker { held_below(keeper) } else { 0 };
+            let (over, is_over) = oneshot::channel();
+            // The thread lives as long as this.
+            let _ = self.0.send(Watched { keeper, allowance, before, over });
+            (allowance.memory, is_over)
+        });
+        async move {
+            if let Some((memory, is_over)) = watched
+                && is_over.await.is_ok()
+            {
+                return exceeded(memory);
+            }
+            std::future::pending().await
         }
     }
+}
+
+/// What the worker below a keeper has for itself, in bytes.
+fn held_below(keeper: Pid) -> u64 {
+    let keeper = keeper.as_raw_nonzero();
+    let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
+    children.split_ascii_whitespace().filter_map(|id| own_share(id.parse().ok()?)).sum()
 }
 
 fn exceeded(memory: Size) -> Failure {
@@ -166,7 +183,8 @@ fn used(processes: &[Process], watched: &Watched) -> Size {
     }
     // What they share is in each of these numbers; only now is it worth the time to know better.
     let own = |process: &Process| own_share(process.id).unwrap_or(process.resident);
-    Size::from_bytes(processes.iter().filter(counts).map(own).sum())
+    let together: u64 = processes.iter().filter(counts).map(own).sum();
+    Size::from_bytes(together.saturating_sub(watched.before))
 }
 
 /// A process's share of the memory that the system can't take back, in bytes; memory of several is shared out.
@@ -203,7 +221,8 @@ mod tests {
             [process(9, 1, 50), process(10, 9, 100), process(13, 12, 7), process(12, 10, 5), process(20, 1, 1000)];
         let used_by = |with_worker| {
             let allowance = Allowance { memory: Size::from_bytes(u64::MAX), with_worker };
-            let watched = Watched { keeper: Pid::from_raw(9).unwrap(), allowance, over: oneshot::channel().0 };
+            let watched =
+                Watched { keeper: Pid::from_raw(9).unwrap(), allowance, before: 0, over: oneshot::channel().0 };
             used(&processes, &watched).bytes()
         };
         assert_eq!((used_by(true), used_by(false)), (112, 12));
