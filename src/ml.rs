@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub threads: usize,
     /// The time until the deadline.
     pub time_left: Option<Duration>,
+    /// Whether the run draws to an end, so that a training stops at its next checkpoint.
+    pub draining: &'a AtomicBool,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
     /// A folder of the step that survives its retries, for checkpoints.

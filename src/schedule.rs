@@ -5,6 +5,7 @@
 //! fan-out over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
+mod drain;
 mod event;
 mod failures;
 mod limits;
@@ -119,6 +120,7 @@ impl<'g> Scheduler<'g> {
             sources: BTreeMap::new(),
             queue: Queue::default(),
             marks: Vec::new(),
+            draining: false,
             verdict: None,
             finished: false,
             wake: None,

@@ -36,8 +36,8 @@ pub(super) enum Owner {
 /// A step that needs a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    owner: Owner,
-    path: StepPath,
+    pub owner: Owner,
+    pub path: StepPath,
     kind: Name,
     op: Op,
     pub scope: ScopeId,

@@ -13,7 +13,7 @@ use std::sync::{
 #[derive(Debug, Default)]
 pub struct Control {
     /// Whether the run draws to an end: a training then stops at its next checkpoint.
-    draining: AtomicBool,
+    pub draining: AtomicBool,
     /// Readable once the command is to stop; none where nobody can say so.
     stop: Option<OwnedFd>,
     /// Held while a process is started.
@@ -37,10 +37,6 @@ impl Control {
     /// Says that the run draws to an end.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
     }
 
     /// Kills all that the worker has started; it can start nothing after that.
