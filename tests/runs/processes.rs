@@ -149,10 +149,10 @@ fn a_command_that_is_stopped_may_write_a_checkpoint() {
 echo $PPID >> workers
 sh -c 'trap "sleep 0.2; echo saved > saved; echo bye; exit 0" TERM; while :; do sleep 0.05; done'
 "#;
-    let scene = Scene::script("@timeout(500ms)\n@retry(max: 1, on: [Timeout], backoff: 1ms)", script);
+    let scene = Scene::script("@timeout(2s)\n@retry(max: 1, on: [Timeout], backoff: 1ms)", script);
     let failure = &scene.end(&[])["failure"];
     assert_eq!(failure["kind"], "Timeout");
-    assert_eq!(failure["message"], "it took longer than its timeout of 500ms");
+    assert_eq!(failure["message"], "it took longer than its timeout of 2s");
     let log = failure["log"].as_array().unwrap();
     assert_eq!(log.last().unwrap(), "bye");
     assert_eq!(fs::read_to_string(scene.project.path("saved")).unwrap(), "saved\n");
@@ -219,7 +219,7 @@ fn a_second_interrupt_ends_a_run_at_once() {
 
 #[test]
 fn a_limit_still_holds_once_a_run_is_to_stop() {
-    let scene = Scene::new(&WAITING.replace("workflow main", "@deadline(3s)\nworkflow main"));
+    let scene = Scene::new(&WAITING.replace("workflow main", "@deadline(5s)\nworkflow main"));
     let mut run = scene.start(&["--jobs", "2"]);
     scene.lines("begun", 2);
     kill_process(pid(&run), Signal::HUP).unwrap();
