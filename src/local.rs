@@ -168,6 +168,8 @@ impl Driver<'_> {
         // Nobody waits for those any more who have something to say.
         drop(incoming);
         self.pool.end().await;
+        // It's there when a command has run, and what of it can't go does no harm.
+        let _ = fs::remove_dir_all(self.machine.folder.join("work"));
         Ok((verdict, elapsed, spent))
     }
 
@@ -256,6 +258,7 @@ impl Driver<'_> {
             objects: self.machine.objects.clone(),
             run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
+            work: self.machine.folder.join("work"),
             log: Some(self.machine.folder.join("logs").join(log)),
             time_left: launch.time_left,
             money_left: launch.money_left,
