@@ -4,9 +4,8 @@ mod pool;
 
 use crate::{
     graph::Graph,
-    runs::{Recorder, RunsError},
-    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
-    seed::Seed,
+    runs::{Recorder, RunsError, logs},
+    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
     units::{Duration, Money},
     value::Fields,
     wire::{Job, Progress},
@@ -174,7 +173,7 @@ impl Driver<'_> {
     }
 
     fn start(&mut self, launch: Launch) {
-        let name = file_name(&launch.attempt.step);
+        let name = logs::step_name(&launch.attempt.step);
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -211,24 +210,13 @@ impl Driver<'_> {
 
     fn log(&mut self, attempt: &Attempt, line: &str) -> io::Result<()> {
         if !self.logs.contains_key(attempt) {
-            let folder = self.machine.folder.join("logs");
-            fs::create_dir_all(&folder)?;
-            let name = format!("{}.{}.log", file_name(&attempt.step), attempt.number);
-            self.logs.insert(attempt.clone(), File::create(folder.join(name))?);
+            let path = logs::path(&self.machine.folder, attempt);
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            self.logs.insert(attempt.clone(), File::create(path)?);
         }
         match self.logs.get_mut(attempt) {
             Some(file) => writeln!(file, "{line}"),
             None => Ok(()),
         }
     }
-}
-
-/// A step's path as the name of a file, which a system lets be 255 bytes long.
-fn file_name(step: &StepPath) -> String {
-    let name = step.0.replace('/', ".");
-    if name.len() <= 200 {
-        return name;
-    }
-    let hash = Seed::new(0).child(&name).get();
-    format!("{}~{hash:016x}", &name[..name.floor_char_boundary(180)])
 }

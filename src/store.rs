@@ -5,9 +5,10 @@ use crate::{
     value::{Artifact, Hash},
 };
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// A folder of stored files.
@@ -52,7 +53,7 @@ impl Objects {
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> io::Result<Artifact> {
         let artifact = Artifact { name: name.to_owned(), hash: Hash::of(bytes), bytes: bytes.len() as u64 };
         let path = self.path(&artifact);
-        if !path.exists() {
+        if !renew(&path) {
             write_atomically(&path, bytes)?;
         }
         Ok(artifact)
@@ -81,7 +82,7 @@ impl Objects {
         }
         let artifact = Artifact { name: name.to_owned(), hash: hasher.finalize().into(), bytes };
         let path = self.path(&artifact);
-        if !path.exists() {
+        if !renew(&path) {
             fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
             copy.as_file().sync_all()?;
             copy.persist(path)?;
@@ -108,4 +109,9 @@ impl Objects {
         let hash = artifact.hash.to_string();
         self.root.join(&hash[..2]).join(&hash[2..])
     }
+}
+
+/// Whether a file is stored already. It then counts as new, so that nobody who sweeps old ones away takes it.
+fn renew(path: &Path) -> bool {
+    File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now())).is_ok()
 }
