@@ -78,7 +78,7 @@ fn table(runs: &[Run], rows: &[Row]) -> Table {
         let differs = row.differs();
         let style = if differs { Style::new().bold() } else { Style::new() };
         let name = match &row.step {
-            Some(step) => format!("{} {}", words::step(step), row.name),
+            Some(step) => format!("{}.{}", words::step(step), row.name),
             None => row.name.clone(),
         };
         let values =

@@ -155,12 +155,14 @@ struct Chart {
 /// A chart for each metric: of one step with a line for each part of the data, of several with a line for each step.
 fn charts(metrics: &[Series]) -> Vec<Chart> {
     let steps: BTreeSet<&StepPath> = metrics.iter().map(|series| &series.step).collect();
-    let mut groups: BTreeMap<&str, Vec<&Series>> = BTreeMap::new();
+    // What a command calls `loss` need not be what a training does.
+    let mut groups: BTreeMap<(&str, bool), Vec<&Series>> = BTreeMap::new();
     for series in metrics {
-        groups.entry(part(&series.name).map_or(&*series.name, |(_, name)| name)).or_default().push(series);
+        let name = part(&series.name).map_or(&*series.name, |(_, name)| name);
+        groups.entry((name, is_training(series))).or_default().push(series);
     }
-    let chart = |(name, mut group): (&str, Vec<&Series>)| {
-        if let [_] = &*steps.iter().collect::<Vec<_>>() {
+    let chart = |((name, _), mut group): ((&str, bool), Vec<&Series>)| {
+        if steps.len() == 1 {
             let title = format!("{}  {name}", words::step(&group[0].step));
             let lines = group.into_iter().map(|series| line(part(&series.name).map_or(name, |(part, _)| part), series));
             return Chart { title, lines: lines.collect() };

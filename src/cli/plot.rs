@@ -47,14 +47,18 @@ pub fn draw(lines: &[Line], width: usize, colors: bool) -> String {
     for (row, label) in labels.iter().enumerate() {
         let edge = if label.is_empty() { '│' } else { '┤' };
         let mut line = format!("{label:>margin$} {edge}");
-        for column in 0..columns {
-            line += &match cells.get(&(row, column)) {
-                None => " ".into(),
-                Some((_, index)) if letters => LETTERS[index % LETTERS.len()].to_string(),
-                Some((bits, index)) => {
-                    let dots = char::from_u32(0x2800 + bits).unwrap_or(' ');
-                    paint(dots, *index, colors && lines.len() > 1)
-                }
+        let cells: Vec<_> = (0..columns).map(|column| cells.get(&(row, column))).collect();
+        // What stands side by side in one colour is coloured together.
+        for cells in cells.chunk_by(|a, b| a.map(|a| a.1) == b.map(|b| b.1)) {
+            let sign = |cell: &Option<&(u32, usize)>| match cell {
+                None => ' ',
+                Some((_, index)) if letters => LETTERS[index % LETTERS.len()],
+                Some((bits, _)) => char::from_u32(0x2800 + bits).unwrap_or(' '),
+            };
+            let text: String = cells.iter().map(sign).collect();
+            line += &match cells {
+                [Some((_, index)), ..] if lines.len() > 1 => paint(text, *index, colors),
+                _ => text,
             };
         }
         out += line.trim_end();
@@ -67,7 +71,7 @@ pub fn draw(lines: &[Line], width: usize, colors: bool) -> String {
     if lines.len() > 1 {
         let sign = |index: usize| match letters {
             true => LETTERS[index % LETTERS.len()].to_string(),
-            false => paint('━', index, colors),
+            false => paint('━'.to_string(), index, colors),
         };
         let names = lines.iter().enumerate().take(NAMED).map(|(index, line)| format!("{} {}", sign(index), line.name));
         let more = lines.len().saturating_sub(NAMED);
@@ -77,11 +81,11 @@ pub fn draw(lines: &[Line], width: usize, colors: bool) -> String {
     out
 }
 
-fn paint(sign: char, index: usize, colors: bool) -> String {
+fn paint(text: String, index: usize, colors: bool) -> String {
     if !colors {
-        return sign.to_string();
+        return text;
     }
-    Style::new().fg(COLORS[index % COLORS.len()]).force_styling(true).apply_to(sign).to_string()
+    Style::new().fg(COLORS[index % COLORS.len()]).force_styling(true).apply_to(text).to_string()
 }
 
 /// The part of the plane that is drawn.

@@ -194,18 +194,16 @@ fn style(standing: Standing) -> Style {
     }
 }
 
-/// What came of a run, as a glance takes it in: the numbers of its result if there are few, or why it failed.
+/// What came of a run, as a glance takes it in: the first numbers of its result, or why it failed.
 fn outcome(run: &Run) -> String {
     match &run.state {
         RunState::Over(verdict) => match &**verdict {
             Verdict::Succeeded { value: Value::Record(fields), .. } => {
                 let mut numbers = leaves(fields);
                 numbers.retain(|(_, value)| amount(value).is_some());
-                if numbers.len() > NUMBERS {
-                    return String::new();
-                }
-                let numbers = numbers.into_iter().map(|(name, value)| format!("{name} {}", words::value(value)));
-                numbers.collect::<Vec<_>>().join(", ")
+                let more = if numbers.len() > NUMBERS { ", …" } else { "" };
+                let shown = numbers.iter().take(NUMBERS).map(|(name, value)| format!("{name} {}", words::value(value)));
+                shown.collect::<Vec<_>>().join(", ") + more
             }
             Verdict::Succeeded { value, .. } if amount(value).is_some() => words::value(value),
             Verdict::Failed { step, failure, .. } => format!("{} in {}", failure.kind, words::step(step)),

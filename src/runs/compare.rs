@@ -42,7 +42,7 @@ pub struct Row {
     pub section: Section,
     /// The step that it belongs to, if it is one's.
     pub step: Option<StepPath>,
-    /// Its name.
+    /// Its name, as a workflow would write it behind that of the step.
     pub name: String,
     /// Its value in each of the runs.
     pub values: Vec<Option<Value>>,
@@ -89,9 +89,9 @@ pub fn compare(runs: &Runs, compared: &[Run]) -> Result<Vec<Row>, RunsError> {
             set(Section::Search, Some(path), "trials", Value::Int(step.trials.len() as i64));
             best.value
                 .into_iter()
-                .for_each(|value| set(Section::Search, Some(path), "best value", Value::Float(value)));
+                .for_each(|value| set(Section::Search, Some(path), "value", Value::Float(value)));
             for (name, value) in leaves(&best.params) {
-                set(Section::Search, Some(path), &name, value.clone());
+                set(Section::Search, Some(path), &format!("params.{name}"), value.clone());
             }
         }
         // Which trials there are depends on what came of others, so that those of two runs are not alike.

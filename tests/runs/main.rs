@@ -2,6 +2,7 @@
 //! when processes are killed.
 
 mod faults;
+mod history;
 mod limits;
 mod project;
 mod results;

@@ -59,8 +59,10 @@ impl Store {
     pub(super) fn write(&self, entry: &Entry, user: &str) -> Result<(), MlflowError> {
         let run = Path::new(&entry.id);
         let artifacts = run.join("artifacts");
-        fs::create_dir_all(self.folder.join(&artifacts))
-            .map_err(|error| MlflowError::File(self.folder.join(&artifacts), error))?;
+        // A run without any of these folders is none for MLflow.
+        for folder in ["artifacts", "metrics", "params", "tags"].map(|name| self.folder.join(run).join(name)) {
+            fs::create_dir_all(&folder).map_err(|error| MlflowError::File(folder, error))?;
+        }
         for (key, value) in keyed(&entry.params) {
             self.put(&run.join("params").join(key), &param(value))?;
         }
