@@ -14,7 +14,7 @@ use crate::{
 };
 use serde_json::json;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::PathBuf,
@@ -71,9 +71,11 @@ fn tell(args: &Args) -> Result<Exit, Exit> {
     let (run, step) = run_and_step(args.first.as_deref(), args.second.as_deref());
     let run = history.run(run)?;
     let logs = Logs::of(&history.home, &run.id).map_err(unreadable)?;
-    let mut steps = Vec::new();
+    let (mut steps, mut seen) = (Vec::new(), HashSet::new());
     let each = history.runs.each_notice(&run.id, &["step_started"], |_, notice| {
-        if let Notice::StepStarted { step, attempt: 1, .. } = notice {
+        if let Notice::StepStarted { step, .. } = notice
+            && seen.insert(step.clone())
+        {
             steps.push(step);
         }
     });

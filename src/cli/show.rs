@@ -185,7 +185,11 @@ fn step_text(path: &StepPath, step: &Step, most: usize) -> String {
         Some((_, End::Failed(failure))) => format!("failed: {failure}"),
         Some((_, End::Done { elapsed, cost, value })) => {
             let value = words::value(value);
-            format!("{}, {cost}{}{value}", words::brief(*elapsed), if value.is_empty() { "" } else { "  " })
+            let whence = match &step.served {
+                Some(run) => format!("from the cache (run {run})"),
+                None => format!("{}, {cost}", words::brief(*elapsed)),
+            };
+            format!("{whence}{}{value}", if value.is_empty() { "" } else { "  " })
         }
     };
     let mut out = format!("{indent}{name}  {}{again}  {state}\n", step.kind);

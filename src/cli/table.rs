@@ -48,7 +48,8 @@ impl Table {
 
     fn lines(&self, most: Option<usize>) -> impl Iterator<Item = String> {
         let count = self.0.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| self.0.iter().filter_map(|row| row.get(column)).map(|cell| length(&cell.text)).max();
+        let width =
+            |column: usize| self.0.iter().filter_map(|row| row.get(column)).map(|cell| length(&cell.text)).max();
         let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
         self.0.iter().map(move |row| {
             let (mut line, mut used) = (String::new(), 0);

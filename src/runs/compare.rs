@@ -87,9 +87,7 @@ pub fn compare(runs: &Runs, compared: &[Run]) -> Result<Vec<Row>, RunsError> {
         for (path, step) in story.in_order() {
             let Some((_, best)) = step.best_trial() else { continue };
             set(Section::Search, Some(path), "trials", Value::Int(step.trials.len() as i64));
-            best.value
-                .into_iter()
-                .for_each(|value| set(Section::Search, Some(path), "value", Value::Float(value)));
+            best.value.into_iter().for_each(|value| set(Section::Search, Some(path), "value", Value::Float(value)));
             for (name, value) in leaves(&best.params) {
                 set(Section::Search, Some(path), &format!("params.{name}"), value.clone());
             }
@@ -123,5 +121,53 @@ impl Rows {
             self.rows.len() - 1
         });
         self.rows[place].values[column] = Some(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        runs::{Home, Recorder, tests::project},
+        schedule::{Notice, Time, Verdict},
+        units::{Duration, Money},
+    };
+
+    /// Writes the log of a run with a search of one trial.
+    fn log(recorder: Recorder, value: f64) {
+        let lr = Fields::from([("lr".into(), Value::Float(value))]);
+        let trial = Notice::Trial {
+            search: StepPath("main/best".into()),
+            trial: 0,
+            of: None,
+            params: lr.clone(),
+            epochs: None,
+            value: Some(7.0),
+            best: Some((0, 7.0)),
+            elapsed: Duration::ZERO,
+            cost: Money::ZERO,
+            failure: None,
+        };
+        recorder.notice(Time::default(), &trial);
+        let result = Fields::from([("best".into(), Value::Record(lr))]);
+        let verdict = Verdict::Succeeded { value: Value::Record(result), marks: Vec::new() };
+        recorder.end(Time::default(), Money::ZERO, &verdict).unwrap();
+    }
+
+    #[test]
+    fn what_differs_is_found_in_arguments_results_and_best_trials() {
+        let folder = tempfile::tempdir().unwrap();
+        for (id, value) in [("a", 0.1), ("b", 0.2)] {
+            log(project(folder.path(), &[id]).record(id), value);
+        }
+        let runs = Runs::existing(&Home::of(folder.path())).unwrap().unwrap();
+        let rows = compare(&runs, &runs.list().unwrap()).unwrap();
+        let row = |section, name: &str| rows.iter().find(|row| row.section == section && row.name == name).unwrap();
+        assert!(!row(Section::Parameter, "trials").differs());
+        assert!(row(Section::Result, "best.lr").differs());
+        assert_eq!(row(Section::Search, "params.lr").values, [Some(Value::Float(0.2)), Some(Value::Float(0.1))]);
+        assert_eq!(row(Section::Search, "value").step, Some(StepPath("main/best".into())));
+        assert!(rows.is_sorted_by_key(|row| row.section));
+        assert!(compare(&runs, &runs.list().unwrap()[..1]).unwrap().iter().all(|row| !row.differs()));
     }
 }

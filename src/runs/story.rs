@@ -34,6 +34,8 @@ pub struct Step {
     pub attempts: u32,
     /// Why each attempt that others followed had failed.
     pub retried: Vec<Failure>,
+    /// The earlier run whose result it has.
+    pub served: Option<Name>,
     /// How it ended, and when.
     pub end: Option<(Time, End)>,
     /// The latest epoch, of a training.
@@ -112,7 +114,13 @@ impl Story {
                 step.kind = kind;
                 step.started.get_or_insert(at);
                 step.attempts = attempt;
-                step.end = None;
+                (step.served, step.end) = (None, None);
+            }
+            Notice::StepServed { step, kind, run } => {
+                let step = self.step(step);
+                step.kind = kind;
+                step.started.get_or_insert(at);
+                step.served = Some(run);
             }
             Notice::Epoch { step, metrics } => self.step(step).epoch = Some(metrics),
             Notice::Trial { search, trial: number, params, epochs, value, best, elapsed, cost, failure, .. } => {
@@ -176,5 +184,54 @@ impl Story {
         let mut steps: Vec<_> = self.steps.iter().collect();
         steps.sort_by_cached_key(|(path, _)| key(path));
         steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Kind;
+
+    fn begun(step: &str, kind: &str, attempt: u32) -> Notice {
+        Notice::StepStarted { step: StepPath(step.into()), kind: kind.into(), attempt }
+    }
+
+    fn story(notices: impl IntoIterator<Item = Notice>) -> Story {
+        let mut story = Story::default();
+        for (at, notice) in (0..).zip(notices) {
+            story.hear(Time(Duration::from_millis(at)), notice);
+        }
+        story
+    }
+
+    #[test]
+    fn steps_come_as_a_tree_in_the_order_of_their_beginning() {
+        let steps = ["main/z", "main/a", "main/z[10]/x", "main/z[2]/x", "main/z[2]/b"];
+        let story = story(steps.map(|step| begun(step, "run", 1)));
+        let order: Vec<String> = story.in_order().into_iter().map(|(path, _)| path.to_string()).collect();
+        assert_eq!(order, ["main/z", "main/z[2]/x", "main/z[2]/b", "main/z[10]/x", "main/a"]);
+    }
+
+    #[test]
+    fn a_step_that_is_tried_again_keeps_why_it_had_failed() {
+        let step = StepPath("main/a".into());
+        let failure = Failure::new(Kind::TaskFailed, "no");
+        let again = Notice::StepRetried { step, failure: failure.clone(), attempt: 2, after: Duration::ZERO };
+        let story = story([begun("main/a", "run", 1), again, begun("main/a", "run", 2)]);
+        let step = &story.steps[&StepPath("main/a".into())];
+        assert_eq!((step.attempts, &*step.retried, step.started), (2, &[failure][..], Some(Time::default())));
+        assert!(step.end.is_none());
+    }
+
+    #[test]
+    fn what_a_try_has_given_up_is_over() {
+        let caught = Notice::StepCaught {
+            step: StepPath("main/t".into()),
+            failed: StepPath("main/t/a".into()),
+            kind: Kind::TaskFailed,
+        };
+        let story = story([begun("main/t/a", "run", 1), begun("main/to", "run", 1), caught]);
+        let is_over = |step: &str| story.steps[&StepPath(step.into())].end.is_some();
+        assert!(is_over("main/t/a") && !is_over("main/to"));
     }
 }

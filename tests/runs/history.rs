@@ -23,9 +23,7 @@ workflow main() { run talk() }
 /// Starts a run of [`TALK`], and waits until its command has written something.
 fn talking(project: &Project) -> Child {
     let run = project.command(&["run", "talk.smlt", "--quiet"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_until("the command has written a line", || {
-        project.smltc(&["logs", "talk"]).stdout == b"one\n"
-    });
+    wait_until("the command has written a line", || project.smltc(&["logs", "talk"]).stdout == b"one\n");
     run
 }
 
