@@ -54,7 +54,8 @@ impl History {
         if !folder.is_dir() {
             return Err(failed(format_args!("there is no folder `{}`", folder.display())));
         }
-        let home = Home::of(folder);
+        // What is in the current folder is named without a dot and a slash in front.
+        let home = Home::of(folder.strip_prefix(".").unwrap_or(folder));
         let runs = Runs::existing(&home).map_err(failed)?;
         Ok(runs.map(|runs| Self { folder: folder.to_owned(), home, runs }))
     }

@@ -3,7 +3,7 @@ use super::{
     history::{Project, failed},
     json,
 };
-use crate::{store::Objects, value::Artifact};
+use crate::store::Objects;
 
 /// Print the result of a run, as JSON.
 ///
@@ -25,13 +25,9 @@ fn print(args: &Args) -> Result<Exit, Exit> {
     let run = history.run(args.run.as_deref())?;
     let Some(value) = run.result() else {
         let (id, state) = (&run.id, run.state.word());
-        return Err(failed(format_args!("{id} has no result: it is {state}\nhelp: `smltc show {id}` tells more")));
+        return Err(failed(format_args!("{id} has no result: {state}\nhelp: `smltc show {id}` tells more")));
     };
     let objects = Objects::open(history.home.objects());
-    let path = |artifact: &Artifact| {
-        let path = objects.path(artifact);
-        path.strip_prefix(".").map(ToOwned::to_owned).unwrap_or(path)
-    };
-    super::say(format_args!("{:#}\n", json::result(value, &path)));
+    super::say(format_args!("{:#}\n", json::result(value, &|artifact| objects.path(artifact))));
     Ok(Exit::Ok)
 }

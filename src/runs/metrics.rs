@@ -133,27 +133,27 @@ mod tests {
         Notice::Epoch { step: path(step), metrics: EpochMetrics { epoch, of: 9, train, valid: BTreeMap::new() } }
     }
 
-    fn points(notices: impl IntoIterator<Item = Notice>) -> Vec<(String, String, Vec<(u64, f64)>)> {
+    fn points(notices: impl IntoIterator<Item = Notice>) -> Vec<(String, Vec<(u64, f64)>)> {
         let mut metrics = Metrics::default();
         notices.into_iter().for_each(|notice| metrics.hear(Time(Duration::ZERO), notice));
         let points = |series: &Series| series.points.iter().map(|(step, point)| (*step, point.value)).collect();
         let series = metrics.series.iter();
-        series.map(|series| (series.step.to_string(), series.name.clone(), points(series))).collect()
+        series.map(|series| (format!("{} {}", series.step, series.name), points(series))).collect()
     }
 
     #[test]
     fn a_command_that_is_tried_again_begins_anew() {
         let told =
             [begun("a", 1), metric("a", None, 3.0), metric("a", None, 2.0), begun("a", 2), metric("a", None, 1.0)];
-        assert_eq!(points(told), [("a".into(), "loss".into(), vec![(1, 1.0)])]);
+        assert_eq!(points(told), [("a loss".into(), vec![(1, 1.0)])]);
         let told = [metric("a", Some(10), 3.0), metric("a", Some(0), 2.0), metric("a", Some(10), 1.0)];
-        assert_eq!(points(told), [("a".into(), "loss".into(), vec![(0, 2.0), (10, 1.0)])]);
+        assert_eq!(points(told), [("a loss".into(), vec![(0, 2.0), (10, 1.0)])]);
     }
 
     #[test]
     fn a_training_goes_on_from_an_epoch_that_it_had_trained_before() {
         let told = [epoch("a", 1, 3.0), epoch("a", 2, 2.0), epoch("a", 3, 9.0), begun("a", 2), epoch("a", 2, 1.0)];
-        assert_eq!(points(told), [("a".into(), "train.loss".into(), vec![(1, 3.0), (2, 1.0)])]);
+        assert_eq!(points(told), [("a train.loss".into(), vec![(1, 3.0), (2, 1.0)])]);
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         let told = [epoch("s/trial[0]/rung[0]", 1, 3.0), epoch("s/trial[1]/rung[0]", 1, 4.0)];
         let told = told.into_iter().chain([epoch("s/trial[0]/rung[1]", 2, 2.0)]);
         let found = points(told);
-        assert_eq!(found[0], ("s/trial[0]".into(), "train.loss".into(), vec![(1, 3.0), (2, 2.0)]));
+        assert_eq!(found[0], ("s/trial[0] train.loss".into(), vec![(1, 3.0), (2, 2.0)]));
         assert_eq!(found.len(), 2);
     }
 }

@@ -89,7 +89,7 @@ fn mlflow(folder: &Path) -> Vec<Json> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/mlflow/bin/python");
     assert!(python.exists(), "install PyPI's `mlflow-skinny` into `target/mlflow`, as `tests/run` does");
-    let output = Command::new(python).arg(root.join("tests/runs/mlflow.py")).arg(folder).output().unwrap();
+    let output = Command::new(python).arg(root.join("tests/runs/read_mlflow.py")).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
