@@ -28,7 +28,8 @@ pub fn main(args: &Args) -> Exit {
 
 fn sweep(args: &Args) -> Result<Exit, Exit> {
     let history = args.project.history()?;
-    let freed = collect(&history.home, &history.runs, args.dry_run).map_err(failed)?;
+    let referred = || Ok(history.runs.references()?);
+    let freed = collect(&history.home, &history.runs, referred, args.dry_run).map_err(failed)?;
     let parts =
         [("stored files", freed.objects), ("folders of no run", freed.folders), ("unfinished files", freed.unfinished)];
     if args.json {

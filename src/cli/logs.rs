@@ -94,11 +94,13 @@ fn tell(args: &Args) -> Result<Exit, Exit> {
     let step = choose(word, &steps, &logs, &run)?;
     if args.follow {
         let tail = Tail { runs: &history.runs, home: &history.home, run: &run, step, lines: args.lines };
-        return tail.follow().map(|()| Exit::Ok);
+        tail.follow()?;
+        return match Logs::of(&history.home, &run.id).map_err(unreadable)?.of_step(step) {
+            Some(_) => Ok(Exit::Ok),
+            None => Err(without_log(step)),
+        };
     }
-    let attempts = logs.of_step(step).ok_or_else(|| {
-        failed(format_args!("`{}` has no log: it is no command, or wrote nothing", words::step(step)))
-    })?;
+    let attempts = logs.of_step(step).ok_or_else(|| without_log(step))?;
     let chosen: BTreeMap<u32, PathBuf> = match args.attempt {
         None => attempts.clone(),
         Some(number) => match attempts.get(&number) {
@@ -160,6 +162,10 @@ pub fn unpicked(word: &str, error: Unpicked, run: &Run) -> Exit {
             failed(format_args!("`{word}` may be any of {}{more}\nhelp: write more of the path", named.join(", ")))
         }
     }
+}
+
+fn without_log(step: &StepPath) -> Exit {
+    failed(format_args!("`{}` has no log: it is no command, or wrote nothing", words::step(step)))
 }
 
 fn unreadable(error: io::Error) -> Exit {

@@ -229,7 +229,9 @@ impl Runs {
                 (None, count) => Err(NotFound::TooFar { name: name.into(), count }),
             });
         }
-        let mut select = self.database.prepare("select * from runs where id >= ?1 and id < ?1 || ?2 order by id")?;
+        let mut select = self
+            .database
+            .prepare("select * from runs where id >= ?1 and id < ?1 || ?2 order by started desc, id desc")?;
         let rows = select.query_map(params![name, char::MAX.to_string()], |row| Ok(read(row)))?;
         let mut fitting = rows.map(|run| run?).take(SEVERAL + 1).collect::<Result<Vec<Run>, RunsError>>()?;
         // A whole name may be how another starts.

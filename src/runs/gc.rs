@@ -60,11 +60,17 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-/// Takes away what no run needs, or only finds it where `dry` is set. Runs may be under way meanwhile.
+/// Takes away what no run needs, or only finds it where `dry` is set. Runs may be under way meanwhile. `referred` tells
+/// which stored files must stay; it is asked once those that are there have been listed.
 ///
 /// # Errors
 /// When something can't be read or removed.
-pub fn collect(home: &Home, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
+pub fn collect(
+    home: &Home,
+    runs: &Runs,
+    referred: impl FnOnce() -> Result<BTreeSet<Hash>, GcError>,
+    dry: bool,
+) -> Result<Freed, GcError> {
     let sweep = Sweep { now: SystemTime::now(), dry };
     let mut freed = Freed::default();
 
@@ -94,18 +100,13 @@ pub fn collect(home: &Home, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
 
     // Objects before references: one that a run stores and names meanwhile is too young, or found among the references.
     let stored = stored(&objects)?;
-    let referred = referred(runs)?;
+    let referred = referred()?;
     for (path, _) in stored.iter().filter(|(_, hash)| !referred.contains(hash)) {
         sweep.remove(path, &mut freed.objects)?;
     }
 
     freed.database = if dry { runs.slack()? } else { runs.shrink(home)? };
     Ok(freed)
-}
-
-/// The stored files that must stay.
-fn referred(runs: &Runs) -> Result<BTreeSet<Hash>, GcError> {
-    Ok(runs.references()?)
 }
 
 /// The stored files with their hashes.

@@ -34,7 +34,7 @@ fn a_run_is_found_by_the_start_of_its_name() {
     let id = |name: &str| runs.find(Some(name)).unwrap().map(|run| run.id);
     assert_eq!(id("20260101-b"), Ok("20260101-b".into()));
     assert_eq!(id("20270101-c"), Ok("20270101-c".into()), "the whole name of one, and how another starts");
-    let ids = vec!["20260101-a".into(), "20260101-b".into()];
+    let ids = vec!["20260101-b".into(), "20260101-a".into()];
     assert_eq!(id("2026"), Err(NotFound::Several { name: "2026".into(), ids }));
     let near = Some("20260101-b".into());
     assert_eq!(id("20260101-x"), Err(NotFound::Unknown { name: "20260101-x".into(), near }));

@@ -13,6 +13,11 @@ fn age(path: &Path) {
     File::open(path).unwrap().set_modified(SystemTime::now() - 2 * GRACE).unwrap();
 }
 
+/// Sweeps with what runs refer to.
+fn sweep(case: &Case, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
+    collect(&case.home, runs, || Ok(runs.references()?), dry)
+}
+
 struct Case {
     folder: tempfile::TempDir,
     home: Home,
@@ -50,14 +55,14 @@ fn stored_files_go_once_no_run_names_them_and_they_are_old() {
     let runs = case.over("a", kept.clone());
     let exist = || [&kept, &lost, &young].map(|artifact| case.objects.path(artifact).exists());
 
-    let found = collect(&case.home, &runs, true).unwrap();
+    let found = sweep(&case, &runs, true).unwrap();
     assert_eq!(found.objects, Tally { count: 1, bytes: 4 });
     assert_eq!(exist(), [true; 3], "a dry run removes nothing");
-    assert_eq!(collect(&case.home, &runs, false).unwrap().objects, found.objects);
+    assert_eq!(sweep(&case, &runs, false).unwrap().objects, found.objects);
     assert_eq!(exist(), [true, false, true]);
 
     runs.remove(&case.home, "a").unwrap();
-    assert_eq!(collect(&case.home, &runs, false).unwrap().objects, found.objects);
+    assert_eq!(sweep(&case, &runs, false).unwrap().objects, found.objects);
     assert_eq!(exist(), [false, false, true]);
 }
 
@@ -67,7 +72,7 @@ fn what_is_stored_again_is_young_again() {
     let artifact = case.store("text");
     case.objects.put_bytes("b.bin", b"text").unwrap();
     let runs = project(case.folder.path(), &[]);
-    assert_eq!(collect(&case.home, &runs, false).unwrap().objects.count, 0);
+    assert_eq!(sweep(&case, &runs, false).unwrap().objects.count, 0);
     assert!(case.objects.path(&artifact).exists());
 }
 
@@ -89,7 +94,7 @@ fn folders_of_no_run_and_unfinished_files_go() {
     fs::write(&temporary, "12345").unwrap();
     age(&temporary);
 
-    let freed = collect(&case.home, &runs, false).unwrap();
+    let freed = sweep(&case, &runs, false).unwrap();
     assert_eq!(freed.folders, Tally { count: 1, bytes: 0 });
     assert_eq!(freed.unfinished, Tally { count: 2, bytes: 5 });
     assert!(kept.iter().all(|path| case.home.run(path).exists()));
@@ -107,10 +112,10 @@ fn the_database_gives_back_the_room_of_removed_runs() {
     recorder.end(Time::default(), Money::ZERO, &Verdict::Cancelled).unwrap();
     let runs = Runs::existing(&case.home).unwrap().unwrap();
     let size = || fs::metadata(case.home.database()).unwrap().len();
-    collect(&case.home, &runs, false).unwrap();
+    sweep(&case, &runs, false).unwrap();
     let before = size();
     runs.remove(&case.home, "a").unwrap();
-    let freed = collect(&case.home, &runs, false).unwrap();
+    let freed = sweep(&case, &runs, false).unwrap();
     assert!(freed.database > 300_000, "{freed:?}");
     assert_eq!(size(), before - freed.database);
 }

@@ -32,7 +32,7 @@ pub(super) fn keyed<T>(entries: &BTreeMap<String, T>) -> BTreeMap<String, &T> {
             let inside = format!("{key}/");
             let folder = |(end, _): (usize, &str)| keyed.contains_key(&key[..end]);
             keyed.contains_key(key)
-                || keyed.keys().any(|other| other.starts_with(&inside))
+                || keyed.range(inside.clone()..).next().is_some_and(|(other, _)| other.starts_with(&inside))
                 || key.match_indices('/').any(folder)
         };
         let candidates = [key.clone(), key.replace('/', ".")].into_iter();
