@@ -10,9 +10,8 @@ pub use past::{Past, PastError};
 use crate::{
     graph::Graph,
     processes,
-    runs::{Recorder, RunsError},
-    schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
-    seed::Seed,
+    runs::{Recorder, RunsError, logs},
+    schedule::{Action, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
     units::{Duration, Money},
     value::Fields,
     wire::{Job, Op},
@@ -247,8 +246,7 @@ impl Driver<'_> {
     }
 
     fn start(&mut self, launch: Launch) {
-        let name = file_name(&launch.attempt.step);
-        let log = format!("{name}.{}.log", launch.attempt.number);
+        let name = logs::step_name(&launch.attempt.step);
         let with_worker = !matches!(launch.op, Op::Command(_));
         let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
         let job = Job {
@@ -259,21 +257,11 @@ impl Driver<'_> {
             run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
             work: self.machine.folder.join("work"),
-            log: Some(self.machine.folder.join("logs").join(log)),
+            log: Some(logs::path(&self.machine.folder, &launch.attempt)),
             time_left: launch.time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
         };
         self.pool.start(launch.attempt, job, launch.timeout, allowance);
     }
-}
-
-/// A step's path as the name of a file, which a system lets be 255 bytes long.
-fn file_name(step: &StepPath) -> String {
-    let name = step.0.replace('/', ".");
-    if name.len() <= 200 {
-        return name;
-    }
-    let hash = Seed::new(0).child(&name).get();
-    format!("{}~{hash:016x}", &name[..name.floor_char_boundary(180)])
 }

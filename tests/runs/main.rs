@@ -3,6 +3,7 @@
 
 mod data;
 mod faults;
+mod history;
 mod limits;
 mod processes;
 mod project;
