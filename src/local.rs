@@ -10,7 +10,7 @@ pub use past::{Past, PastError};
 use crate::{
     graph::Graph,
     processes,
-    runs::{Recorder, RunsError, logs},
+    runs::{self, Recorder, RunsError, logs},
     schedule::{Action, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
     units::{Duration, Money},
     value::Fields,
@@ -168,7 +168,7 @@ impl Driver<'_> {
         drop(incoming);
         self.pool.end().await;
         // It's there when a command has run, and what of it can't go does no harm.
-        let _ = fs::remove_dir_all(self.machine.folder.join("work"));
+        let _ = fs::remove_dir_all(runs::work(&self.machine.folder));
         Ok((verdict, elapsed, spent))
     }
 
@@ -256,7 +256,7 @@ impl Driver<'_> {
             objects: self.machine.objects.clone(),
             run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
-            work: self.machine.folder.join("work"),
+            work: runs::work(&self.machine.folder),
             log: Some(logs::path(&self.machine.folder, &launch.attempt)),
             time_left: launch.time_left,
             money_left: launch.money_left,

@@ -124,6 +124,11 @@ impl Home {
     }
 }
 
+/// Where the commands of a run get folders to work in, inside the run's own.
+pub fn work(run: &Path) -> PathBuf {
+    run.join("work")
+}
+
 /// A run as the list has it.
 #[derive(Clone, Debug)]
 pub struct Run {

@@ -1,7 +1,7 @@
 //! Taking away what no run needs: folders that belong to no run, what programs left behind when they were killed, stored
 //! files that nothing refers to, and the room in the database that removed runs have left.
 
-use super::{Home, RunState, Runs, RunsError, remove::remove_folder};
+use super::{Home, RunState, Runs, RunsError, remove::remove_folder, work};
 use crate::value::Hash;
 use std::{
     collections::BTreeSet,
@@ -16,9 +16,6 @@ const GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// How the names of files start that get another name once they are whole.
 const UNFINISHED: &str = ".tmp";
-
-/// How the names of the folders start in which commands work.
-const ATTEMPT: &str = "try-";
 
 /// Why not all could be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +82,7 @@ pub fn collect(
     }
 
     for run in listed.iter().filter(|run| run.state != RunState::Running) {
-        for step in entries(&home.run(&run.id).join("steps"))? {
-            for path in entries(&step)?.into_iter().filter(|path| starts(path, ATTEMPT)) {
-                sweep.remove(&path, &mut freed.unfinished)?;
-            }
-        }
+        sweep.remove(&work(&home.run(&run.id)), &mut freed.unfinished)?;
     }
     let objects = home.objects();
     for folder in [home.0.clone(), objects.clone()].into_iter().chain(entries(&objects)?) {

@@ -81,12 +81,12 @@ fn folders_of_no_run_and_unfinished_files_go() {
     let case = Case::new();
     let runs = case.over("20260101-a", case.store("kept"));
     runs.enter(&run("20260101-b"), &recipe()).unwrap();
-    let kept = ["20260101-a/logs", "20260101-b/steps/main.c/try-x", "young/logs"];
-    let lost = ["20260101-a/steps/main.c/try-x", "old/logs"];
+    let kept = ["20260101-a/logs", "20260101-b/work/try-x", "young/logs"];
+    let lost = ["20260101-a/work/try-x", "old/logs"];
     for path in kept.iter().chain(&lost) {
         fs::create_dir_all(case.home.run(path)).unwrap();
     }
-    for path in ["20260101-a", "20260101-a/steps/main.c/try-x", "20260101-b/steps/main.c/try-x", "old"] {
+    for path in ["20260101-a", "20260101-a/work", "20260101-b/work", "old"] {
         age(&case.home.run(path));
     }
     let temporary = case.home.objects().join("ab/.tmpXYZ");
