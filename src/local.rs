@@ -165,6 +165,8 @@ impl Driver<'_> {
         // Nobody waits for those any more who have something to say.
         drop(incoming);
         self.pool.end().await;
+        // It's there when a command has run, and what of it can't go does no harm.
+        let _ = fs::remove_dir_all(self.machine.folder.join("work"));
         Ok((verdict, elapsed, spent))
     }
 
@@ -250,6 +252,7 @@ impl Driver<'_> {
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
             scratch: self.machine.folder.join("steps").join(name),
+            work: self.machine.folder.join("work"),
             log: Some(self.machine.folder.join("logs").join(log)),
             time_left: launch.time_left,
             money_left: launch.money_left,

@@ -25,6 +25,8 @@ const KEPT: usize = 4;
 pub struct Worker {
     /// Most recently used last.
     kept: Vec<(String, Arc<Data>)>,
+    /// Where the last command ran, if that is as new.
+    folder: Option<command::Folder>,
 }
 
 impl Worker {
@@ -70,7 +72,7 @@ impl Worker {
                 let data = self.load(&evaluate.data, job, &objects)?;
                 ml::evaluate(evaluate, &data, &mut context)
             }
-            Op::Command(command) => command::run(command, job, &objects, control, context.report),
+            Op::Command(command) => command::run(command, job, &objects, control, &mut self.folder, report),
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Job {
     pub objects: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
+    /// Where commands get folders to work in.
+    pub work: PathBuf,
     /// Where what a command writes is kept, if anywhere.
     pub log: Option<PathBuf>,
     /// The time until the scope's deadline, if it has one.

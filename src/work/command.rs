@@ -1,8 +1,11 @@
 //! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
 
 mod environment;
+mod folder;
 mod log;
 mod process;
+
+pub(super) use folder::Folder;
 
 use super::Control;
 use crate::{
@@ -27,8 +30,23 @@ use std::{
 /// A result is kept in the log of the run and handed on in memory; what is larger belongs into a file.
 const MAX_RESULT: u64 = 16 << 20;
 
-/// Runs a command.
-pub fn run(
+/// Runs a command, in the folder that was kept if it can be.
+pub(super) fn run(
+    command: &Command,
+    job: &Job,
+    objects: &Objects,
+    control: &Control,
+    kept: &mut Option<Folder>,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Done, Failure> {
+    let folder = Folder::take(kept, &job.work).map_err(system("the working folder can't be made"))?;
+    let done = run_in(&folder, command, job, objects, control, report);
+    folder.put_back(kept);
+    done
+}
+
+fn run_in(
+    folder: &Folder,
     command: &Command,
     job: &Job,
     objects: &Objects,
@@ -36,14 +54,8 @@ pub fn run(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Done, Failure> {
     let started = Instant::now();
-    fs::create_dir_all(&job.scratch).map_err(system("the step's folder can't be made"))?;
-    let folder = tempfile::Builder::new()
-        .prefix("try-")
-        .tempdir_in(&job.scratch)
-        .map_err(system("the working folder can't be made"))?;
-    let checkpoint = job.scratch.join("checkpoint");
-    fs::create_dir_all(&checkpoint).map_err(system("the checkpoint folder can't be made"))?;
-    let (input, output) = (folder.path().join(".smlt-in.json"), folder.path().join(".smlt-out.json"));
+    fs::create_dir_all(&job.scratch).map_err(system("the checkpoint folder can't be made"))?;
+    let (input, output) = (folder.input(), folder.output());
     let inputs: serde_json::Map<String, Json> =
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
 
@@ -57,7 +69,7 @@ pub fn run(
         .env("SMLT_IN", &input)
         .env("SMLT_OUT", &output)
         .env("SMLT_PROJECT", &job.project)
-        .env("SMLT_CHECKPOINT", &checkpoint)
+        .env("SMLT_CHECKPOINT", &job.scratch)
         // A terminal's interrupt is for the run alone.
         .process_group(0)
         .stdin(Stdio::null())
