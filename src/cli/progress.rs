@@ -92,12 +92,12 @@ impl Plain {
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
             }
             Notice::RunResumed { steps, trials } => {
-                let trials = if *trials > 0 {
-                    format!(" and {}", words::count(*trials as usize, "trial"))
-                } else {
-                    String::new()
-                };
-                format!("resumed after {}{trials}", words::count(*steps as usize, "step"))
+                let counted = [(*steps, "step"), (*trials, "trial")].into_iter().filter(|(count, _)| *count > 0);
+                let done: Vec<String> = counted.map(|(count, what)| words::count(count as usize, what)).collect();
+                match done.is_empty() {
+                    true => "resumed".into(),
+                    false => format!("resumed after {}", done.join(" and ")),
+                }
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());

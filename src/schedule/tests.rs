@@ -259,7 +259,8 @@ fn simulate_interrupted(
                         // Half of the steps stop at a checkpoint, the others come to their end.
                         let stops = |event: &Event| match event {
                             Event::Done(attempt, _) | Event::Failed(attempt, ..) if !was_stopped(event) => {
-                                Some(attempt.clone()).filter(|attempt| Seed::new(3).child(&attempt.step).get() % 2 == 0)
+                                Some(attempt.clone())
+                                    .filter(|attempt| Seed::new(3).child(&attempt.step).get().is_multiple_of(2))
                             }
                             _ => None,
                         };
