@@ -5,7 +5,7 @@ mod control;
 mod serve;
 
 pub use control::Control;
-pub use serve::serve;
+pub use serve::{Ordered, serve};
 
 use crate::{
     data::{self, Data, Files},
