@@ -24,11 +24,15 @@ impl Scheduler<'_> {
     pub(super) fn resume(&mut self) {
         (self.draining, self.finished, self.wake) = (false, false, None);
         let running: Vec<Attempt> = self.jobs.values().filter(|job| job.since().is_some()).map(Job::attempt).collect();
+        let mut again = Vec::new();
         for attempt in running {
             if let Some((id, job)) = self.close_attempt(&attempt).filter(|(_, job)| job.owner != Owner::Nobody) {
                 self.put_back(id, job);
+                again.push(id);
             }
         }
+        // There was room for all of them, and nothing else is to take it.
+        again.into_iter().for_each(|id| self.launch(id));
     }
 
     /// An attempt did not end well while nothing more was to begin: it is to be made again when the run goes on.

@@ -145,8 +145,17 @@ impl Scheduler<'_> {
         self.ready.retain(|site| !within(site));
         let sources: Vec<Site> = self.active.keys().copied().filter(within).collect();
         sources.into_iter().for_each(|site| self.remove_source(site));
-        let mut scopes: Vec<ScopeId> =
-            self.active.iter().filter(|(site, _)| within(site)).map(|(_, active)| active.scope).collect();
+        let mut scopes: Vec<ScopeId> = Vec::new();
+        for (site, active) in &self.active {
+            if within(site) {
+                scopes.push(active.scope);
+            }
+            if let State::Search(trials) = &active.state
+                && (within(site) || part == Part::Below(*site))
+            {
+                scopes.extend(trials.scopes());
+            }
+        }
         self.active.retain(|site, _| !within(site));
         scopes.sort();
         scopes.into_iter().rev().for_each(|scope| drop(self.close(scope)));

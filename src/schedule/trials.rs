@@ -340,6 +340,11 @@ impl<'g> Scheduler<'g> {
 }
 
 impl Trials<'_> {
+    /// The scopes of the trials that go through steps at this moment.
+    pub fn scopes(&self) -> impl Iterator<Item = ScopeId> {
+        self.tasks.values().filter_map(|trial| trial.steps).map(|(_, own)| own)
+    }
+
     /// The epochs that a trial was trained so far.
     fn epochs(&self, trial: u64) -> u64 {
         self.results.get(&trial).and_then(|done| done.trained.as_ref()).map_or(0, |trained| trained.epochs)
