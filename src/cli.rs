@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, all of them thin.
 
+#[cfg(feature = "local")]
+mod cache;
 mod check;
 mod doc;
 mod explain;
@@ -19,6 +21,8 @@ mod runs;
 mod show;
 #[cfg(feature = "local")]
 mod test;
+#[cfg(feature = "local")]
+mod why;
 #[cfg(feature = "local")]
 mod words;
 #[cfg(feature = "local")]
@@ -87,6 +91,10 @@ enum Command {
     #[cfg(feature = "local")]
     Show(show::Args),
     #[cfg(feature = "local")]
+    Why(why::Args),
+    #[cfg(feature = "local")]
+    Cache(cache::Args),
+    #[cfg(feature = "local")]
     #[command(hide = true)]
     Worker,
 }
@@ -132,6 +140,10 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Runs(args) => runs::main(&args),
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
+            #[cfg(feature = "local")]
+            Command::Why(args) => why::main(&args),
+            #[cfg(feature = "local")]
+            Command::Cache(args) => cache::main(&args),
             #[cfg(feature = "local")]
             Command::Worker => worker::main(),
         },

@@ -11,7 +11,7 @@ mod split;
 mod tests;
 
 pub use error::DataError;
-pub use files::Files;
+pub use files::{Files, Source};
 pub use lens::Lens;
 
 use crate::{

@@ -3,13 +3,15 @@
 mod pool;
 
 use crate::{
+    cache::{Begin, Keyed, Served, Session},
     graph::Graph,
     runs::{Recorder, RunsError},
     schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
+    source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Progress},
+    wire::{Done, Failure, Job, Kind, Progress},
 };
 use pool::{Pool, Report};
 use std::{
@@ -17,6 +19,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
+    thread,
     time::Instant,
 };
 use tokio::{
@@ -62,6 +65,7 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
+    cache: Option<&mut Session>,
     watch: &mut dyn FnMut(Time, &Notice),
 ) -> Result<(Verdict, Duration, Money), LocalError> {
     let system = |what| move |error| LocalError::System(what, error);
@@ -70,17 +74,21 @@ pub fn run(
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
     let (reports, incoming) = mpsc::unbounded_channel();
+    let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler: Scheduler::new(graph, args, options),
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
         logs: HashMap::new(),
+        cache,
+        reading: HashMap::new(),
+        answers,
         started: Instant::now(),
         spent: Money::ZERO,
         machine,
         recorder: &recorder,
         watch,
     };
-    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(incoming))?;
+    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(incoming, answered))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
 }
@@ -90,6 +98,11 @@ struct Driver<'a> {
     pool: Pool,
     /// The log files of commands, open while they run.
     logs: HashMap<Attempt, File>,
+    /// The cache, where it is used.
+    cache: Option<&'a mut Session>,
+    /// Attempts that begin once it is known what their files hold.
+    reading: HashMap<Attempt, Reading>,
+    answers: mpsc::UnboundedSender<(Attempt, Answer)>,
     started: Instant,
     spent: Money,
     machine: Machine,
@@ -97,10 +110,28 @@ struct Driver<'a> {
     watch: &'a mut dyn FnMut(Time, &Notice),
 }
 
+/// An attempt that begins once it is known what its files hold.
+struct Reading {
+    launch: Launch,
+    kind: Name,
+    since: Instant,
+}
+
+/// What the cache has to say of an attempt.
+enum Answer {
+    /// Here is its result.
+    Served(Box<Done>),
+    /// This is what it depends on.
+    Keyed(Result<Keyed, String>),
+    /// It was stopped before that was known.
+    Stopped,
+}
+
 impl Driver<'_> {
     async fn drive(
         mut self,
         mut incoming: mpsc::UnboundedReceiver<Report>,
+        mut answered: mpsc::UnboundedReceiver<(Attempt, Answer)>,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
@@ -119,6 +150,7 @@ impl Driver<'_> {
             };
             event = tokio::select! {
                 Some((attempt, what)) = incoming.recv() => self.hear(attempt, what),
+                Some((attempt, answer)) = answered.recv() => self.answer(attempt, answer),
                 () = alarm => {
                     wake = None;
                     Event::Tick
@@ -149,11 +181,12 @@ impl Driver<'_> {
     fn step(&mut self, event: Event, wake: &mut Option<tokio::time::Instant>) -> Option<Verdict> {
         let now = self.now();
         self.recorder.event(now, &event);
-        let actions = self.scheduler.step(now, event);
-        let mut verdict = None;
-        for action in actions {
+        let mut actions = self.scheduler.step(now, event).into_iter().peekable();
+        let (mut verdict, mut begun) = (None, None);
+        while let Some(action) = actions.next() {
             match action {
-                Action::Start(launch) => self.start(*launch),
+                Action::Start(launch) => self.start(*launch, begun.take()),
+                Action::Stop(attempt) if self.reading.contains_key(&attempt) => self.send(attempt, Answer::Stopped),
                 Action::Stop(attempt) => self.pool.stop(&attempt),
                 Action::WakeAt(at) => {
                     let at = std::time::Duration::from(at.0);
@@ -164,8 +197,11 @@ impl Driver<'_> {
                     if let Notice::Spent { total } = notice {
                         self.spent = total;
                     }
-                    self.recorder.notice(now, &notice);
-                    (self.watch)(now, &notice);
+                    // What begins a step is told once it is known whether there is anything to be done.
+                    match actions.peek() {
+                        Some(Action::Start(_)) => begun = Some(notice),
+                        _ => self.tell(&notice),
+                    }
                 }
                 Action::Finish(end) => verdict = Some(end),
             }
@@ -173,7 +209,68 @@ impl Driver<'_> {
         verdict
     }
 
-    fn start(&mut self, launch: Launch) {
+    fn tell(&mut self, notice: &Notice) {
+        let now = self.now();
+        self.recorder.notice(now, notice);
+        (self.watch)(now, notice);
+    }
+
+    fn send(&self, attempt: Attempt, answer: Answer) {
+        // The run may be over already.
+        let _ = self.answers.send((attempt, answer));
+    }
+
+    /// Begins an attempt: with a result of the cache, or by work. `begun` is the notice that it begins.
+    fn start(&mut self, launch: Launch, begun: Option<Notice>) {
+        let kind = match &begun {
+            Some(Notice::StepStarted { kind, .. }) => kind.clone(),
+            _ => Name::default(),
+        };
+        match self.cache.as_mut().map_or(Begin::Run, |cache| cache.begin(&launch)) {
+            Begin::Served(served) => self.serve(launch.attempt, kind, served),
+            Begin::Run => {
+                begun.iter().for_each(|notice| self.tell(notice));
+                self.work(launch);
+            }
+            Begin::Read(draft) => {
+                begun.iter().for_each(|notice| self.tell(notice));
+                let (attempt, answers) = (launch.attempt.clone(), self.answers.clone());
+                self.reading.insert(attempt.clone(), Reading { launch, kind, since: Instant::now() });
+                thread::spawn(move || answers.send((attempt, Answer::Keyed(draft.finish()))));
+            }
+        }
+    }
+
+    fn serve(&mut self, attempt: Attempt, kind: Name, served: Served) {
+        let Served { done, run } = served;
+        self.tell(&Notice::StepServed { step: attempt.step.clone(), kind, run: run.into() });
+        self.send(attempt, Answer::Served(done));
+    }
+
+    /// What the cache has to say of an attempt, as the scheduler hears it.
+    fn answer(&mut self, attempt: Attempt, answer: Answer) -> Event {
+        let keyed = match answer {
+            Answer::Served(done) => return Event::Served(attempt, done),
+            Answer::Keyed(keyed) => Some(keyed),
+            Answer::Stopped => None,
+        };
+        let Some(Reading { mut launch, kind, since }) = self.reading.remove(&attempt) else { return Event::Tick };
+        let waited = Duration::from(since.elapsed());
+        let Some(keyed) = keyed else {
+            return Event::Failed(attempt, Failure::new(Kind::WorkerLost, "it was stopped"), waited);
+        };
+        match self.cache.as_mut().and_then(|cache| cache.found(&launch, keyed)) {
+            Some(served) => self.serve(attempt, kind, served),
+            None => {
+                launch.time_left = launch.time_left.and_then(|left| left.checked_sub(waited));
+                self.work(launch);
+            }
+        }
+        Event::Tick
+    }
+
+    /// Lets a worker do an attempt.
+    fn work(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
         let job = Job {
             path: launch.attempt.step.to_string(),
@@ -200,10 +297,16 @@ impl Driver<'_> {
             }
             pool::What::Done(done) => {
                 self.logs.remove(&attempt);
+                if let Some(cache) = &mut self.cache {
+                    cache.done(&attempt, &done);
+                }
                 Event::Done(attempt, done)
             }
             pool::What::Failed(failure, worked) => {
                 self.logs.remove(&attempt);
+                if let Some(cache) = &mut self.cache {
+                    cache.failed(&attempt);
+                }
                 Event::Failed(attempt, failure, worked)
             }
         }

@@ -4,6 +4,7 @@
 //! `runs/<id>/` each run's working files and the logs of its commands. Two programs may use it at the same time.
 
 mod recorder;
+mod references;
 
 pub use recorder::Recorder;
 
@@ -71,6 +72,11 @@ impl Home {
     /// A run's own folder.
     pub fn run(&self, id: &str) -> PathBuf {
         self.0.join("runs").join(id)
+    }
+
+    /// The cache of the results of steps.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache.db")
     }
 
     fn database(&self) -> PathBuf {

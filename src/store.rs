@@ -1,13 +1,18 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed.
 
+mod sweep;
+
+pub use sweep::Swept;
+
 use crate::{
     disk::{new_file, open_plain, write_atomically},
     value::{Artifact, Hash},
 };
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// A folder of stored files.
@@ -51,9 +56,8 @@ impl Objects {
     /// When the folder can't be written.
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> io::Result<Artifact> {
         let artifact = Artifact { name: name.to_owned(), hash: Hash::of(bytes), bytes: bytes.len() as u64 };
-        let path = self.path(&artifact);
-        if !path.exists() {
-            write_atomically(&path, bytes)?;
+        if !self.holds(&artifact) {
+            write_atomically(&self.path(&artifact), bytes)?;
         }
         Ok(artifact)
     }
@@ -80,8 +84,8 @@ impl Objects {
             }
         }
         let artifact = Artifact { name: name.to_owned(), hash: hasher.finalize().into(), bytes };
-        let path = self.path(&artifact);
-        if !path.exists() {
+        if !self.holds(&artifact) {
+            let path = self.path(&artifact);
             fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
             copy.as_file().sync_all()?;
             copy.persist(path)?;
@@ -101,6 +105,48 @@ impl Objects {
             return Err(StoreError::Corrupt { name: name(), wanted: artifact.hash, found });
         }
         Ok(bytes)
+    }
+
+    /// Whether a file is stored in its whole length; it then counts as new, so that no sweep takes it away from who is
+    /// about to refer to it.
+    pub fn holds(&self, artifact: &Artifact) -> bool {
+        let path = self.path(artifact);
+        let is_whole = fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() == artifact.bytes);
+        // Who may not write here may not sweep either.
+        let _ = is_whole.then(|| File::open(&path).and_then(|file| file.set_modified(SystemTime::now())));
+        is_whole
+    }
+
+    /// Reads a stored file through, and says whether it is as it was stored. Little of it is in memory at a time.
+    ///
+    /// # Errors
+    /// When it is gone or its bytes were changed.
+    pub fn check(&self, artifact: &Artifact) -> Result<(), StoreError> {
+        let name = || artifact.name.clone();
+        let mut hasher = blake3::Hasher::new();
+        let read = File::open(self.path(artifact)).and_then(|mut file| io::copy(&mut file, &mut hasher));
+        read.map_err(|source| StoreError::Unreadable { name: name(), source })?;
+        let found = Hash::from(hasher.finalize());
+        match found == artifact.hash {
+            true => Ok(()),
+            false => Err(StoreError::Corrupt { name: name(), wanted: artifact.hash, found }),
+        }
+    }
+
+    /// Takes a stored file away; that it is gone already is as well.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove(&self, artifact: &Artifact) -> io::Result<()> {
+        match fs::remove_file(self.path(artifact)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where a stored file lies.

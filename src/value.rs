@@ -205,6 +205,43 @@ impl Value {
         }
     }
 
+    /// The stored files in it, those of trained models included.
+    pub fn artifacts(&self) -> Vec<&Artifact> {
+        let (mut found, mut open) = (Vec::new(), vec![self]);
+        while let Some(value) = open.pop() {
+            match value {
+                Self::Artifact(artifact) => found.push(&**artifact),
+                Self::List(items) => open.extend(items),
+                Self::Map(fields) | Self::Record(fields) => open.extend(fields.values()),
+                Self::Std(call) => open.extend(call.args.values()),
+                Self::Model(model) => {
+                    found.extend(&model.weights);
+                    open.extend(model.args.values());
+                    open.extend(model.layers.iter().flat_map(|layer| layer.args.values()));
+                }
+                Self::Dataset(dataset) => {
+                    for location in dataset.files.iter().chain(&dataset.test_files) {
+                        if let Location::Stored(artifact) = location {
+                            found.push(artifact);
+                        }
+                    }
+                }
+                Self::Range(ends) => open.extend([&ends.0, &ends.1]),
+                Self::None
+                | Self::Bool(_)
+                | Self::Int(_)
+                | Self::Float(_)
+                | Self::String(_)
+                | Self::Duration(_)
+                | Self::Money(_)
+                | Self::Size(_)
+                | Self::Percent(_)
+                | Self::Member(_) => {}
+            }
+        }
+        found
+    }
+
     /// The value of a field of a record.
     pub fn field(&self, name: &str) -> Option<&Self> {
         match self {

@@ -21,6 +21,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         Notice::StepStarted { step, kind, attempt } => {
             json!({ "event": "step_started", "step": step, "kind": kind, "attempt": attempt })
         }
+        Notice::StepServed { step, kind, run } => {
+            json!({ "event": "step_served", "step": step, "kind": kind, "run": run })
+        }
         Notice::Epoch { step, metrics } => json!({
             "event": "epoch",
             "step": step,

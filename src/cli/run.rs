@@ -5,6 +5,7 @@ use super::{
     world::Files,
 };
 use crate::{
+    cache::{CacheError, Session, Tally},
     diagnostic::RunError,
     disk::replace,
     graph::Graph,
@@ -58,6 +59,9 @@ pub struct Args {
     /// Keep no deadline and no budget
     #[arg(long)]
     no_limits: bool,
+    /// Run every step, whatever earlier runs made; results are kept for later runs all the same
+    #[arg(long)]
+    no_cache: bool,
     /// Reckon costs with the prices in this JSON file
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -70,7 +74,7 @@ pub struct Args {
 const WITH_VALUE: [&str; 6] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices"];
 
 /// The options of `run` that take none.
-const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
+const WITHOUT_VALUE: [&str; 5] = ["--quiet", "-q", "--json", "--no-limits", "--no-cache"];
 
 /// A file that was checked, and the workflow of it that is to run.
 struct Prepared {
@@ -207,6 +211,9 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         run_id: run.id.as_str().into(),
         slots: args.jobs.map_or(cores, |jobs| jobs as usize),
     };
+    let mut cache = Session::open(&home.cache(), &run.id, files.project(), objects.clone(), !args.no_cache)
+        .inspect_err(without_cache)
+        .ok();
     let machine =
         Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
     let mut view = match (args.quiet, args.json) {
@@ -215,14 +222,26 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         _ if io::stderr().is_terminal() => View::Live(Box::new(Live::new())),
         _ => View::Plain(Plain::default()),
     };
-    let end = local::run(graph, values, options, machine, recorder, &mut |at, notice| view.show(at, notice));
+    let mut watch = |at, notice: &_| view.show(at, notice);
+    let end = local::run(graph, values, options, machine, recorder, cache.as_mut(), &mut watch);
     view.close();
+    let tally = cache.map_or_else(Tally::default, |cache| {
+        let (tally, kept) = cache.close();
+        // The result stands, with or without the cache.
+        let _ = kept.inspect_err(without_cache);
+        tally
+    });
     let (verdict, elapsed, spent) = match end {
         Ok(end) => end,
         Err(error) => return internal(&error),
     };
-    let report = Report { args, files, graph, objects: &objects, id: &run.id };
+    let report = Report { args, files, graph, objects: &objects, id: &run.id, tally };
     report.end(&verdict, elapsed, spent)
+}
+
+/// Says that a run does without the cache.
+fn without_cache(error: &CacheError) {
+    super::complain(format_args!("note: the run goes without the cache: {error}\nhelp: {}", error.help()));
 }
 
 /// Finds out before a long run whether its result can be written after it.
@@ -244,6 +263,7 @@ struct Report<'a> {
     graph: &'a Graph,
     objects: &'a Objects,
     id: &'a str,
+    tally: Tally,
 }
 
 impl Report<'_> {
@@ -259,7 +279,12 @@ impl Report<'_> {
             }
             super::say(format_args!("{end}\n"));
         }
-        let sum = format!("in {}, {spent} estimated cloud cost; run {}", words::brief(elapsed), self.id);
+        let Tally { steps, served } = self.tally;
+        let served = match served {
+            0 => String::new(),
+            served => format!(", {served} of {} from the cache", words::count(steps, "step")),
+        };
+        let sum = format!("in {}, {spent} estimated cloud cost{served}; run {}", words::brief(elapsed), self.id);
         match verdict {
             Verdict::Succeeded { value, marks } => {
                 self.note(&format!("succeeded {sum}"));

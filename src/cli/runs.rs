@@ -74,6 +74,18 @@ pub fn open(path: &std::path::Path) -> Result<Option<Runs>, Exit> {
     })
 }
 
+/// The run that a name means, or the latest.
+pub fn one(runs: &Runs, name: Option<&str>) -> Result<Run, String> {
+    match runs.find(name).map_err(|error| error.to_string())? {
+        Ok(run) => Ok(run),
+        Err(several) if several.is_empty() => Err(match name {
+            Some(name) => format!("there is no run `{name}`\nhelp: `smltc runs` lists them"),
+            None => "there are no runs yet\nhelp: `smltc run FILE` makes one".into(),
+        }),
+        Err(several) => Err(format!("several runs start so: {}", several.join(", "))),
+    }
+}
+
 /// A run as programs read it.
 pub fn to_json(run: &Run) -> serde_json::Value {
     let mut json = json!({

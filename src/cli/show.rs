@@ -65,6 +65,8 @@ struct Step {
     started: Option<Time>,
     attempts: u32,
     state: State,
+    /// The run whose result it has.
+    served: Option<String>,
     epoch: Option<String>,
     trials: Vec<Trial>,
 }
@@ -130,7 +132,13 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
     let mut steps: BTreeMap<StepPath, Step> = BTreeMap::new();
     for (at, notice) in notices {
         match notice {
-            Notice::StepStarted { kind, .. } if &**kind == "trial" => {}
+            Notice::StepStarted { kind, .. } | Notice::StepServed { kind, .. } if &**kind == "trial" => {}
+            Notice::StepServed { step, kind, run } => {
+                let step = steps.entry(step.clone()).or_default();
+                step.kind = kind.to_string();
+                step.started.get_or_insert(*at);
+                step.served = Some(run.to_string());
+            }
             Notice::StepStarted { step, kind, attempt } => {
                 let step = steps.entry(step.clone()).or_default();
                 step.kind = kind.to_string();
@@ -212,7 +220,11 @@ fn step_text(path: &StepPath, step: &Step) -> String {
         State::Failed(why) => format!("failed: {why}"),
         State::Done(elapsed, cost, value) => {
             let value = words::value(value);
-            format!("{}, {cost}{}{value}", words::brief(*elapsed), if value.is_empty() { "" } else { "  " })
+            let whence = match &step.served {
+                Some(run) => format!("from the cache (run {run})"),
+                None => format!("{}, {cost}", words::brief(*elapsed)),
+            };
+            format!("{whence}{}{value}", if value.is_empty() { "" } else { "  " })
         }
     };
     let mut out = format!("{indent}{name}  {}{again}  {state}\n", step.kind);

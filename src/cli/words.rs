@@ -17,6 +17,27 @@ pub fn brief(time: Duration) -> String {
     }
 }
 
+/// A time that has passed as people tell it: `40s`, `12min`, `5h`, `3d`.
+pub fn age(age: Duration) -> String {
+    let secs = age.millis().max(0) / 1000;
+    match secs {
+        0..120 => format!("{secs}s"),
+        120..7200 => format!("{}min", secs / 60),
+        7200..172_800 => format!("{}h", secs / 3600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
+/// A number of bytes as a glance takes it in: `512 B`, `1.2 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let Some(first) = bytes.checked_ilog2().map(|log| log as usize / 10).filter(|index| *index > 0) else {
+        return format!("{bytes} B");
+    };
+    let unit = first.min(units.len());
+    format!("{:.1} {}", bytes as f64 / (1_u64 << (10 * unit)) as f64, units[unit - 1])
+}
+
 /// A number with four significant digits.
 pub fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -1,4 +1,4 @@
-use super::DataError;
+use super::{DataError, idx};
 use crate::{
     store::Objects,
     value::{Dataset, Location},
@@ -45,6 +45,24 @@ impl Files {
             Some((source.path.clone(), about.len(), about.modified().ok()?))
         };
         format!("{:?}", self.main.iter().chain(&self.test).map(stamp).collect::<Vec<_>>())
+    }
+
+    /// Every file that is opened when the data set is read, those with labels of their own included.
+    ///
+    /// # Errors
+    /// When a file with labels is not there.
+    pub fn all(&self, dataset: &Dataset) -> Result<Vec<Source>, DataError> {
+        let mut all = [&*self.main, &*self.test].concat();
+        if &*dataset.format.name == "idx" {
+            let labels = |source: &Source, is_test| self.beside(&idx::label_name(dataset, source, is_test));
+            for source in &self.main {
+                all.push(labels(source, false)?);
+            }
+            for source in &self.test {
+                all.push(labels(source, true)?);
+            }
+        }
+        Ok(all)
     }
 
     /// A file that another one belongs to.
@@ -105,6 +123,11 @@ fn one(project: &Path, name: &str) -> Result<Source, DataError> {
 }
 
 impl Source {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file's bytes, unpacked when it is gzip; what is read counts into the hash.
     pub fn read(&self, hasher: &mut blake3::Hasher) -> Result<Vec<u8>, DataError> {
         let unreadable =

@@ -13,15 +13,11 @@ pub fn read(
     hasher: &mut blake3::Hasher,
     like: Option<&Read>,
 ) -> Result<Read, DataError> {
-    let named = dataset.format.args.get("labels").and_then(Value::as_str).filter(|_| like.is_none());
     let mut table = Table::default();
     let mut classes: Vec<u32> = Vec::new();
     for source in sources {
         let images = Array::parse(&source.read(hasher)?, &source.name)?;
-        let label_name = match named {
-            Some(name) => name.to_owned(),
-            None => source.name.replace("images-idx3", "labels-idx1"),
-        };
+        let label_name = label_name(dataset, source, like.is_some());
         if label_name == source.name {
             return Err(DataError::NoLabel(dataset.name.to_string()));
         }
@@ -58,6 +54,12 @@ pub fn read(
     table.labels = Labels::Classes { indices: classes, names: (0..count).map(|class| class.to_string()).collect() };
     let columns = (0..table.width()).map(|index| format!("pixel{index}")).collect();
     Ok(Read { table, columns, named: false })
+}
+
+/// The file with the labels of another; only what is learned from may have one of a name of its own.
+pub fn label_name(dataset: &Dataset, source: &Source, is_test: bool) -> String {
+    let named = dataset.format.args.get("labels").and_then(Value::as_str).filter(|_| !is_test);
+    named.map_or_else(|| source.name.replace("images-idx3", "labels-idx1"), str::to_owned)
 }
 
 struct Array {

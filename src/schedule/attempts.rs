@@ -5,7 +5,7 @@ use super::{
     scope::{Meter, ScopeId},
 };
 use crate::{
-    limits::Retry,
+    limits::{Caching, Retry},
     plan::Resources,
     source::Name,
     units::{Duration, Money},
@@ -42,6 +42,7 @@ pub(super) struct Job {
     resources: Resources,
     retry: Option<Retry>,
     timeout: Option<Duration>,
+    cache: Option<Caching>,
     /// The latest attempt, from 1.
     attempt: u32,
     /// Attempts that were lost with their worker.
@@ -107,6 +108,7 @@ impl Scheduler<'_> {
         resources: Resources,
         retry: Option<Retry>,
         timeout: Option<Duration>,
+        cache: Option<Caching>,
     ) {
         let id = JobId(self.id());
         let job = Job {
@@ -118,6 +120,7 @@ impl Scheduler<'_> {
             resources,
             retry,
             timeout,
+            cache,
             attempt: 0,
             lost: 0,
             cost: Money::ZERO,
@@ -188,6 +191,7 @@ impl Scheduler<'_> {
             timeout: job.timeout,
             time_left,
             money_left: money.map(|(_, left)| left),
+            cache: job.cache,
         };
         let started = Notice::StepStarted { step: job.path.clone(), kind: job.kind.clone(), attempt: job.attempt };
         self.note(started);
@@ -213,6 +217,13 @@ impl Scheduler<'_> {
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
         if let Some(job) = self.close_attempt(attempt) {
+            self.ended(job, Ok(done));
+        }
+    }
+
+    /// A result that was there already costs neither time nor money.
+    pub(super) fn served(&mut self, attempt: &Attempt, done: Done) {
+        if let Some(job) = self.current(attempt).and_then(|id| self.jobs.remove(&id)) {
             self.ended(job, Ok(done));
         }
     }

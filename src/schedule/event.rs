@@ -1,4 +1,5 @@
 use crate::{
+    limits::Caching,
     source::{Name, Span},
     units::{Duration, Money, Size},
     value::{Fields, Value},
@@ -55,6 +56,8 @@ pub enum Event {
     Progress(Attempt, Progress),
     /// An attempt succeeded.
     Done(Attempt, Box<Done>),
+    /// An earlier run has the result of an attempt already: it costs nothing.
+    Served(Attempt, Box<Done>),
     /// An attempt failed, was stopped, or its worker is gone, after some time of work.
     Failed(Attempt, Failure, Duration),
     /// A time that was asked for has come.
@@ -95,6 +98,8 @@ pub struct Launch {
     pub time_left: Option<Duration>,
     /// The money left in the tightest budget around it.
     pub money_left: Option<Money>,
+    /// Whether a result of an earlier run may serve.
+    pub cache: Option<Caching>,
 }
 
 /// What a user may want to know as it happens. Every line of progress, every report and `--json` are made of these.
@@ -121,6 +126,15 @@ pub enum Notice {
         kind: Name,
         /// Which attempt, from 1.
         attempt: u32,
+    },
+    /// A step's result is that of an earlier run. Where that was known at once, the step was never said to have begun.
+    StepServed {
+        /// Which.
+        step: StepPath,
+        /// Its kind, as when it begins.
+        kind: Name,
+        /// The run that made the result.
+        run: Name,
     },
     /// A training finished an epoch.
     Epoch {

@@ -11,11 +11,30 @@ impl Hash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Hash {
+    /// The stored files that a text of JSON refers to: each artifact in it has its hash under `"hash"`.
+    pub fn all_in(json: &str) -> impl Iterator<Item = Self> {
+        const BEFORE: &str = r#""hash":""#;
+        json.match_indices(BEFORE).filter_map(|(at, _)| json.get(at + BEFORE.len()..)?.get(..64)?.parse().ok())
+    }
 }
 
 impl From<blake3::Hash> for Hash {
     fn from(hash: blake3::Hash) -> Self {
         Self(*hash.as_bytes())
+    }
+}
+
+impl From<[u8; 32]> for Hash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
