@@ -1,5 +1,7 @@
 //! From a step to the parts of its key: first what its settings say, then what the files hold that it reads.
 
+mod command;
+
 use super::{
     memo::Memo,
     parts::{Parts, Subject},
@@ -8,12 +10,12 @@ use super::{
 use crate::{
     data::Files,
     store::Objects,
-    value::{Call, Dataset, Hash, Model, Value},
-    wire::{Command, Evaluate, Inspect, Op, Program, Train, Word},
+    value::{Call, Dataset, Hash, Model},
+    wire::{Evaluate, Horizon, Inspect, Op, Train},
 };
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -134,8 +136,8 @@ impl Writer<'_> {
         }
         self.setting("batch", batch, Some(batch.to_string()));
         let (name, length) = match horizon {
-            crate::wire::Horizon::Epochs(epochs) => ("epochs", epochs),
-            crate::wire::Horizon::Steps(steps) => ("steps", steps),
+            Horizon::Epochs(epochs) => ("epochs", epochs),
+            Horizon::Steps(steps) => ("steps", steps),
         };
         self.setting(name, length, Some(length.to_string()));
         self.setting("until", until, None);
@@ -145,66 +147,6 @@ impl Writer<'_> {
         self.setting("seed", seed, None);
         self.setting("rung", rung, rung.as_ref().map(|rung| format!("up to epoch {}", rung.pause_at)));
         Ok(())
-    }
-
-    fn command(&mut self, command: &Command) -> Result<(), String> {
-        // What a command may use or is told of limits decides whether it ends well, not what it comes to.
-        let Command { program, inputs, output, env, memory: _ } = command;
-        self.parts.add(Subject::Output, &bytes(output), Some(output.to_string()));
-        let mut given = BTreeSet::new();
-        for (name, value) in inputs {
-            match value {
-                Value::Std(call) => self.call(name, call),
-                Value::Model(model) => self.model(name, model),
-                Value::Dataset(dataset) => self.dataset(name, dataset)?,
-                value => self.setting(&**name, value, Some(value.to_string())),
-            }
-            self.files_of(value, &mut given)?;
-        }
-        for (name, text) in env {
-            self.parts.add(Subject::Env(name.clone()), text.as_bytes(), Some(format!("{text:?}")));
-            self.script(text, &given);
-        }
-        self.parts.add(Subject::Command, &bytes(program), None);
-        match program {
-            Program::Shell(script) => self.script(script, &given),
-            Program::Args(words) => {
-                for word in words {
-                    match word {
-                        Word::Text(text) => self.script(text, &given),
-                        Word::File(_) => {}
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The files that a value given to a task names; the texts in it are added to `given`.
-    fn files_of<'v>(&mut self, value: &'v Value, given: &mut BTreeSet<&'v str>) -> Result<(), String> {
-        match value {
-            Value::String(text) => {
-                self.files.extend(self.words.given(text).map(|named| (named.name, named.path)));
-                given.insert(text);
-                Ok(())
-            }
-            Value::List(items) => items.iter().try_for_each(|item| self.files_of(item, given)),
-            Value::Map(fields) | Value::Record(fields) => {
-                fields.values().try_for_each(|field| self.files_of(field, given))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The files that a command line or script names. What was given to the task is data; what the task itself names may
-    /// be a script, which imports others beside it.
-    fn script(&mut self, text: &str, given: &BTreeSet<&str>) {
-        for named in &*self.words.script(text) {
-            self.named(named);
-            if !given.contains(&*named.name) {
-                self.words.beside(named).iter().for_each(|other| self.named(other));
-            }
-        }
     }
 
     fn named(&mut self, Named { name, path }: &Named) {

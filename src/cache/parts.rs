@@ -124,3 +124,6 @@ impl From<Parts> for Vec<(Subject, Content)> {
         parts.0.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
