@@ -176,7 +176,7 @@ impl Cache {
         let rows = query.query_map([], |row| Ok((read(row)?, row.get::<_, String>("done")?)))?;
         rows.map(|row| {
             let (mut entry, done) = row?;
-            entry.files = files(&serde_json::from_str(&done)?);
+            entry.files = files(&result(&done)?);
             Ok(entry)
         })
         .collect()
@@ -274,6 +274,13 @@ fn read(row: &Row) -> rusqlite::Result<Entry> {
         bytes: u64::try_from(row.get::<_, i64>("bytes")?).unwrap_or(0),
         files: Vec::new(),
     })
+}
+
+/// Reads a result, which may be nested deeper than JSON from strangers should be.
+fn result(json: &str) -> serde_json::Result<Done> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    json.disable_recursion_limit();
+    Done::deserialize(&mut json)
 }
 
 /// The stored files in a result, each once.

@@ -123,8 +123,8 @@ enum Answer {
     Served(Box<Done>),
     /// This is what it depends on.
     Keyed(Result<Keyed, String>),
-    /// It was stopped before that was known.
-    Stopped,
+    /// It was stopped, after this time, before that was known.
+    Stopped(Duration),
 }
 
 impl Driver<'_> {
@@ -186,8 +186,7 @@ impl Driver<'_> {
         while let Some(action) = actions.next() {
             match action {
                 Action::Start(launch) => self.start(*launch, begun.take()),
-                Action::Stop(attempt) if self.reading.contains_key(&attempt) => self.send(attempt, Answer::Stopped),
-                Action::Stop(attempt) => self.pool.stop(&attempt),
+                Action::Stop(attempt) => self.stop(attempt),
                 Action::WakeAt(at) => {
                     let at = std::time::Duration::from(at.0);
                     // A time too far for the clock never comes.
@@ -207,6 +206,13 @@ impl Driver<'_> {
             }
         }
         verdict
+    }
+
+    fn stop(&mut self, attempt: Attempt) {
+        match self.reading.remove(&attempt) {
+            Some(Reading { since, .. }) => self.send(attempt, Answer::Stopped(since.elapsed().into())),
+            None => self.pool.stop(&attempt),
+        }
     }
 
     fn tell(&mut self, notice: &Notice) {
@@ -251,18 +257,17 @@ impl Driver<'_> {
     fn answer(&mut self, attempt: Attempt, answer: Answer) -> Event {
         let keyed = match answer {
             Answer::Served(done) => return Event::Served(attempt, done),
-            Answer::Keyed(keyed) => Some(keyed),
-            Answer::Stopped => None,
+            Answer::Stopped(waited) => {
+                return Event::Failed(attempt, Failure::new(Kind::WorkerLost, "it was stopped"), waited);
+            }
+            Answer::Keyed(keyed) => keyed,
         };
+        // What was stopped meanwhile is over.
         let Some(Reading { mut launch, kind, since }) = self.reading.remove(&attempt) else { return Event::Tick };
-        let waited = Duration::from(since.elapsed());
-        let Some(keyed) = keyed else {
-            return Event::Failed(attempt, Failure::new(Kind::WorkerLost, "it was stopped"), waited);
-        };
         match self.cache.as_mut().and_then(|cache| cache.found(&launch, keyed)) {
             Some(served) => self.serve(attempt, kind, served),
             None => {
-                launch.time_left = launch.time_left.and_then(|left| left.checked_sub(waited));
+                launch.time_left = launch.time_left.and_then(|left| left.checked_sub(since.elapsed().into()));
                 self.work(launch);
             }
         }

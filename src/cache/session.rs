@@ -5,7 +5,7 @@ use super::{
     draft::{Draft, Keyed, meaning},
     files,
     memo::Memo,
-    now,
+    now, result,
     words::Words,
     writer::{Line, Made, Writer},
 };
@@ -173,7 +173,7 @@ impl Session {
         if matches!(caching, Some(Caching::Within(age)) if now.saturating_sub(made) > age.millis()) {
             return Ok((Finding::Old { run, made }, None));
         }
-        let done: Done = serde_json::from_str(&done)?;
+        let done = result(&done)?;
         if !files(&done).iter().all(|file| self.objects.holds(file)) {
             return Ok((Finding::Lost { run }, None));
         }

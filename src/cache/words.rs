@@ -103,7 +103,9 @@ impl Words {
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        let can_be = !name.is_empty() && name.len() <= MAX_PATH && !name.contains(['\0', '\n']);
+        // What is made of dots and slashes alone is rather a separator than a path.
+        let is_name = name.contains(|c| c != '.' && c != '/');
+        let can_be = is_name && name.len() <= MAX_PATH && !name.contains(['\0', '\n']);
         can_be.then(|| self.project.join(name))
     }
 

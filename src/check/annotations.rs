@@ -292,13 +292,13 @@ impl Checker {
 
     /// Whether results of earlier runs may serve.
     fn caching(&mut self, place: &mut Place, args: &mut Args) -> Option<Caching> {
-        let Some(arg) = args.next() else {
+        if args.annotation.args.is_empty() {
             self.report(
                 Diagnostic::new(Code::E0202, args.annotation.span, "`@cache` needs `on`, `off` or a Duration")
                     .help("write it like `@cache(off)`, or `@cache(7d)` for results that are no older"),
             );
-            return None;
-        };
+        }
+        let arg = args.next()?;
         match &arg.value.kind {
             ExprKind::Name(name) if &**name == "on" => Some(Caching::On),
             ExprKind::Name(name) if &**name == "off" => Some(Caching::Off),

@@ -17,6 +17,8 @@ use std::{
 /// What has not served for this long goes when nothing else is said.
 const STALE: &str = "30d";
 
+const NONE: &str = "no results yet";
+
 /// Look after the results of steps that later runs may take over.
 ///
 /// A step whose settings, inputs and scripts are those of an earlier run is not run again: its result comes from the
@@ -61,7 +63,7 @@ pub fn main(args: &Args) -> Exit {
             Ok(Some(cache)) => act(&args.action, &home, cache),
             Ok(None) => {
                 if !matches!(args.action, Action::Ls { json: true }) {
-                    super::complain("there are no results yet");
+                    super::complain(NONE);
                 }
                 Ok(Exit::Ok)
             }
@@ -118,6 +120,9 @@ fn list(entries: &[Entry], json: bool) {
             super::say(format_args!("{object}\n"));
         }
         return;
+    }
+    if entries.is_empty() {
+        return super::complain(NONE);
     }
     let now = jiff::Timestamp::now().as_millisecond();
     let row = |entry: &Entry| {

@@ -127,12 +127,12 @@ fn text(run: &Run, finding: &Finding, earlier: Option<&str>, changes: &[Change])
         Finding::Nothing => match (earlier, changes) {
             (None, _) => "run, because there is no earlier run of it".into(),
             (Some(earlier), []) => {
-                format!("run, because run {earlier} left no result of it, though nothing has changed since")
+                format!("run, though nothing has changed since run {earlier}: of that, there is no result to take over")
             }
             (Some(earlier), [change]) => format!("run, because {} since run {earlier}", change_text(change)),
             (Some(earlier), changes) => {
                 let lines: String = changes.iter().map(|change| format!("\n  {}", change_text(change))).collect();
-                format!("run, because since run {earlier}{lines}")
+                format!("run, because of these changes since run {earlier}:{lines}")
             }
         },
         Finding::Old { run, made } => {

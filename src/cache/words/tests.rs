@@ -35,6 +35,7 @@ fn a_script_names_files_in_any_of_its_words() {
         "folders outside are not looked through"
     );
     assert_eq!(names(&*words.script("true\0 \n")), BTreeSet::new());
+    assert!([".", "/", "..", "./"].iter().all(|text| words.given(text).is_none()), "separators are no paths");
 }
 
 #[test]
