@@ -67,7 +67,8 @@ fn project(text: &str) -> Project {
 }
 
 fn table(rows: u32) -> String {
-    let row = |row: u32| format!("{},{},{}\n", row * 7 % 13, row * 5 % 11, if row % 3 == 0 { "a" } else { "b" });
+    let row =
+        |row: u32| format!("{},{},{}\n", row * 7 % 13, row * 5 % 11, if row.is_multiple_of(3) { "a" } else { "b" });
     "u,v,y\n".to_owned() + &(0..rows).map(row).collect::<String>()
 }
 

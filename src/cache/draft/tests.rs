@@ -122,6 +122,7 @@ fn a_command_depends_on_what_is_in_a_folder_that_it_is_given() {
     let project = project();
     let mut command = command();
     command.inputs.insert("shard".into(), Value::List(vec![text("data")]));
+    command.program = Program::Args(vec![Word::Text("scripts/clean.py".into())]);
     let before = parts(&op(command.clone()), &project);
     fs::write(project.path().join("data/c.csv"), "").unwrap();
     assert_eq!(differ(&before, &parts(&op(command), &project)), [file("data")]);
