@@ -127,7 +127,7 @@ fn text(run: &Run, finding: &Finding, earlier: Option<&str>, changes: &[Change])
         Finding::Nothing => match (earlier, changes) {
             (None, _) => "run, because there is no earlier run of it".into(),
             (Some(earlier), []) => {
-                format!("run, though nothing has changed since run {earlier}: of that, there is no result to take over")
+                format!("run, though nothing has changed since run {earlier}: there is no result of it to take over")
             }
             (Some(earlier), [change]) => format!("run, because {} since run {earlier}", change_text(change)),
             (Some(earlier), changes) => {

@@ -269,7 +269,7 @@ fn a_failure_is_no_result() {
         let output = project.smltc(&["run", "flow.smlt", "--quiet"]);
         assert_eq!(output.status.code(), Some(1));
     }
-    assert!(why(&project, "fails").contains("there is no result"), "{}", why(&project, "fails"));
+    assert!(why(&project, "fails").contains("there is no result of it"), "{}", why(&project, "fails"));
     assert_eq!(project.smltc(&["cache", "ls", "--json"]).stdout, b"");
 }
 
