@@ -143,6 +143,6 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
     let machine =
         Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
     let (verdict, elapsed, _) =
-        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Past::default(), &mut ())?;
+        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Past::default(), None, &mut ())?;
     Ok((verdict, elapsed))
 }

@@ -6,7 +6,7 @@ use super::{
     scope::ScopeId,
 };
 use crate::{
-    limits::Retry,
+    limits::{Caching, Retry},
     plan::Resources,
     source::Name,
     units::{Duration, Money, Size},
@@ -44,6 +44,7 @@ pub(super) struct Job {
     resources: Resources,
     retry: Option<Retry>,
     timeout: Option<Duration>,
+    cache: Option<Caching>,
     /// The latest attempt, from 1.
     attempt: u32,
     /// Attempts that ended with the program or when the user stopped it; they count as none.
@@ -119,6 +120,7 @@ impl Scheduler<'_> {
         resources: Resources,
         retry: Option<Retry>,
         timeout: Option<Duration>,
+        cache: Option<Caching>,
     ) {
         let (Owner::Step(site) | Owner::Trial(site)) = owner else { return };
         let id = JobId(self.id());
@@ -133,6 +135,7 @@ impl Scheduler<'_> {
             resources,
             retry,
             timeout,
+            cache,
             attempt: 0,
             cut_off: 0,
             lost: 0,
@@ -197,6 +200,7 @@ impl Scheduler<'_> {
             timeout: job.timeout,
             time_left,
             money_left: money.map(|(_, left)| left),
+            cache: job.cache,
         };
         let started = Notice::StepStarted { step: job.path.clone(), kind: job.kind.clone(), attempt: job.attempt };
         self.note(started);
@@ -223,6 +227,13 @@ impl Scheduler<'_> {
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
         if let Some((_, job)) = self.close_attempt(attempt) {
+            self.ended(job, Ok(done));
+        }
+    }
+
+    /// A result that was there already costs neither time nor money.
+    pub(super) fn served(&mut self, attempt: &Attempt, done: Done) {
+        if let Some((_, job, _)) = self.take_out(attempt) {
             self.ended(job, Ok(done));
         }
     }
@@ -280,14 +291,20 @@ impl Scheduler<'_> {
         Duration::from_secs_f64((whole * share).min(1e9))
     }
 
-    /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
-    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+    /// Takes out the job of an attempt that ended, and tells since when it ran; what is reported later counts no more.
+    fn take_out(&mut self, attempt: &Attempt) -> Option<(JobId, Job, Time)> {
         let id = self.running.remove(attempt)?;
         self.dying.remove(&id);
-        let mut job = self.jobs.remove(&id)?;
+        let job = self.jobs.remove(&id)?;
         let since = job.since()?;
         self.used.subtract(&job.line.1);
         self.scopes.leave(job.scope, job.resources.memory, since);
+        Some((id, job, since))
+    }
+
+    /// Takes out the job of an attempt that ended, and charges for it.
+    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+        let (id, mut job, since) = self.take_out(attempt)?;
         let worked = self.now.since(since);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
