@@ -1,6 +1,7 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
 mod cached;
+mod clock;
 mod memory;
 mod past;
 mod pool;
@@ -20,6 +21,7 @@ use crate::{
     wire::{Job, Op},
 };
 use cached::{Answer, Cached, Next};
+use clock::Clock;
 use memory::Allowance;
 use pool::{Pool, Report, What};
 use rustix::process::Signal;
@@ -29,7 +31,6 @@ use std::{
     io,
     path::PathBuf,
     pin::pin,
-    time::Instant,
 };
 use tokio::{
     runtime,
@@ -79,7 +80,16 @@ impl Watch for () {
     fn present(&mut self, _: Time, _: &Notice) {}
 }
 
-/// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
+/// What is known before a run begins.
+#[derive(Default)]
+pub struct Known<'a> {
+    /// What has happened in it already.
+    pub past: Past,
+    /// The results of other runs, which may serve.
+    pub cache: Option<&'a mut Session>,
+}
+
+/// Runs a workflow to its end, from where its past ends, and tells `watch` of everything as it happens.
 ///
 /// An interrupt lets it begin nothing more; a second one ends it at once, and so does a log that can't be written: what is
 /// not in the log would be done again by who resumes the run. No process that it started outlives it.
@@ -92,10 +102,10 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
-    past: Past,
-    cache: Option<&mut Session>,
+    known: Known,
     watch: &mut dyn Watch,
 ) -> Result<(Verdict, Duration, Money), LocalError> {
+    let Known { past, cache } = known;
     let system = |what| move |error| LocalError::System(what, error);
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -123,7 +133,7 @@ pub fn run(
         scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
         cached: Cached::new(cache, answers),
-        clock: Clock { begun, since: Instant::now() },
+        clock: Clock::from(begun),
         spent,
         machine,
         recorder: &recorder,
@@ -132,25 +142,6 @@ pub fn run(
     let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming, answered))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
-}
-
-/// The clock of a run, which stands still while the run is cut off and knows nothing of the time of day.
-struct Clock {
-    /// The run's time when this process took it up.
-    begun: Time,
-    since: Instant,
-}
-
-impl Clock {
-    /// The run's time, in whole milliseconds as the log has it.
-    fn now(&self) -> Time {
-        self.begun.after(self.since.elapsed().into())
-    }
-
-    /// The moment of a time of the run; one too far for the clock never comes.
-    fn moment(&self, at: Time) -> Option<Instant> {
-        self.since.checked_add(at.since(self.begun).into())
-    }
 }
 
 struct Driver<'a> {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cache::{CacheError, Session, Tally},
     graph::Graph,
-    local::{self, LocalError, Machine, Past, memory_of_machine},
+    local::{self, Known, LocalError, Machine, Past, memory_of_machine},
     plan::{Capacity, Prices, too_large},
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
@@ -278,7 +278,8 @@ fn carry_out(
         _ if io::stderr().is_terminal() => View::Live(Box::new(Live::new())),
         _ => View::Plain(Plain::default()),
     };
-    let end = local::run(&prepared.graph, values, options, machine, recorder, past, cache.as_mut(), &mut view);
+    let known = Known { past, cache: cache.as_mut() };
+    let end = local::run(&prepared.graph, values, options, machine, recorder, known, &mut view);
     view.close();
     let tally = cache.map_or_else(Tally::default, |cache| {
         let (tally, kept) = cache.close();
