@@ -1,8 +1,8 @@
 use super::{Exit, STACK};
 use crate::{
     processes,
-    wire::{Job, Order},
-    work::{self, Control},
+    wire::Order,
+    work::{self, Control, Ordered},
 };
 use serde::Deserialize;
 use std::{
@@ -25,12 +25,9 @@ pub fn main() -> Exit {
     }
 }
 
-/// A job, or why it can't be read, with what can be told to who does it.
-type Asked = (serde_json::Result<Box<Job>>, Arc<Control>);
-
 /// The jobs, heard on a thread of its own, so that the worker can be told something in the middle of one. When nobody can
 /// tell it anything any more, it ends with all that it has started.
-fn orders() -> io::Result<Receiver<Asked>> {
+fn orders() -> io::Result<Receiver<Ordered>> {
     let (sender, jobs) = channel();
     thread::Builder::new().stack_size(STACK).spawn(move || {
         let mut control = Arc::new(Control::new());
