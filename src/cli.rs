@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, all of them thin.
 
+#[cfg(feature = "local")]
+mod cache;
 mod check;
 #[cfg(feature = "local")]
 mod compare;
@@ -41,6 +43,8 @@ mod show;
 mod table;
 #[cfg(feature = "local")]
 mod test;
+#[cfg(feature = "local")]
+mod why;
 #[cfg(feature = "local")]
 mod words;
 #[cfg(feature = "local")]
@@ -109,6 +113,8 @@ enum Command {
     #[cfg(feature = "local")]
     Show(show::Args),
     #[cfg(feature = "local")]
+    Why(why::Args),
+    #[cfg(feature = "local")]
     Logs(logs::Args),
     #[cfg(feature = "local")]
     Compare(compare::Args),
@@ -122,6 +128,8 @@ enum Command {
     Rm(rm::Args),
     #[cfg(feature = "local")]
     Gc(gc::Args),
+    #[cfg(feature = "local")]
+    Cache(cache::Args),
     #[cfg(feature = "local")]
     #[command(hide = true)]
     Keeper,
@@ -172,6 +180,8 @@ fn dispatch(words: &[OsString]) -> Exit {
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
             #[cfg(feature = "local")]
+            Command::Why(args) => why::main(&args),
+            #[cfg(feature = "local")]
             Command::Logs(args) => logs::main(&args),
             #[cfg(feature = "local")]
             Command::Compare(args) => compare::main(&args),
@@ -185,6 +195,8 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Rm(args) => rm::main(&args),
             #[cfg(feature = "local")]
             Command::Gc(args) => gc::main(&args),
+            #[cfg(feature = "local")]
+            Command::Cache(args) => cache::main(&args),
             #[cfg(feature = "local")]
             Command::Keeper => keeper::main(),
             #[cfg(feature = "local")]

@@ -18,7 +18,7 @@ mod words;
 mod tests;
 
 pub use error::{DataError, Place};
-pub use files::{Files, Print, Prints};
+pub use files::{Files, Print, Prints, Source};
 pub use lens::Lens;
 
 use crate::{

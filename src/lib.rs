@@ -5,6 +5,8 @@
 #[cfg(feature = "compile")]
 extern crate alloc;
 
+#[cfg(feature = "local")]
+pub mod cache;
 #[cfg(feature = "compile")]
 pub mod check;
 #[cfg(feature = "compile")]

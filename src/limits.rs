@@ -1,4 +1,4 @@
-//! Deadlines, budgets, retries and timeouts, as annotations state them.
+//! Deadlines, budgets, retries, timeouts and the use of the cache, as annotations state them.
 
 use crate::{
     units::{Duration, Money, Percent, Size},
@@ -28,6 +28,20 @@ pub struct Limits {
     pub cpu: Option<f64>,
     /// `@seed`: the seed of everything random in the scope.
     pub seed: Option<u64>,
+    /// `@cache`: whether results of earlier runs may serve.
+    pub cache: Option<Caching>,
+}
+
+/// `@cache(on)`, `@cache(off)`, `@cache(7d)`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caching {
+    /// A result may serve, whatever its age; also that of a command which returns nothing.
+    On,
+    /// No result is kept, and none serves.
+    Off,
+    /// A result may serve that is no older than this.
+    Within(Duration),
 }
 
 /// `@deadline(2h, on_miss: keep_best)`

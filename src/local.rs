@@ -1,5 +1,7 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod cached;
+mod clock;
 mod memory;
 mod past;
 mod pool;
@@ -8,14 +10,18 @@ pub use memory::of_machine as memory_of_machine;
 pub use past::{Past, PastError};
 
 use crate::{
+    cache::Session,
     graph::Graph,
     processes,
     runs::{self, Recorder, RunsError, logs},
-    schedule::{Action, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
+    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
+    source::Name,
     units::{Duration, Money},
     value::Fields,
     wire::{Job, Op},
 };
+use cached::{Answer, Cached, Next};
+use clock::Clock;
 use memory::Allowance;
 use pool::{Pool, Report, What};
 use rustix::process::Signal;
@@ -25,7 +31,6 @@ use std::{
     io,
     path::PathBuf,
     pin::pin,
-    time::Instant,
 };
 use tokio::{
     runtime,
@@ -75,7 +80,16 @@ impl Watch for () {
     fn present(&mut self, _: Time, _: &Notice) {}
 }
 
-/// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
+/// What is known before a run begins.
+#[derive(Default)]
+pub struct Known<'a> {
+    /// What has happened in it already.
+    pub past: Past,
+    /// The results of other runs, which may serve.
+    pub cache: Option<&'a mut Session>,
+}
+
+/// Runs a workflow to its end, from where its past ends, and tells `watch` of everything as it happens.
 ///
 /// An interrupt lets it begin nothing more; a second one ends it at once, and so does a log that can't be written: what is
 /// not in the log would be done again by who resumes the run. No process that it started outlives it.
@@ -88,9 +102,10 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
-    past: Past,
+    known: Known,
     watch: &mut dyn Watch,
 ) -> Result<(Verdict, Duration, Money), LocalError> {
+    let Known { past, cache } = known;
     let system = |what| move |error| LocalError::System(what, error);
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -113,42 +128,26 @@ pub fn run(
         watch.present(begun, &resumed);
     }
     let (reports, incoming) = mpsc::channel(REPORTS);
+    let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
-        clock: Clock { begun, since: Instant::now() },
+        cached: Cached::new(cache, answers),
+        clock: Clock::from(begun),
         spent,
         machine,
         recorder: &recorder,
         watch,
     };
-    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming))?;
+    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming, answered))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
-}
-
-/// The clock of a run, which stands still while the run is cut off and knows nothing of the time of day.
-struct Clock {
-    /// The run's time when this process took it up.
-    begun: Time,
-    since: Instant,
-}
-
-impl Clock {
-    /// The run's time, in whole milliseconds as the log has it.
-    fn now(&self) -> Time {
-        self.begun.after(self.since.elapsed().into())
-    }
-
-    /// The moment of a time of the run; one too far for the clock never comes.
-    fn moment(&self, at: Time) -> Option<Instant> {
-        self.since.checked_add(at.since(self.begun).into())
-    }
 }
 
 struct Driver<'a> {
     scheduler: Scheduler<'a>,
     pool: Pool,
+    cached: Cached<'a>,
     clock: Clock,
     spent: Money,
     machine: Machine,
@@ -156,13 +155,17 @@ struct Driver<'a> {
     watch: &'a mut dyn Watch,
 }
 
+/// What becomes known of attempts after they have begun.
+type Answers = mpsc::UnboundedReceiver<(Attempt, Answer)>;
+
 impl Driver<'_> {
     async fn drive(
         mut self,
         first: Event,
         mut incoming: mpsc::Receiver<Report>,
+        mut answered: Answers,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
-        let verdict = self.follow(first, &mut incoming).await?;
+        let verdict = self.follow(first, &mut incoming, &mut answered).await?;
         let (elapsed, spent) = (self.clock.now().0, self.spent);
         // Nobody waits for those any more who have something to say.
         drop(incoming);
@@ -172,7 +175,12 @@ impl Driver<'_> {
         Ok((verdict, elapsed, spent))
     }
 
-    async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
+    async fn follow(
+        &mut self,
+        first: Event,
+        incoming: &mut mpsc::Receiver<Report>,
+        answered: &mut Answers,
+    ) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
@@ -192,11 +200,11 @@ impl Driver<'_> {
                 }
             };
             event = tokio::select! {
-                Some((attempt, what)) = incoming.recv() => match what {
-                    What::Progress(progress) => Event::Progress(attempt, progress),
-                    What::Done(done) => Event::Done(attempt, done),
-                    What::Failed(failure, worked) => Event::Failed(attempt, failure, worked),
-                },
+                Some((attempt, what)) = incoming.recv() => self.hear(attempt, what),
+                Some((attempt, answer)) = answered.recv() => {
+                    let next = self.cached.answer(attempt, answer);
+                    self.go_on(self.clock.now(), next).unwrap_or(Event::Tick)
+                }
                 () = alarm => {
                     wake = None;
                     Event::Tick
@@ -213,6 +221,7 @@ impl Driver<'_> {
                     }
                     draining = true;
                     self.pool.drain();
+                    self.cached.drain();
                     Event::Cancel
                 }
                 // What comes of the steps under way could not be kept.
@@ -225,19 +234,26 @@ impl Driver<'_> {
     fn step(&mut self, event: Event, wake: &mut Option<tokio::time::Instant>) -> Option<Verdict> {
         let now = self.clock.now();
         self.recorder.event(now, &event);
-        let actions = self.scheduler.step(now, event);
-        let mut verdict = None;
-        for action in actions {
+        let mut actions = self.scheduler.step(now, event).into_iter().peekable();
+        let (mut verdict, mut begun) = (None, None);
+        while let Some(action) = actions.next() {
             match action {
-                Action::Start(launch) => self.start(*launch),
-                Action::Stop(attempt) => self.pool.stop(&attempt),
+                Action::Start(launch) => self.start(now, *launch, begun.take()),
+                Action::Stop(attempt) => {
+                    if !self.cached.stop(&attempt) {
+                        self.pool.stop(&attempt);
+                    }
+                }
                 Action::WakeAt(at) => *wake = self.clock.moment(at).map(Into::into),
                 Action::Note(notice) => {
                     if let Notice::Spent { total } = notice {
                         self.spent = total;
                     }
-                    self.recorder.notice(now, &notice);
-                    self.watch.present(now, &notice);
+                    // What begins a step is told once it is known whether there is anything to be done.
+                    match actions.peek() {
+                        Some(Action::Start(_)) => begun = Some(notice),
+                        _ => self.tell(now, &notice),
+                    }
                 }
                 Action::Finish(end) => verdict = Some(end),
             }
@@ -245,7 +261,52 @@ impl Driver<'_> {
         verdict
     }
 
-    fn start(&mut self, launch: Launch) {
+    fn tell(&mut self, at: Time, notice: &Notice) {
+        self.recorder.notice(at, notice);
+        self.watch.present(at, notice);
+    }
+
+    /// An attempt's report as the scheduler hears it.
+    fn hear(&mut self, attempt: Attempt, what: What) -> Event {
+        match what {
+            What::Progress(progress) => Event::Progress(attempt, progress),
+            What::Done(done) => {
+                self.cached.done(&attempt, &done);
+                Event::Done(attempt, done)
+            }
+            What::Failed(failure, worked) => {
+                self.cached.failed(&attempt);
+                Event::Failed(attempt, failure, worked)
+            }
+        }
+    }
+
+    /// Begins an attempt: with a result of the cache, or by work. `begun` is the notice that it begins.
+    fn start(&mut self, at: Time, launch: Launch, begun: Option<Notice>) {
+        let kind = match &begun {
+            Some(Notice::StepStarted { kind, .. }) => kind.clone(),
+            _ => Name::default(),
+        };
+        let next = self.cached.begin(launch, kind);
+        if let Some(notice) = begun.filter(|_| !matches!(next, Next::Serve(_))) {
+            self.tell(at, &notice);
+        }
+        self.go_on(at, next);
+    }
+
+    /// Does what is to be done about an attempt, and gives what the scheduler must hear.
+    fn go_on(&mut self, at: Time, next: Next) -> Option<Event> {
+        match next {
+            Next::Work(launch) => self.work(launch),
+            Next::Serve(notice) => self.tell(at, &notice),
+            Next::Wait => {}
+            Next::Hear(event) => return Some(event),
+        }
+        None
+    }
+
+    /// Lets a worker do an attempt.
+    fn work(&mut self, launch: Launch) {
         let name = logs::step_name(&launch.attempt.step);
         let with_worker = !matches!(launch.op, Op::Command(_));
         let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });

@@ -119,6 +119,11 @@ impl Home {
         self.0.join("runs").join(id)
     }
 
+    /// The cache of the results of steps.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache.db")
+    }
+
     fn database(&self) -> PathBuf {
         self.0.join("runs.db")
     }

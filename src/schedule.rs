@@ -158,6 +158,7 @@ impl<'g> Scheduler<'g> {
             Event::Begin => self.begin(),
             Event::Progress(attempt, progress) => self.progress(&attempt, progress),
             Event::Done(attempt, done) => self.done(&attempt, *done),
+            Event::Served(attempt, done) => self.served(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
             Event::Cancel => self.drain(),

@@ -127,6 +127,22 @@ impl Objects {
         Ok(bytes)
     }
 
+    /// Whether a file is stored in its whole length; it then counts as new, so that no sweep takes it away from who is
+    /// about to refer to it.
+    pub fn holds(&self, artifact: &Artifact) -> bool {
+        let path = self.path(artifact);
+        let is_whole = fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() == artifact.bytes);
+        if is_whole {
+            renew(&path);
+        }
+        is_whole
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where a stored file lies.
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
         let hash = artifact.hash.to_string();

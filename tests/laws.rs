@@ -36,7 +36,7 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// The same for what stands on a plan.
-const UPPER: [&[&str]; 4] = [&["schedule"], &["runs"], &["local"], &["cli"]];
+const UPPER: [&[&str]; 5] = [&["schedule"], &["cache"], &["runs"], &["local"], &["cli"]];
 
 /// The parts of the compiler, which a worker must do without.
 const COMPILER: [&str; 9] = ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "cli"];

@@ -3,7 +3,7 @@
 use super::{Checker, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
-    limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
+    limits::{Amount, Budget, Caching, Deadline, Limits, OnMiss, Retry},
     source::Span,
     syntax::ast::{Annotation, Arg, ExprKind},
     types::Type,
@@ -143,6 +143,7 @@ impl Checker {
                     }
                 }
                 "retry" => limits.retry = self.retry(place, &mut args),
+                "cache" => limits.cache = self.caching(place, &mut args),
                 "seed" => {
                     if let Some((Value::Int(seed), _)) = args.required(self, place, "seed", &Type::Int) {
                         limits.seed = Some(seed as u64);
@@ -305,6 +306,43 @@ impl Checker {
         }
     }
 
+    /// Whether results of earlier runs may serve.
+    fn caching(&mut self, place: &mut Place, args: &mut Args) -> Option<Caching> {
+        if args.annotation.args.is_empty() {
+            self.report(
+                Diagnostic::new(Code::E0202, args.annotation.span, "`@cache` needs `on`, `off` or a Duration")
+                    .help("write it like `@cache(off)`, or `@cache(7d)` for results that are no older"),
+            );
+        }
+        let arg = args.next()?;
+        match &arg.value.kind {
+            ExprKind::Name(name) if &**name == "on" => Some(Caching::On),
+            ExprKind::Name(name) if &**name == "off" => Some(Caching::Off),
+            _ => match self.age(place, arg)? {
+                Value::Duration(age) if age <= Duration::ZERO => {
+                    self.out_of_range(arg.value.span, "no result is as young as that; `@cache(off)` lets none serve");
+                    None
+                }
+                Value::Duration(age) => Some(Caching::Within(age)),
+                _ => None,
+            },
+        }
+    }
+
+    /// How old a result may be.
+    fn age(&mut self, place: &mut Place, arg: &Arg) -> Option<Value> {
+        let (_, ty) = self.expr(place, &arg.value, None);
+        if matches!(ty, Type::Duration | Type::Unknown) {
+            return self.constant(place, &arg.value, &Type::Duration);
+        }
+        self.report(
+            Diagnostic::new(Code::E0202, arg.value.span, "`@cache` takes `on`, `off` or a Duration")
+                .label("none of them")
+                .help("write it like `@cache(off)`, or `@cache(7d)` for results that are no older"),
+        );
+        None
+    }
+
     fn on_miss(&mut self, args: &mut Args) -> Option<OnMiss> {
         let arg = args.named("on_miss")?;
         let choices = [("fail", OnMiss::Fail), ("keep_best", OnMiss::KeepBest), ("skip", OnMiss::Skip)];
@@ -360,13 +398,16 @@ impl<'a> Args<'a> {
 
     /// By name, or else the next one without a name.
     fn find(&mut self, name: &str) -> Option<&'a Arg> {
-        self.named(name).or_else(|| {
-            let index = self.position;
-            let arg = self.annotation.args.get(index).filter(|arg| arg.name.is_none() && !arg.spread)?;
-            self.position += 1;
-            self.taken.push(index);
-            Some(arg)
-        })
+        self.named(name).or_else(|| self.next())
+    }
+
+    /// The next one without a name.
+    fn next(&mut self) -> Option<&'a Arg> {
+        let index = self.position;
+        let arg = self.annotation.args.get(index).filter(|arg| arg.name.is_none() && !arg.spread)?;
+        self.position += 1;
+        self.taken.push(index);
+        Some(arg)
     }
 
     fn optional(&mut self, checker: &mut Checker, place: &mut Place, name: &str, ty: &Type) -> Option<(Value, Span)> {

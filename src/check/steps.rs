@@ -71,6 +71,7 @@ impl Checker {
                 limits.timeout = limits.timeout.or(own.timeout);
                 limits.memory = limits.memory.or(own.memory);
                 limits.cpu = limits.cpu.or(own.cpu);
+                limits.cache = limits.cache.or(own.cache);
                 let run = Run { task: task.shared.clone(), args: exprs(args) };
                 (StmtKind::Run(Box::new(run)), task.shared.output.clone())
             }

@@ -9,7 +9,8 @@ use serde_json::json;
 
 /// Remove what no run needs: stored files that none refers to, folders of none, what killed programs left behind.
 ///
-/// Runs may be under way meanwhile. What is younger than an hour stays.
+/// Stored files stay that a result of the cache refers to, which `smltc cache gc` drops. Runs may be under way meanwhile.
+/// What is younger than an hour stays.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,8 +29,7 @@ pub fn main(args: &Args) -> Exit {
 
 fn sweep(args: &Args) -> Result<Exit, Exit> {
     let history = args.project.history()?;
-    let referred = || Ok(history.runs.references()?);
-    let freed = collect(&history.home, &history.runs, referred, args.dry_run).map_err(failed)?;
+    let freed = collect(&history.home, &history.runs, args.dry_run).map_err(failed)?;
     let parts =
         [("stored files", freed.objects), ("folders of no run", freed.folders), ("unfinished files", freed.unfinished)];
     if args.json {

@@ -11,7 +11,7 @@ use crate::{
 /// Remove runs: their logs, and what they are listed with.
 ///
 /// A run that is under way stays. Stored files stay too, for other runs may refer to them; `smltc gc` removes those that
-/// none refers to any more.
+/// nothing refers to any more.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

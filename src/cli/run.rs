@@ -9,8 +9,9 @@ use super::{
     world::Files,
 };
 use crate::{
+    cache::{CacheError, Session, Tally},
     graph::Graph,
-    local::{self, LocalError, Machine, Past, memory_of_machine},
+    local::{self, Known, LocalError, Machine, Past, memory_of_machine},
     plan::{Capacity, Prices, too_large},
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
@@ -65,6 +66,9 @@ pub struct Args {
     /// Keep no deadline and no budget
     #[arg(long)]
     no_limits: bool,
+    /// Run every step, whatever earlier runs made; results are kept for later runs all the same
+    #[arg(long)]
+    no_cache: bool,
     /// Reckon costs with the prices in this JSON file
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -80,7 +84,7 @@ pub struct Args {
 const WITH_VALUE: [&str; 7] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices"];
 
 /// The options of `run` that take none.
-const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
+const WITHOUT_VALUE: [&str; 5] = ["--quiet", "-q", "--json", "--no-limits", "--no-cache"];
 
 /// A file that was checked, and the workflow of it that is to run.
 struct Prepared {
@@ -264,17 +268,28 @@ fn carry_out(
         folder: home.run(id),
         cores: processors().min(options.capacity.cpus.to_f64() as usize),
     };
+    let objects = Objects::open(home.objects());
+    let mut cache = Session::open(&home.cache(), id, &machine.project, objects.clone(), !args.no_cache)
+        .inspect_err(without_cache)
+        .ok();
     let mut view = match (args.quiet, args.json) {
         (_, true) => View::Json,
         (true, _) => View::Quiet,
         _ if io::stderr().is_terminal() => View::Live(Box::new(Live::new())),
         _ => View::Plain(Plain::default()),
     };
-    let end = local::run(&prepared.graph, values, options, machine, recorder, past, &mut view);
+    let known = Known { past, cache: cache.as_mut() };
+    let end = local::run(&prepared.graph, values, options, machine, recorder, known, &mut view);
     view.close();
+    let tally = cache.map_or_else(Tally::default, |cache| {
+        let (tally, kept) = cache.close();
+        // The result stands, with or without the cache.
+        let _ = kept.inspect_err(without_cache);
+        tally
+    });
     match end {
         Ok((verdict, elapsed, spent)) => {
-            let report = Report { args, prepared, objects: &Objects::open(home.objects()), id };
+            let report = Report { args, prepared, objects: &objects, id, tally };
             report.end(&verdict, elapsed, spent)
         }
         Err(error) => {
@@ -296,6 +311,11 @@ fn processors() -> usize {
 fn memory_size(text: &str) -> Result<Size, String> {
     let size: Size = text.parse().map_err(|error: UnitError| error.to_string())?;
     if size == Size::default() { Err("a run needs some memory".into()) } else { Ok(size) }
+}
+
+/// Says that a run does without the cache.
+fn without_cache(error: &CacheError) {
+    super::complain(format_args!("note: the run goes without the cache: {error}\nhelp: {}", error.help()));
 }
 
 /// Finds out before a long run whether its result can be written after it.

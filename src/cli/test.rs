@@ -2,7 +2,7 @@ use super::{Exit, check, run, words, world};
 use crate::{
     check::program::Test,
     graph,
-    local::{self, Machine, Past, memory_of_machine},
+    local::{self, Known, Machine, memory_of_machine},
     plan::{Capacity, Prices},
     runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
@@ -143,6 +143,6 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
     let machine =
         Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
     let (verdict, elapsed, _) =
-        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Past::default(), &mut ())?;
+        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Known::default(), &mut ())?;
     Ok((verdict, elapsed))
 }

@@ -18,6 +18,17 @@ pub fn brief(time: Duration) -> String {
     }
 }
 
+/// A time that has passed as people tell it: `40s`, `12min`, `5h`, `3d`.
+pub fn age(age: Duration) -> String {
+    let secs = age.millis().max(0) / 1000;
+    match secs {
+        0..120 => format!("{secs}s"),
+        120..7200 => format!("{}min", secs / 60),
+        7200..172_800 => format!("{}h", secs / 3600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
 /// A moment, in milliseconds since 1970, by the clock and the calendar of this place.
 pub fn moment(ms: i64) -> Option<String> {
     let moment = jiff::Timestamp::from_millisecond(ms).ok()?.to_zoned_datetime(jiff::tz::TimeZone::system());

@@ -1,7 +1,7 @@
-use super::DataError;
+use super::{DataError, idx};
 use crate::{
     store::Objects,
-    value::{Dataset, Hash, Location},
+    value::{Dataset, Format, Hash, Location},
 };
 use flate2::read::MultiGzDecoder;
 use std::{
@@ -79,6 +79,22 @@ impl Files {
         format!("{:?}", self.main.iter().chain(&self.test).map(stamp).collect::<Vec<_>>())
     }
 
+    /// Every file that is opened when the data set is read, those with labels of their own included.
+    ///
+    /// # Errors
+    /// When a file with labels is not there.
+    pub fn all(&self, dataset: &Dataset) -> Result<Vec<Source>, DataError> {
+        let mut all = [&*self.main, &*self.test].concat();
+        if let Format::Idx { labels } = Format::parse(&dataset.format)? {
+            let main = self.main.iter().map(|source| idx::label_name(source, labels.as_deref(), false));
+            let test = self.test.iter().map(|source| idx::label_name(source, labels.as_deref(), true));
+            for name in main.chain(test) {
+                all.push(self.beside(&name)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// A file that another one belongs to.
     pub fn beside(&self, name: &str) -> Result<Source, DataError> {
         one(&self.project, name)
@@ -137,6 +153,11 @@ fn one(project: &Path, name: &str) -> Result<Source, DataError> {
 }
 
 impl Source {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file's bytes, unpacked when it is gzip; what was read is noted in `prints`.
     pub fn read(&self, prints: &mut Prints) -> Result<Vec<u8>, DataError> {
         let stamp = || Stamp::of(&self.path).map_err(|error| self.unreadable(&error));

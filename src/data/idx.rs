@@ -3,22 +3,17 @@
 use super::{
     DataError, Prints, Read, Request,
     array::{Array, Kind, Named, Order, Stack},
-    files::Files,
+    files::{Files, Source},
 };
 
 const ORDER: Order = Order { big_endian: true, first_quickest: false };
 
 pub fn read(request: &Request, labels: Option<&str>, files: &Files, prints: &mut Prints) -> Result<Read, DataError> {
-    // Test files have labels of their own, which are found by their name.
-    let named = labels.filter(|_| request.known.is_none());
     let mut stack = Stack::new();
     for source in request.sources {
         let bytes = source.read(prints)?;
         let images = parse(&bytes, &source.name)?.with_channel();
-        let label_name = match named {
-            Some(name) => name.to_owned(),
-            None => source.name.replace("images-idx3", "labels-idx1"),
-        };
+        let label_name = label_name(source, labels, request.known.is_some());
         if label_name == source.name {
             return Err(DataError::NoLabel(request.dataset.name.to_string()));
         }
@@ -28,6 +23,12 @@ pub fn read(request: &Request, labels: Option<&str>, files: &Files, prints: &mut
         stack.push(&images, &Named { name: label_name, array: &labels })?;
     }
     stack.finish("pixel", request)
+}
+
+/// The name of the file with the labels of another. Test files have labels of their own, which are found by their name.
+pub fn label_name(source: &Source, labels: Option<&str>, is_test: bool) -> String {
+    let named = labels.filter(|_| !is_test);
+    named.map_or_else(|| source.name.replace("images-idx3", "labels-idx1"), str::to_owned)
 }
 
 fn parse<'b>(bytes: &'b [u8], path: &str) -> Result<Array<'b>, DataError> {

@@ -49,7 +49,7 @@ impl Past {
             }
         }
         for index in 0..log.len() {
-            if let Event::Done(_, done) = &log[index].1
+            if let Event::Done(_, done) | Event::Served(_, done) = &log[index].1
                 && !store.has_all(done)?
             {
                 log.truncate(index);

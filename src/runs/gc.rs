@@ -1,8 +1,11 @@
-//! Taking away what no run needs: folders that belong to no run, what programs left behind when they were killed, stored
-//! files that nothing refers to, and the room in the database that removed runs have left.
+//! Taking away what nobody needs: folders that belong to no run, what programs left behind when they were killed, stored
+//! files that neither a run nor a result of the cache refers to, and the room in the database that removed runs have left.
 
 use super::{Home, RunState, Runs, RunsError, remove::remove_folder, work};
-use crate::value::Hash;
+use crate::{
+    cache::{Cache, CacheError},
+    value::Hash,
+};
 use std::{
     collections::BTreeSet,
     fs::{self, Metadata},
@@ -23,6 +26,9 @@ pub enum GcError {
     /// The list of runs can't be read or written.
     #[error(transparent)]
     Runs(#[from] RunsError),
+    /// The cache can't be read, so that it is not known what its results refer to.
+    #[error("{0}\nhelp: {help}", help = .0.help())]
+    Cache(#[from] CacheError),
     /// A file or folder can't be read or removed.
     #[error("`{0}` can't be removed: {1}")]
     File(PathBuf, io::Error),
@@ -57,17 +63,11 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-/// Takes away what no run needs, or only finds it where `dry` is set. Runs may be under way meanwhile. `referred` tells
-/// which stored files must stay; it is asked once those that are there have been listed.
+/// Takes away what neither a run nor the cache needs, or only finds it where `dry` is set. Runs may be under way meanwhile.
 ///
 /// # Errors
 /// When something can't be read or removed.
-pub fn collect(
-    home: &Home,
-    runs: &Runs,
-    referred: impl FnOnce() -> Result<BTreeSet<Hash>, GcError>,
-    dry: bool,
-) -> Result<Freed, GcError> {
+pub fn collect(home: &Home, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
     let sweep = Sweep { now: SystemTime::now(), dry };
     let mut freed = Freed::default();
 
@@ -84,22 +84,40 @@ pub fn collect(
     for run in listed.iter().filter(|run| run.state != RunState::Running) {
         sweep.remove(&work(&home.run(&run.id)), &mut freed.unfinished)?;
     }
-    let objects = home.objects();
-    for folder in [home.0.clone(), objects.clone()].into_iter().chain(entries(&objects)?) {
-        for path in entries(&folder)?.into_iter().filter(|path| starts(path, UNFINISHED)) {
-            sweep.remove(&path, &mut freed.unfinished)?;
-        }
-    }
-
-    // Objects before references: one that a run stores and names meanwhile is too young, or found among the references.
-    let stored = stored(&objects)?;
-    let referred = referred()?;
-    for (path, _) in stored.iter().filter(|(_, hash)| !referred.contains(hash)) {
-        sweep.remove(path, &mut freed.objects)?;
-    }
+    sweep.remove_unfinished(&home.0, &mut freed)?;
+    sweep.store(home, || referred(home, Some(runs)), &mut freed)?;
 
     freed.database = if dry { runs.slack()? } else { runs.shrink(home)? };
     Ok(freed)
+}
+
+/// Takes away the stored files that nothing refers to, and unfinished ones, or only finds them where `dry` is set.
+/// `referred` tells which must stay; it is asked once those that are there have been listed.
+///
+/// # Errors
+/// When something can't be read or removed.
+pub fn collect_stored(
+    home: &Home,
+    referred: impl FnOnce() -> Result<BTreeSet<Hash>, GcError>,
+    dry: bool,
+) -> Result<Freed, GcError> {
+    let mut freed = Freed::default();
+    Sweep { now: SystemTime::now(), dry }.store(home, referred, &mut freed)?;
+    Ok(freed)
+}
+
+/// The stored files that a run or a result of the cache refers to.
+///
+/// # Errors
+/// When the logs or the cache can't be read.
+pub fn referred(home: &Home, runs: Option<&Runs>) -> Result<BTreeSet<Hash>, GcError> {
+    // First those of the cache: what serves a run meanwhile is young by then.
+    let mut referred =
+        Cache::existing(&home.cache())?.map_or_else(|| Ok(BTreeSet::new()), |cache| cache.references())?;
+    if let Some(runs) = runs {
+        referred.extend(runs.references()?);
+    }
+    Ok(referred)
 }
 
 /// The stored files with their hashes.
@@ -136,6 +154,31 @@ struct Sweep {
 }
 
 impl Sweep {
+    fn remove_unfinished(&self, folder: &Path, freed: &mut Freed) -> Result<(), GcError> {
+        let all = entries(folder)?;
+        all.iter().filter(|path| starts(path, UNFINISHED)).try_for_each(|path| self.remove(path, &mut freed.unfinished))
+    }
+
+    fn store(
+        &self,
+        home: &Home,
+        referred: impl FnOnce() -> Result<BTreeSet<Hash>, GcError>,
+        freed: &mut Freed,
+    ) -> Result<(), GcError> {
+        let objects = home.objects();
+        self.remove_unfinished(&objects, freed)?;
+        for folder in entries(&objects)? {
+            self.remove_unfinished(&folder, freed)?;
+        }
+        // Objects before references: one that a run stores and names meanwhile is too young, or found among the references.
+        let stored = stored(&objects)?;
+        let referred = referred()?;
+        stored
+            .iter()
+            .filter(|(_, hash)| !referred.contains(hash))
+            .try_for_each(|(path, _)| self.remove(path, &mut freed.objects))
+    }
+
     /// Removes a file or folder that nothing needs, unless it is young, and counts it.
     fn remove(&self, path: &Path, tally: &mut Tally) -> Result<(), GcError> {
         let failed = |error| GcError::File(path.to_owned(), error);

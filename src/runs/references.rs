@@ -4,9 +4,6 @@ use super::{Runs, RunsError};
 use crate::value::Hash;
 use std::collections::BTreeSet;
 
-/// The letters that a hash is written with.
-const LENGTH: usize = 64;
-
 impl Runs {
     /// The hashes of all stored files that an argument, an event, a notice or a result of any run names.
     ///
@@ -23,17 +20,11 @@ impl Runs {
             let mut select = self.database.prepare(&format!("select {column}"))?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                found.extend(hashes(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?));
+                found.extend(Hash::all_in(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?));
             }
         }
         Ok(found)
     }
-}
-
-/// All that may be a hash in a text. What only looks like one keeps nothing but a file of that very name.
-fn hashes(text: &str) -> impl Iterator<Item = Hash> {
-    let words = text.split(|c: char| !c.is_ascii_hexdigit());
-    words.filter(|word| word.len() == LENGTH).filter_map(|word| word.parse().ok())
 }
 
 #[cfg(test)]
@@ -70,12 +61,5 @@ mod tests {
 
         let found = Runs::existing(&home).unwrap().unwrap().references().unwrap();
         assert_eq!(found, ["argument", "in a list", "result"].map(|name| artifact(name).hash).into());
-    }
-
-    #[test]
-    fn hashes_are_found_also_in_a_text_inside_a_text() {
-        let hash = Hash::of(b"a");
-        let found: Vec<Hash> = hashes(&format!(r#"{{"text":"{{\"hash\":\"{hash}\"}}","not":"{hash}0"}}"#)).collect();
-        assert_eq!(found, [hash]);
     }
 }

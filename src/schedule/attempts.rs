@@ -6,7 +6,7 @@ use super::{
     scope::ScopeId,
 };
 use crate::{
-    limits::Retry,
+    limits::{Caching, Retry},
     plan::Resources,
     source::Name,
     units::{Duration, Money, Size},
@@ -44,6 +44,7 @@ pub(super) struct Job {
     resources: Resources,
     retry: Option<Retry>,
     timeout: Option<Duration>,
+    cache: Option<Caching>,
     /// The latest attempt, from 1.
     attempt: u32,
     /// Attempts that ended with the program or when the user stopped it; they count as none.
@@ -84,9 +85,10 @@ impl Job {
         }
     }
 
-    /// Queues it again; its latest attempt counts as none.
+    /// Queues it again, before all that has not begun; its latest attempt counts as none.
     pub fn put_back(&mut self) {
         self.cut_off += 1;
+        self.turn = self.turn.again(true);
         self.state = Phase::Queued;
     }
 
@@ -119,6 +121,7 @@ impl Scheduler<'_> {
         resources: Resources,
         retry: Option<Retry>,
         timeout: Option<Duration>,
+        cache: Option<Caching>,
     ) {
         let (Owner::Step(site) | Owner::Trial(site)) = owner else { return };
         let id = JobId(self.id());
@@ -133,6 +136,7 @@ impl Scheduler<'_> {
             resources,
             retry,
             timeout,
+            cache,
             attempt: 0,
             cut_off: 0,
             lost: 0,
@@ -185,6 +189,7 @@ impl Scheduler<'_> {
         job.attempt += 1;
         job.state = Phase::Running(self.now);
         job.passed = 0;
+        job.turn = job.turn.again(false);
         self.scopes.enter(scope, memory, self.now);
         self.used.add(&job.line.1);
         self.running.insert(job.attempt(), id);
@@ -197,6 +202,7 @@ impl Scheduler<'_> {
             timeout: job.timeout,
             time_left,
             money_left: money.map(|(_, left)| left),
+            cache: job.cache,
         };
         let started = Notice::StepStarted { step: job.path.clone(), kind: job.kind.clone(), attempt: job.attempt };
         self.note(started);
@@ -223,6 +229,13 @@ impl Scheduler<'_> {
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
         if let Some((_, job)) = self.close_attempt(attempt) {
+            self.ended(job, Ok(done));
+        }
+    }
+
+    /// A result that was there already costs neither time nor money.
+    pub(super) fn served(&mut self, attempt: &Attempt, done: Done) {
+        if let Some((_, job, _)) = self.take_out(attempt) {
             self.ended(job, Ok(done));
         }
     }
@@ -280,14 +293,20 @@ impl Scheduler<'_> {
         Duration::from_secs_f64((whole * share).min(1e9))
     }
 
-    /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
-    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+    /// Takes out the job of an attempt that ended, and tells since when it ran; what is reported later counts no more.
+    fn take_out(&mut self, attempt: &Attempt) -> Option<(JobId, Job, Time)> {
         let id = self.running.remove(attempt)?;
         self.dying.remove(&id);
-        let mut job = self.jobs.remove(&id)?;
+        let job = self.jobs.remove(&id)?;
         let since = job.since()?;
         self.used.subtract(&job.line.1);
         self.scopes.leave(job.scope, job.resources.memory, since);
+        Some((id, job, since))
+    }
+
+    /// Takes out the job of an attempt that ended, and charges for it.
+    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+        let (id, mut job, since) = self.take_out(attempt)?;
         let worked = self.now.since(since);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);

@@ -1,4 +1,5 @@
 use crate::{
+    limits::Caching,
     source::{Name, Span},
     units::{Duration, Money, Size},
     value::{Fields, Value},
@@ -55,6 +56,8 @@ pub enum Event {
     Progress(Attempt, Progress),
     /// An attempt succeeded.
     Done(Attempt, Box<Done>),
+    /// An earlier run has the result of an attempt already: it costs nothing.
+    Served(Attempt, Box<Done>),
     /// An attempt failed, was stopped, or its worker is gone, after some time of work.
     Failed(Attempt, Failure, Duration),
     /// A time that was asked for has come.
@@ -99,6 +102,8 @@ pub struct Launch {
     pub time_left: Option<Duration>,
     /// The money left in the tightest budget around it.
     pub money_left: Option<Money>,
+    /// Whether a result of an earlier run may serve.
+    pub cache: Option<Caching>,
 }
 
 /// What a user may want to know as it happens. Every line of progress, every report and `--json` are made of these.

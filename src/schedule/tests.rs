@@ -219,6 +219,7 @@ fn simulate_interrupted(
                             *again = attempt;
                         }
                         coming.insert((when.0.max(now), when.1), event);
+                        held.insert(launch.attempt.clone(), (launch.cpu, launch.memory_limit.unwrap_or_default()));
                         history.launches.push((now, *launch));
                         continue;
                     }
@@ -1185,4 +1186,26 @@ fn a_step_starts_only_after_its_turn() {
     let history = run(&graph, 4, &always(100));
     assert_eq!(history.ended("main/n0"), history.started("main/n1"));
     assert!(history.launches.iter().all(|(_, launch)| matches!(launch.op, Op::Command(_))));
+}
+
+#[test]
+fn a_served_step_takes_no_money_whatever_the_time_until_that_is_known() {
+    let graph = graph(&[plain(&[]), plain(&[0])], Limits::default());
+    let mut scheduler = Scheduler::new(&graph, Fields::new(), options(1));
+    let mut actions = scheduler.step(Time::default(), Event::Begin);
+    for step in ["main/n0", "main/n1"] {
+        let start = |action: &Action| match action {
+            Action::Start(launch) => Some(launch.attempt.clone()),
+            _ => None,
+        };
+        let attempt = actions.iter().find_map(start).unwrap();
+        assert_eq!(&*attempt.step.0, step);
+        let done = Done { output: Value::Int(1), trained: None, elapsed: ms(5) };
+        actions = scheduler.step(Time(ms(1000)), Event::Served(attempt, Box::new(done)));
+        let is_free =
+            |action: &Action| matches!(action, Action::Note(Notice::StepDone { cost, .. }) if *cost == Money::ZERO);
+        assert!(actions.iter().any(is_free), "{actions:?}");
+        assert!(!actions.iter().any(|action| matches!(action, Action::Note(Notice::Spent { .. }))), "{actions:?}");
+    }
+    assert!(actions.iter().any(|action| matches!(action, Action::Finish(Verdict::Succeeded { .. }))), "{actions:?}");
 }

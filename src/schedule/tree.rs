@@ -10,7 +10,7 @@ use super::{
 use crate::{
     expr::{Context, Env, Expr, Scope, Var},
     graph::{Catch, Node, NodeKind, Region, Trial},
-    limits::{Limits, MAX_ROUNDS, Retry},
+    limits::{Caching, Limits, MAX_ROUNDS, Retry},
     plan::Resources,
     seed::Seed,
     units::{Duration, Money, Size},
@@ -49,6 +49,7 @@ pub(super) struct Inherited {
     pub memory: Option<Size>,
     pub cpu: Option<f64>,
     pub seed: Seed,
+    pub cache: Option<Caching>,
 }
 
 impl Inherited {
@@ -59,6 +60,7 @@ impl Inherited {
             memory: limits.memory.or(self.memory),
             cpu: limits.cpu.or(self.cpu),
             seed: limits.seed.map_or(self.seed, Seed::new),
+            cache: limits.cache.or(self.cache),
         }
     }
 }
@@ -155,7 +157,8 @@ impl<'g> Scheduler<'g> {
             let value = args.get(&param.name).or(param.default.as_ref()).cloned();
             env.set(param.var, value.unwrap_or(Value::None));
         }
-        let none = Inherited { retry: None, timeout: None, memory: None, cpu: None, seed: self.options.seed };
+        let none =
+            Inherited { retry: None, timeout: None, memory: None, cpu: None, seed: self.options.seed, cache: None };
         let inherited = none.inside(&self.graph.limits);
         self.enter(&self.graph.root, self.graph.workflow.to_string(), None, Scopes::ROOT, inherited, env);
     }
@@ -392,8 +395,8 @@ impl<'g> Scheduler<'g> {
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);
         }
-        let (retry, timeout) = (inherited.retry, inherited.timeout);
-        self.enqueue(Owner::Step(site), path.clone(), kind.word(), op, scope, resources, retry, timeout);
+        let (retry, timeout, cache) = (inherited.retry, inherited.timeout, inherited.cache);
+        self.enqueue(Owner::Step(site), path.clone(), kind.word(), op, scope, resources, retry, timeout, cache);
         activate(self, State::Job);
         Ok(())
     }

@@ -185,6 +185,7 @@ impl<'g> Scheduler<'g> {
             return Ok(());
         }
         let (resources, retry, timeout) = (trials.resources, trials.inherited.retry.clone(), trials.inherited.timeout);
+        let cache = trials.inherited.cache;
         let seed = trials.inherited.seed.child(format_args!("trial[{}]", task.trial));
         let path = match task.rung {
             Some(rung) => format!("{path}/trial[{}]/rung[{rung}]", task.trial),
@@ -197,7 +198,8 @@ impl<'g> Scheduler<'g> {
             train.horizon = Horizon::Epochs(horizon);
             train.rung = Some(Rung { pause_at, resume: resume.flatten() });
         }
-        self.enqueue(Owner::Trial(site), path, "trial", Op::Train(Box::new(train)), scope, resources, retry, timeout);
+        let op = Op::Train(Box::new(train));
+        self.enqueue(Owner::Trial(site), path, "trial", op, scope, resources, retry, timeout, cache);
         Ok(())
     }
 

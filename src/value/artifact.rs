@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// The letters that a hash is written with.
+const LETTERS: usize = 64;
+
 /// The BLAKE3 hash of some bytes: the name under which they are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -11,11 +14,28 @@ impl Hash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// All that may be a hash in a text. What only looks like one means nothing but a file of that very name.
+    pub fn all_in(text: &str) -> impl Iterator<Item = Self> {
+        let words = text.split(|c: char| !c.is_ascii_hexdigit());
+        words.filter(|word| word.len() == LETTERS).filter_map(|word| word.parse().ok())
+    }
 }
 
 impl From<blake3::Hash> for Hash {
     fn from(hash: blake3::Hash) -> Self {
         Self(*hash.as_bytes())
+    }
+}
+
+impl From<[u8; 32]> for Hash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -67,5 +87,17 @@ pub struct Artifact {
 impl fmt::Display for Artifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:.12})", self.name, self.hash.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_found_also_in_a_text_inside_a_text() {
+        let hash = Hash::of(b"a");
+        let text = format!(r#"{{"text":"{{\"hash\":\"{hash}\"}}","not":"{hash}0"}}"#);
+        assert_eq!(Hash::all_in(&text).collect::<Vec<_>>(), [hash]);
     }
 }

@@ -1,5 +1,6 @@
 use super::{Args, Prepared};
 use crate::{
+    cache::Tally,
     cli::{Exit, check, complain, json, say, words, world::Files},
     diagnostic::RunError,
     disk::replace,
@@ -22,6 +23,7 @@ pub(super) struct Report<'a> {
     pub prepared: &'a Prepared,
     pub objects: &'a Objects,
     pub id: &'a str,
+    pub tally: Tally,
 }
 
 impl Report<'_> {
@@ -38,7 +40,12 @@ impl Report<'_> {
             }
             say(format_args!("{end}\n"));
         }
-        let sum = format!("in {}, {spent} estimated cloud cost; run {}", words::brief(elapsed), self.id);
+        let Tally { steps, served } = self.tally;
+        let served = match served {
+            0 => String::new(),
+            served => format!(", {served} of {} from the cache", words::count(steps, "step")),
+        };
+        let sum = format!("in {}, {spent} estimated cloud cost{served}; run {}", words::brief(elapsed), self.id);
         match verdict {
             Verdict::Succeeded { value, marks } => {
                 self.note(&format!("succeeded {sum}"));

@@ -2,6 +2,7 @@
 
 use super::{Args, Prepared, Report, carry_out, failed, prepare, writable};
 use crate::{
+    cache::Tally,
     cli::{Args as Line, Exit, complain, history::History, usage},
     local::{Past, PastError},
     runs::{Home, Run, RunState, Runs},
@@ -116,7 +117,7 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
     if let RunState::Over(verdict) = &run.state
         && let Verdict::Succeeded { .. } = **verdict
     {
-        let report = Report { args, prepared: &prepared, objects: &objects, id: &run.id };
+        let report = Report { args, prepared: &prepared, objects: &objects, id: &run.id, tally: Tally::default() };
         if !args.quiet && !args.json {
             complain(format_args!("run {} is over already; this is its result", run.id));
         }

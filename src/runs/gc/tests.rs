@@ -13,9 +13,8 @@ fn age(path: &Path) {
     File::open(path).unwrap().set_modified(SystemTime::now() - 2 * GRACE).unwrap();
 }
 
-/// Sweeps with what runs refer to.
 fn sweep(case: &Case, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
-    collect(&case.home, runs, || Ok(runs.references()?), dry)
+    collect(&case.home, runs, dry)
 }
 
 struct Case {
