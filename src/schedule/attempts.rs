@@ -85,10 +85,9 @@ impl Job {
         }
     }
 
-    /// Queues it again, before all that has not begun; its latest attempt counts as none.
+    /// Queues it again; its latest attempt counts as none.
     pub fn put_back(&mut self) {
         self.cut_off += 1;
-        self.turn = self.turn.again(true);
         self.state = Phase::Queued;
     }
 
@@ -189,7 +188,6 @@ impl Scheduler<'_> {
         job.attempt += 1;
         job.state = Phase::Running(self.now);
         job.passed = 0;
-        job.turn = job.turn.again(false);
         self.scopes.enter(scope, memory, self.now);
         self.used.add(&job.line.1);
         self.running.insert(job.attempt(), id);

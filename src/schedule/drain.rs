@@ -45,7 +45,7 @@ impl Scheduler<'_> {
         self.put_back(id, job);
     }
 
-    /// Puts a job back in line, before all that has not begun; its last attempt counts as none.
+    /// Puts a job back in line, where it stood; its last attempt counts as none.
     fn put_back(&mut self, id: JobId, mut job: Job) {
         job.put_back();
         self.jobs.insert(id, job);

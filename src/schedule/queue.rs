@@ -16,8 +16,6 @@ const WAITING: u32 = 16;
 /// A place in the order of what begins; the least is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
-    /// What was under way when the run was cut off comes before all else: it had its turn, and fitted.
-    again: Reverse<bool>,
     /// The steps on the longest way from here to the end of the run. What is inside of items, rounds or trials stands
     /// where their compound does.
     ahead: Reverse<u64>,
@@ -27,14 +25,6 @@ pub(super) struct Turn {
     own: Reverse<u64>,
     /// The order in which they came.
     number: u64,
-}
-
-impl Turn {
-    /// The same for a step that had begun and begins again, or for one that has not.
-    #[must_use]
-    pub const fn again(self, again: bool) -> Self {
-        Self { again: Reverse(again), ..self }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +150,7 @@ impl Scheduler<'_> {
         let own = self.ahead(site);
         let compound = self.inside_out(site).find_map(|site| self.sources.get(&site));
         let ahead = compound.map_or(Reverse(own), |compound| compound.turn.ahead);
-        Turn { again: Reverse(false), ahead, stage: Stage::Step, own: Reverse(own), number: self.id() }
+        Turn { ahead, stage: Stage::Step, own: Reverse(own), number: self.id() }
     }
 
     /// The steps on the longest way from a node to the end of the run.
