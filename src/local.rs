@@ -9,16 +9,18 @@ use crate::{
     seed::Seed,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Progress},
+    wire::{Job, Op, Progress},
 };
 use pool::{Pool, Report};
 use std::{
     collections::HashMap,
+    env,
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
     time::Instant,
 };
+use tempfile::TempDir;
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -68,12 +70,14 @@ pub fn run(
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
+    let sockets = sockets().map_err(system("a folder for sockets can't be made"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
     let (reports, incoming) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler: Scheduler::new(graph, args, options),
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
         logs: HashMap::new(),
+        sockets: &sockets,
         started: Instant::now(),
         spent: Money::ZERO,
         machine,
@@ -90,6 +94,7 @@ struct Driver<'a> {
     pool: Pool,
     /// The log files of commands, open while they run.
     logs: HashMap<Attempt, File>,
+    sockets: &'a TempDir,
     started: Instant,
     spent: Money,
     machine: Machine,
@@ -175,13 +180,20 @@ impl Driver<'_> {
 
     fn start(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
+        // A command that outlives its timeout is killed, so that is the time it has; a training ends at a deadline by itself.
+        let time_left = match (&launch.op, launch.time_left, launch.timeout) {
+            (Op::Command(_), Some(left), Some(timeout)) => Some(left.min(timeout)),
+            (Op::Command(_), None, timeout) => timeout,
+            (_, left, _) => left,
+        };
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
             scratch: self.machine.folder.join("steps").join(name),
-            time_left: launch.time_left,
+            sockets: self.sockets.path().to_owned(),
+            time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
         };
@@ -221,6 +233,13 @@ impl Driver<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// A folder for sockets, which is gone after the run: a socket's path may have 108 bytes, which that of a project may exceed.
+fn sockets() -> io::Result<TempDir> {
+    let usual = env::temp_dir();
+    let folder = if usual.as_os_str().len() <= 64 { usual } else { "/tmp".into() };
+    tempfile::Builder::new().prefix("smlt-").tempdir_in(folder)
 }
 
 /// A step's path as the name of a file, which a system lets be 255 bytes long.

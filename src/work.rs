@@ -1,6 +1,8 @@
 //! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
 
 mod command;
+mod events;
+mod python;
 mod serve;
 
 pub use serve::serve;

@@ -20,6 +20,8 @@ pub struct Job {
     pub objects: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
+    /// A folder with a short path, for sockets.
+    pub sockets: PathBuf,
     /// The time until the scope's deadline, if it has one.
     pub time_left: Option<Duration>,
     /// The money left in the scope's budget, if it has one.

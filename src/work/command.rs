@@ -1,17 +1,20 @@
-//! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
+//! Command tasks: any program, in any language. `docs/src/tasks.md` tells what a command sees and what it owes.
 
+use super::{events::Events, python};
 use crate::{
     disk::open_plain,
     store::Objects,
     types::Type,
     units::Duration,
-    value::{Fields, Value},
+    value::{Fields, Value, float},
     wire::{Command, Done, Failure, Job, Kind, Program, Progress, Word},
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::{Value as Json, json};
 use std::{
     collections::VecDeque,
+    env,
+    ffi::OsString,
     fs,
     io::{self, BufRead, BufReader, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -49,6 +52,11 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
     fs::write(&input, json!(inputs).to_string()).map_err(system("the inputs can't be written"))?;
 
+    let events = Events::listen(&job.sockets).map_err(system("the socket for events can't be made"))?;
+    let package = python::unpack(&job.objects).map_err(system("the Python package can't be unpacked"))?;
+    let python_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH").map(|(_, path)| OsString::from(path));
+    let python_path = python_path.or_else(|| env::var_os("PYTHONPATH"));
+
     // One pipe for both streams keeps their lines in the order in which they were written.
     let (output_lines, written) = io::pipe().map_err(system("the command's output can't be read"))?;
     let mut process = program(&command.program, &job.project, objects);
@@ -60,6 +68,8 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
         .env("SMLT_OUT", &output)
         .env("SMLT_PROJECT", &job.project)
         .env("SMLT_CHECKPOINT", &checkpoint)
+        .env("SMLT_EVENTS", events.path())
+        .env("PYTHONPATH", python::search_path(python_path.as_deref(), &package))
         .stdin(Stdio::null())
         .stdout(written.try_clone().map_err(system("the command's output can't be read"))?)
         .stderr(written);
@@ -77,7 +87,7 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
     let mut log = Log { report, tail: VecDeque::new() };
-    let status = log.follow(output_lines, &mut child).map_err(system("the command can't be followed"))?;
+    let status = log.follow(output_lines, &events, &mut child).map_err(system("the command can't be followed"))?;
     if !status.success() {
         return Err(Failure { log: log.tail.into(), ..exited(status) });
     }
@@ -232,9 +242,15 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    fn follow(&mut self, output: impl Read + Send + 'static, child: &mut process::Child) -> io::Result<ExitStatus> {
+    fn follow(
+        &mut self,
+        output: impl Read + Send + 'static,
+        events: &Events,
+        child: &mut process::Child,
+    ) -> io::Result<ExitStatus> {
         let (sender, lines) = channel();
-        read_lines(output, sender);
+        events.serve(child, sender.clone())?;
+        thread::spawn(move || send_lines(output, &sender));
         self.drain(&lines, child)?;
         child.wait()
     }
@@ -272,20 +288,18 @@ fn event(json: &Json) -> Option<Progress> {
     }
     let name = json.get("metric")?.as_str()?.to_owned();
     let step = json.get("step").and_then(Json::as_u64);
-    Some(Progress::Metric { name, step, value: json.get("value")?.as_f64()? })
+    Some(Progress::Metric { name, step, value: float::deserialize(json.get("value")?).ok()? })
 }
 
-fn read_lines(source: impl Read + Send + 'static, sender: Sender<String>) {
-    thread::spawn(move || {
-        let mut reader = BufReader::new(source);
-        let mut line = Vec::new();
-        // An error ends the log like an end of file: the command's exit tells the rest.
-        while let Ok(1..) = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-            let text = String::from_utf8_lossy(&line);
-            if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
-                return;
-            }
-            line.clear();
+/// Sends what is written line by line. An error ends it like an end of file: the command's exit tells the rest.
+pub(super) fn send_lines(source: impl Read, sender: &Sender<String>) {
+    let mut reader = BufReader::new(source);
+    let mut line = Vec::new();
+    while let Ok(1..) = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line);
+        if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
+            return;
         }
-    });
+        line.clear();
+    }
 }
