@@ -7,13 +7,14 @@ use crate::{
     runs::{Recorder, RunsError},
     schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
+    source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Op, Progress},
+    wire::{Job, Op, Progress, Secrets},
 };
 use pool::{Pool, Report};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     env,
     fs::{self, File},
     io::{self, Write},
@@ -39,6 +40,10 @@ pub struct Machine {
     pub folder: PathBuf,
     /// The processors.
     pub cores: usize,
+    /// What the run's secrets are.
+    pub secrets: Secrets,
+    /// Variables of the environment that are secrets, which workers and commands do not get with the others.
+    pub hidden: BTreeSet<Name>,
 }
 
 /// Why a run could not go on.
@@ -75,7 +80,7 @@ pub fn run(
     let (reports, incoming) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler: Scheduler::new(graph, args, options),
-        pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
+        pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, machine.hidden.clone(), reports),
         logs: HashMap::new(),
         sockets: &sockets,
         started: Instant::now(),
@@ -186,6 +191,13 @@ impl Driver<'_> {
             (Op::Command(_), None, timeout) => timeout,
             (_, left, _) => left,
         };
+        let secrets = match &launch.op {
+            Op::Command(command) => {
+                let secret = |name: &String| Some((name.clone(), self.machine.secrets.get(name)?.clone()));
+                command.secrets.values().filter_map(secret).collect()
+            }
+            _ => Secrets::new(),
+        };
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -195,6 +207,7 @@ impl Driver<'_> {
             sockets: self.sockets.path().to_owned(),
             time_left,
             money_left: launch.money_left,
+            secrets,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
         };
         self.pool.start(launch.attempt, &job, launch.timeout);

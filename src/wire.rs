@@ -5,7 +5,9 @@
 mod failure;
 mod job;
 mod progress;
+mod secret;
 
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, Horizon, Inspect, Job, Op, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
+pub use secret::{Secret, Secrets};

@@ -2,6 +2,7 @@
 
 mod command;
 mod events;
+mod mask;
 mod python;
 mod serve;
 

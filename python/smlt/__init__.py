@@ -308,7 +308,7 @@ class _Pace:
     longest = 0.0
 
 
-def should_stop(step_seconds: Optional[float] = None, *, reserve: float = 1.0) -> bool:
+def should_stop(step_seconds: Optional[float] = None, *, reserve: float = 2.0) -> bool:
     """Whether there is no time for another step, so that a loop ends by itself before its deadline.
 
     A step takes `step_seconds`, or as long as the longest one so far between two calls. `reserve` is the time to keep

@@ -1,7 +1,7 @@
 use super::{
     Exit, check, graph, json, params,
     progress::{Live, Plain, View},
-    words,
+    secrets, words,
     world::Files,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     runs::{Home, Run, RunState, Runs, new_id},
     schedule::{Options, StepPath, Verdict},
     seed::Seed,
-    source::{Span, World},
+    source::{Name, Span, World},
     store::Objects,
     units::{Duration, Money},
     value::{Artifact, Value},
@@ -22,6 +22,7 @@ use crate::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Value as Json, json};
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -61,13 +62,16 @@ pub struct Args {
     /// Reckon costs with the prices in this JSON file
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
+    /// Read secrets from this file of lines `NAME=value`, and from the environment what it does not have
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// Show nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
 }
 
 /// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 6] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices"];
+const WITH_VALUE: [&str; 7] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices", "--secrets"];
 
 /// The options of `run` that take none.
 const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
@@ -76,6 +80,8 @@ const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
 struct Prepared {
     files: Files,
     graph: Graph,
+    /// The environment variables that are secrets.
+    hidden: BTreeSet<Name>,
 }
 
 /// Runs `smltc run` with the whole command line: its options depend on the file that it names.
@@ -149,11 +155,11 @@ fn prepare(file: &Path, workflow: Option<String>, words: &[OsString]) -> Result<
         Exit::Usage
     })?;
     let graph = crate::graph::build(workflow, &files);
-    Ok(Prepared { files, graph })
+    Ok(Prepared { files, graph, hidden: program.secrets })
 }
 
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
-    let Prepared { files, graph } = prepared;
+    let Prepared { files, graph, hidden } = prepared;
     let (home, wrong) = (Home::of(files.project()), |message: String| {
         super::complain(format_args!("error: {message}"));
         Exit::Usage
@@ -173,6 +179,10 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let prices = match args.prices.as_deref().map_or_else(|| Ok(Prices::embedded()), Prices::read) {
         Ok(prices) => prices,
         Err(error) => return wrong(error.to_string()),
+    };
+    let secrets = match secrets::read(graph, args.secrets.as_deref()) {
+        Ok(secrets) => secrets,
+        Err(message) => return wrong(message),
     };
     if let Some(out) = &args.out
         && let Err(error) = writable(out)
@@ -207,8 +217,14 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         run_id: run.id.as_str().into(),
         slots: args.jobs.map_or(cores, |jobs| jobs as usize),
     };
-    let machine =
-        Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
+    let machine = Machine {
+        project: files.project().to_owned(),
+        objects: home.objects(),
+        folder: home.run(&run.id),
+        cores,
+        secrets,
+        hidden: hidden.clone(),
+    };
     let mut view = match (args.quiet, args.json) {
         (_, true) => View::Json,
         (true, _) => View::Quiet,

@@ -2,12 +2,13 @@
 
 use crate::{
     schedule::Attempt,
+    source::Name,
     units::Duration,
     wire::{Done, Failure, Job, Kind, Progress, Reply},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     env,
     fs::File,
     io,
@@ -38,6 +39,8 @@ pub(super) struct Pool {
     /// The process groups that are alive.
     groups: Arc<Mutex<Vec<Pid>>>,
     log: File,
+    /// Variables of the environment that a worker does not get.
+    hidden: BTreeSet<Name>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -64,8 +67,8 @@ fn lock<T>(list: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Pool {
-    pub fn new(log: File, reports: mpsc::UnboundedSender<Report>) -> Self {
-        Self { idle: Arc::default(), busy: HashMap::new(), groups: Arc::default(), log, reports }
+    pub fn new(log: File, hidden: BTreeSet<Name>, reports: mpsc::UnboundedSender<Report>) -> Self {
+        Self { idle: Arc::default(), busy: HashMap::new(), groups: Arc::default(), log, hidden, reports }
     }
 
     /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout` is killed.
@@ -142,7 +145,11 @@ impl Pool {
     }
 
     fn spawn(&self) -> io::Result<Worker> {
-        let mut worker = Command::new(env::current_exe()?)
+        let mut worker = Command::new(env::current_exe()?);
+        for name in &self.hidden {
+            worker.env_remove(&**name);
+        }
+        let mut worker = worker
             .arg("worker")
             .env("RAYON_NUM_THREADS", "1")
             .process_group(0)

@@ -1,3 +1,4 @@
+use super::Secrets;
 use crate::{
     expr::Expr,
     seed::Seed,
@@ -5,7 +6,7 @@ use crate::{
     value::{Artifact, Call, Dataset, Fields, Model},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// One attempt at one step. It holds all that a worker needs: nothing is looked up elsewhere but the objects it names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Job {
     pub money_left: Option<Money>,
     /// The threads the step may use; the result does not depend on them.
     pub threads: usize,
+    /// The values of the secrets that the op names.
+    pub secrets: Secrets,
 }
 
 /// What a worker can do.
@@ -125,6 +128,8 @@ pub struct Command {
     pub output: crate::types::Type,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
+    /// Environment variables that hold secrets, each with the secret's name.
+    pub secrets: BTreeMap<String, String>,
     /// The memory it declares.
     pub memory: Option<Size>,
 }

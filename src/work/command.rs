@@ -1,6 +1,6 @@
 //! Command tasks: any program, in any language. `docs/src/tasks.md` tells what a command sees and what it owes.
 
-use super::{events::Events, python};
+use super::{events::Events, mask::Mask, python};
 use crate::{
     disk::open_plain,
     store::Objects,
@@ -59,11 +59,13 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
 
     // One pipe for both streams keeps their lines in the order in which they were written.
     let (output_lines, written) = io::pipe().map_err(system("the command's output can't be read"))?;
+    let mask = Mask::of(&job.secrets);
     let mut process = program(&command.program, &job.project, objects);
     process
         .current_dir(folder.path())
         .envs(command.inputs.iter().filter_map(|(name, value)| Some((&**name, scalar(value, objects)?))))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .envs(secrets(command, job)?)
         .env("SMLT_IN", &input)
         .env("SMLT_OUT", &output)
         .env("SMLT_PROJECT", &job.project)
@@ -86,14 +88,23 @@ pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnM
     let mut child = process.spawn().map_err(|error| not_started(&process, &error))?;
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
-    let mut log = Log { report, tail: VecDeque::new() };
+    let mut log = Log { report, mask: &mask, tail: VecDeque::new() };
     let status = log.follow(output_lines, &events, &mut child).map_err(system("the command can't be followed"))?;
     if !status.success() {
         return Err(Failure { log: log.tail.into(), ..exited(status) });
     }
-    let output = result(command, &output, folder.path(), objects)
+    let output = result(command, &output, folder.path(), objects, &mask)
         .map_err(|failure| Failure { log: log.tail.into(), ..failure })?;
     Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
+}
+
+/// The variables that hold secrets.
+fn secrets<'a>(command: &'a Command, job: &'a Job) -> Result<Vec<(&'a str, &'a str)>, Failure> {
+    let value = |(variable, name): (&'a String, &'a String)| match job.secrets.get(name) {
+        Some(secret) => Ok((&**variable, secret.reveal())),
+        None => Err(Failure::new(Kind::TaskFailed, format!("the secret `{name}` is not known to the worker"))),
+    };
+    command.secrets.iter().map(value).collect()
 }
 
 /// What the system refused, as a failure of the step.
@@ -182,7 +193,7 @@ fn read_result(path: &Path) -> io::Result<String> {
 }
 
 /// The result that the command wrote, with its files stored.
-fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects) -> Result<Value, Failure> {
+fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects, mask: &Mask) -> Result<Value, Failure> {
     let wanted = &command.output;
     let bad = |message: String| Failure::new(Kind::BadResult, message);
     let help = || format!("write a JSON object of the type `{wanted}` to the file that $SMLT_OUT names");
@@ -198,6 +209,10 @@ fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects) -> R
     };
     let json: Json =
         serde_json::from_str(&text).map_err(|error| bad(format!("the result is not JSON: {error}")).help(help()))?;
+    if mask.is_in(&json) {
+        return Err(bad("the result holds a secret".into())
+            .help("leave it out: a result is kept, shown and handed on, and a step that needs the secret names it"));
+    }
     let json = stored(json, wanted, folder, objects)?;
     Value::from_json(&json, wanted).map_err(|error| bad(format!("the result has the wrong type: {error}")).help(help()))
 }
@@ -238,6 +253,7 @@ fn stored(json: Json, wanted: &Type, folder: &Path, objects: &Objects) -> Result
 /// What a command writes, line by line.
 struct Log<'a> {
     report: &'a mut dyn FnMut(Progress),
+    mask: &'a Mask,
     tail: VecDeque<String>,
 }
 
@@ -270,9 +286,10 @@ impl Log<'_> {
         let event =
             line.starts_with('{').then(|| serde_json::from_str(&line).ok()).flatten().and_then(|json| event(&json));
         if let Some(event) = event {
-            (self.report)(event);
+            (self.report)(self.mask.hide_in(event));
             return;
         }
+        let line = self.mask.hide(line);
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }

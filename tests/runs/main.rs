@@ -7,3 +7,4 @@ mod limits;
 mod project;
 mod python;
 mod results;
+mod secrets;
