@@ -38,7 +38,7 @@ impl Checker {
                     .help("leave it out: a run reads the value from the environment, or from the file of `--secrets`"),
             );
         }
-        for other in param.annotations.iter().filter(|other| other.name.node != annotation.name.node) {
+        for other in param.annotations.iter().filter(|other| other.span != annotation.span) {
             self.misplaced(other, "a secret");
         }
     }

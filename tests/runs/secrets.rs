@@ -129,7 +129,8 @@ fn a_run_that_succeeds_keeps_them() {
     assert_silent("the output", &output.stdout);
     assert_silent("the error stream", &output.stderr);
     // All was said, but for the secrets.
-    for text in ["said: *** hush-4f7c21d", "over the socket: ***", "\"name\":\"***\"", &format!("\"result\":{}", TOKEN.len())]
+    for text in
+        ["said: *** hush-4f7c21d", "over the socket: ***", "\"name\":\"***\"", &format!("\"result\":{}", TOKEN.len())]
     {
         says(&output.stdout, text);
     }
