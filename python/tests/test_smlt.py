@@ -219,7 +219,7 @@ class Limits(Case):
     def test_a_step_is_as_long_as_the_longest_before(self):
         self.in_smltc(deadline=100)
         began = time.monotonic()
-        for after, stops in [(0, False), (40, False), (50, False), (58, False), (60, True)]:
+        for after, stops in [(0, False), (40, False), (50, False), (55, False), (60, True)]:
             with mock.patch.object(time, "monotonic", return_value=began + after):
                 self.assertEqual(smlt.should_stop(), stops, after)
 

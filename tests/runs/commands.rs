@@ -131,11 +131,14 @@ print('{"metric": "no value"}')
 print("words")
 "#;
     let project = with_program(text, program);
-    assert!(project.smltc(&["run", "main.smlt", "--quiet"]).status.success());
+    let output = project.smltc(&["run", "main.smlt", "--json"]);
+    assert!(output.status.success());
     let events: Vec<Json> = told(&project).into_iter().map(|(_, event)| event).collect();
     assert_eq!(events, [json!(0.25), json!(1.0), json!(["loss", 3, 0.5]), json!(["loss", null, null])]);
-    let log = project.events().into_iter().filter(|event| event["event"] == "log").map(|event| event["line"].clone());
-    assert_eq!(log.collect::<Vec<_>>(), ["{\"metric\": \"no value\"}", "words"]);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let log =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|event: &Json| event["event"] == "log");
+    assert_eq!(log.map(|event| event["line"].clone()).collect::<Vec<_>>(), ["{\"metric\": \"no value\"}", "words"]);
 }
 
 /// Sends events to the socket by hand, over two connections, the last of them while the program is on its way out.
