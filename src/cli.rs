@@ -8,6 +8,8 @@ mod graph;
 #[cfg(feature = "local")]
 mod json;
 #[cfg(feature = "local")]
+mod keeper;
+#[cfg(feature = "local")]
 mod params;
 #[cfg(feature = "local")]
 mod progress;
@@ -90,6 +92,9 @@ enum Command {
     Show(show::Args),
     #[cfg(feature = "local")]
     #[command(hide = true)]
+    Keeper,
+    #[cfg(feature = "local")]
+    #[command(hide = true)]
     Worker,
 }
 
@@ -134,6 +139,8 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Runs(args) => runs::main(&args),
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
+            #[cfg(feature = "local")]
+            Command::Keeper => keeper::main(),
             #[cfg(feature = "local")]
             Command::Worker => worker::main(),
         },

@@ -1,21 +1,28 @@
 //! Data sets: read from files into tables of numbers, divided into parts, scaled.
 
+mod array;
+mod columns;
 mod csv;
 mod error;
 mod files;
 mod idx;
+mod labels;
 mod lens;
+mod npz;
+mod parquet;
+mod safetensors;
 mod split;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::DataError;
-pub use files::Files;
+pub use error::{DataError, Place};
+pub use files::{Files, Print, Prints};
 pub use lens::Lens;
 
 use crate::{
-    value::{Dataset, Hash, Part},
+    value::{Dataset, Format, Hash, Part},
     wire::Facts,
 };
 use std::borrow::Cow;
@@ -37,6 +44,8 @@ pub struct Data {
     pub lens: Lens,
     /// The hash of the files' contents and of the way they are read.
     pub hash: Hash,
+    /// The files that were read.
+    pub prints: Prints,
 }
 
 /// Samples in rows.
@@ -144,7 +153,34 @@ impl Data {
     }
 
     fn seen<'d>(&'d self, table: &'d Table, lens: &Lens) -> Result<Cow<'d, Table>, DataError> {
-        lens.apply(table, &self.lens.columns, &self.name)
+        lens.apply(table, &self.lens, &self.name)
+    }
+}
+
+/// What a format's reader is asked for.
+struct Request<'a> {
+    dataset: &'a Dataset,
+    sources: &'a [files::Source],
+    /// For test files, the labels of those that they belong to.
+    known: Option<&'a Labels>,
+}
+
+impl<'a> Request<'a> {
+    fn label(&self) -> Result<&'a str, DataError> {
+        self.dataset.label.as_deref().ok_or_else(|| DataError::NoLabel(self.dataset.name.to_string()))
+    }
+
+    /// The first file, for what can't be blamed on a single one.
+    fn first(&self) -> &'a str {
+        self.sources.first().map_or("", |source| &source.name)
+    }
+
+    /// Says that there is no row.
+    fn empty(&self) -> DataError {
+        match self.sources {
+            [] => DataError::NoFiles(self.dataset.name.to_string()),
+            [first, ..] => DataError::Empty(first.name.clone()),
+        }
     }
 }
 
@@ -154,6 +190,8 @@ struct Read {
     columns: Vec<String>,
     /// Whether the columns' names are the data's own.
     named: bool,
+    /// For texts, what the numbers of their words are below.
+    vocabulary: Option<u32>,
 }
 
 /// Reads a data set from its files.
@@ -162,11 +200,22 @@ struct Read {
 /// When a file is malformed, a value is missing or not a number, the label is not found, or the shares of the
 /// split exceed the whole.
 pub fn load(dataset: &Dataset, files: &Files) -> Result<Data, DataError> {
-    let mut hasher = blake3::Hasher::new();
-    let whole = read(dataset, &files.main, files, &mut hasher, None)?;
+    let mut prints = Prints::new();
+    let whole = read(&Request { dataset, sources: &files.main, known: None }, files, &mut prints)?;
     let held_out = match files.test.as_slice() {
         [] => None,
-        test => Some(read(dataset, test, files, &mut hasher, Some(&whole))?.table),
+        test => {
+            let request = Request { dataset, sources: test, known: Some(&whole.table.labels) };
+            let test = read(&request, files, &mut prints)?;
+            let name = request.first().to_owned();
+            if whole.named && test.columns != whole.columns {
+                return Err(DataError::Columns { path: name });
+            }
+            if test.table.shape != whole.table.shape {
+                return Err(DataError::SampleShape { name, found: test.table.shape, expected: whole.table.shape });
+            }
+            Some(test.table)
+        }
     };
     let facts = facts(&whole, held_out.as_ref(), &files.main);
     let options = serde_json::json!([
@@ -178,6 +227,10 @@ pub fn load(dataset: &Dataset, files: &Files) -> Result<Data, DataError> {
         dataset.standardize,
         dataset.scale.to_bits(),
     ]);
+    let mut hasher = blake3::Hasher::new();
+    for print in &prints {
+        hasher.update(print.hash.to_string().as_bytes());
+    }
     hasher.update(options.to_string().as_bytes());
     let columns = if whole.named { whole.columns } else { Vec::new() };
     let [train, valid, test] = split::divide(whole.table, held_out, &dataset.split)?;
@@ -190,20 +243,19 @@ pub fn load(dataset: &Dataset, files: &Files) -> Result<Data, DataError> {
         Labels::Numbers(_) => None,
     };
     let standard = dataset.standardize.then(|| lens::Standard::learn(&train));
-    let lens = Lens { columns, classes, standard };
-    Ok(Data { name, train, valid, test, facts, lens, hash: hasher.finalize().into() })
+    let lens = Lens { columns, vocabulary: whole.vocabulary, classes, standard };
+    Ok(Data { name, train, valid, test, facts, lens, hash: hasher.finalize().into(), prints })
 }
 
-fn read(
-    dataset: &Dataset,
-    sources: &[files::Source],
-    files: &Files,
-    hasher: &mut blake3::Hasher,
-    like: Option<&Read>,
-) -> Result<Read, DataError> {
-    let mut read = match &*dataset.format.name {
-        "idx" => idx::read(dataset, sources, files, hasher, like)?,
-        _ => csv::read(dataset, sources, hasher, like)?,
+fn read(request: &Request, files: &Files, prints: &mut Prints) -> Result<Read, DataError> {
+    let dataset = request.dataset;
+    let mut read = match Format::parse(&dataset.format)? {
+        Format::Csv(layout) => csv::read(request, layout, prints)?,
+        Format::Words(layout, words) => words::read(request, layout, words, prints)?,
+        Format::Parquet => parquet::read(request, prints)?,
+        Format::Idx { labels } => idx::read(request, labels.as_deref(), files, prints)?,
+        Format::Npz(pair) => npz::read(request, &pair, prints)?,
+        Format::Safetensors(pair) => safetensors::read(request, &pair, prints)?,
     };
     let table = &mut read.table;
     if !dataset.shape.is_empty() {

@@ -5,9 +5,11 @@
 
 mod build;
 pub mod draw;
+mod ways;
 
 pub use crate::check::program::{Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Task, Train, Trial};
 pub use build::{build, build_test};
+pub use ways::Way;
 
 use crate::{
     expr::{Expr, Var},
@@ -50,6 +52,8 @@ pub struct Region {
     pub dag: DiGraph<Node, Edge>,
     /// The region's value, over its own nodes and what is around it; an empty record when absent.
     pub result: Option<Spanned<Expr>>,
+    /// How much each node has behind it; what is not measured has nothing.
+    pub ways: Vec<Way>,
 }
 
 /// Why one node waits for another.

@@ -30,6 +30,8 @@ pub mod local;
 pub mod ml;
 #[cfg(feature = "compile")]
 pub mod plan;
+#[cfg(feature = "work")]
+pub mod processes;
 #[cfg(feature = "local")]
 pub mod runs;
 #[cfg(feature = "compile")]

@@ -85,4 +85,6 @@ pub struct Retry {
     pub jitter: bool,
     /// The kinds of failure that are retried; every kind when empty.
     pub on: Vec<Kind>,
+    /// What the memory is multiplied with for an attempt after one that ran out of it.
+    pub memory: Option<f64>,
 }

@@ -1,33 +1,43 @@
 //! Runs a workflow on this machine: the scheduler's driver, with worker processes that do the steps.
 
+mod memory;
+mod past;
 mod pool;
+
+pub use memory::of_machine as memory_of_machine;
+pub use past::{Past, PastError};
 
 use crate::{
     graph::Graph,
+    processes,
     runs::{Recorder, RunsError},
-    schedule::{Action, Attempt, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
+    schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
     seed::Seed,
     source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Op, Progress, Secrets},
+    wire::{Job, Op, Secrets},
 };
-use pool::{Pool, Report};
+use memory::Allowance;
+use pool::{Pool, Report, What};
+use rustix::process::Signal;
 use std::{
-    collections::{BTreeSet, HashMap},
-    env,
+    collections::{BTreeSet, HashSet},
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::PathBuf,
+    pin::pin,
     time::Instant,
 };
-use tempfile::TempDir;
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     time::sleep_until,
 };
+
+/// What workers have said and the scheduler has not heard yet; those with more to say wait.
+const REPORTS: usize = 256;
 
 /// What a run needs to know of this machine.
 #[derive(Clone, Debug)]
@@ -50,16 +60,31 @@ pub struct Machine {
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// The system refused.
-    #[error("{0}: {1}")]
+    #[error("{0}: {1}\nhelp: see that the disk of the project has space left and lets you write")]
     System(&'static str, io::Error),
     /// The log can't be written.
-    #[error(transparent)]
-    Runs(#[from] RunsError),
+    #[error("the log of the run can't be written: {0}")]
+    Log(#[from] RunsError),
 }
 
-/// Runs a workflow to its end, and tells `watch` of everything as it happens.
+/// Who is told of everything that happens in a run.
+pub trait Watch {
+    /// Hears what happened before the run was cut off.
+    fn past(&mut self, at: Time, notice: &Notice);
+    /// Hears what happens now.
+    fn present(&mut self, at: Time, notice: &Notice);
+}
+
+/// Nobody listens.
+impl Watch for () {
+    fn past(&mut self, _: Time, _: &Notice) {}
+    fn present(&mut self, _: Time, _: &Notice) {}
+}
+
+/// Runs a workflow to its end, from where its `past` ends, and tells `watch` of everything as it happens.
 ///
-/// An interrupt stops it in order; a second one at once.
+/// An interrupt lets it begin nothing more; a second one ends it at once, and so does a log that can't be written: what is
+/// not in the log would be done again by who resumes the run. No process that it started outlives it.
 ///
 /// # Errors
 /// When the system refuses what a run needs, or its log can't be written.
@@ -69,57 +94,102 @@ pub fn run(
     options: Options,
     machine: Machine,
     recorder: Recorder,
-    watch: &mut dyn FnMut(Time, &Notice),
+    past: Past,
+    watch: &mut dyn Watch,
 ) -> Result<(Verdict, Duration, Money), LocalError> {
     let system = |what| move |error| LocalError::System(what, error);
     fs::create_dir_all(&machine.folder).map_err(system("the run's folder can't be made"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the event loop can't be started"))?;
-    let sockets = sockets().map_err(system("a folder for sockets can't be made"))?;
     let workers = File::options().create(true).append(true).open(machine.folder.join("workers.log"));
-    let (reports, incoming) = mpsc::unbounded_channel();
+    let (begun, mut spent, mut steps, mut trials) = (past.end(), Money::ZERO, 0, HashSet::new());
+    let first = if past.is_empty() { Event::Begin } else { Event::Resume };
+    let scheduler = Scheduler::replay(graph, args, options, past.into_log(), &mut |at, notice| {
+        match notice {
+            Notice::Spent { total } => spent = *total,
+            Notice::StepDone { .. } => steps += 1,
+            Notice::Trial { search, trial, .. } => drop(trials.insert((search.clone(), *trial))),
+            _ => {}
+        }
+        watch.past(at, notice);
+    });
+    if first == Event::Resume {
+        let resumed = Notice::RunResumed { steps, trials: trials.len() as u64 };
+        recorder.notice(begun, &resumed);
+        watch.present(begun, &resumed);
+    }
+    let (reports, incoming) = mpsc::channel(REPORTS);
     let driver = Driver {
-        scheduler: Scheduler::new(graph, args, options),
+        scheduler,
         pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, machine.hidden.clone(), reports),
-        logs: HashMap::new(),
-        sockets: &sockets,
-        started: Instant::now(),
-        spent: Money::ZERO,
+        clock: Clock { begun, since: Instant::now() },
+        spent,
         machine,
         recorder: &recorder,
         watch,
     };
-    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(incoming))?;
+    let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
+}
+
+/// The clock of a run, which stands still while the run is cut off and knows nothing of the time of day.
+struct Clock {
+    /// The run's time when this process took it up.
+    begun: Time,
+    since: Instant,
+}
+
+impl Clock {
+    /// The run's time, in whole milliseconds as the log has it.
+    fn now(&self) -> Time {
+        self.begun.after(self.since.elapsed().into())
+    }
+
+    /// The moment of a time of the run; one too far for the clock never comes.
+    fn moment(&self, at: Time) -> Option<Instant> {
+        self.since.checked_add(at.since(self.begun).into())
+    }
 }
 
 struct Driver<'a> {
     scheduler: Scheduler<'a>,
     pool: Pool,
-    /// The log files of commands, open while they run.
-    logs: HashMap<Attempt, File>,
-    sockets: &'a TempDir,
-    started: Instant,
+    clock: Clock,
     spent: Money,
     machine: Machine,
     recorder: &'a Recorder,
-    watch: &'a mut dyn FnMut(Time, &Notice),
+    watch: &'a mut dyn Watch,
 }
 
 impl Driver<'_> {
     async fn drive(
         mut self,
-        mut incoming: mpsc::UnboundedReceiver<Report>,
+        first: Event,
+        mut incoming: mpsc::Receiver<Report>,
     ) -> Result<(Verdict, Duration, Money), LocalError> {
+        let verdict = self.follow(first, &mut incoming).await?;
+        let (elapsed, spent) = (self.clock.now().0, self.spent);
+        // Nobody waits for those any more who have something to say.
+        drop(incoming);
+        self.pool.end().await;
+        // It's there when a command has run, and what of it can't go does no harm.
+        let _ = fs::remove_dir_all(self.machine.folder.join("work"));
+        Ok((verdict, elapsed, spent))
+    }
+
+    async fn follow(&mut self, first: Event, incoming: &mut mpsc::Receiver<Report>) -> Result<Verdict, LocalError> {
         let listen = |kind| signal(kind).map_err(|error| LocalError::System("signals can't be heard", error));
         let mut interrupt = listen(SignalKind::interrupt())?;
-        let (mut terminate, mut hangup) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-        let (mut wake, mut stopping) = (None, false);
-        let mut event = Event::Begin;
+        let mut terminate = listen(SignalKind::terminate())?;
+        // Behind `nohup` a run goes on without its terminal.
+        let mut hangup = (!processes::ignores(Signal::HUP)).then(|| listen(SignalKind::hangup())).transpose()?;
+        let (mut wake, mut draining) = (None, false);
+        let mut broken = pin!(self.recorder.broken());
+        let mut event = first;
         loop {
             if let Some(verdict) = self.step(event, &mut wake) {
-                return Ok((verdict, self.now().0, self.spent));
+                return Ok(verdict);
             }
             let alarm = async {
                 match wake {
@@ -128,7 +198,11 @@ impl Driver<'_> {
                 }
             };
             event = tokio::select! {
-                Some((attempt, what)) = incoming.recv() => self.hear(attempt, what),
+                Some((attempt, what)) = incoming.recv() => match what {
+                    What::Progress(progress) => Event::Progress(attempt, progress),
+                    What::Done(done) => Event::Done(attempt, done),
+                    What::Failed(failure, worked) => Event::Failed(attempt, failure, worked),
+                },
                 () = alarm => {
                     wake = None;
                     Event::Tick
@@ -137,27 +211,25 @@ impl Driver<'_> {
                     tokio::select! {
                         it = interrupt.recv() => it,
                         it = terminate.recv() => it,
-                        it = hangup.recv() => it,
+                        Some(it) = async { hangup.as_mut()?.recv().await } => Some(it),
                     }
                 } => {
-                    if stopping {
-                        self.pool.kill_all();
-                        return Ok((Verdict::Cancelled, self.now().0, self.spent));
+                    if draining {
+                        return Ok(Verdict::Cancelled);
                     }
-                    stopping = true;
+                    draining = true;
+                    self.pool.drain();
                     Event::Cancel
                 }
+                // What comes of the steps under way could not be kept.
+                () = &mut broken => return Ok(Verdict::Cancelled),
             };
         }
     }
 
-    fn now(&self) -> Time {
-        Time(self.started.elapsed().into())
-    }
-
     /// Tells the scheduler, and does what it wants; gives the verdict once there is one.
     fn step(&mut self, event: Event, wake: &mut Option<tokio::time::Instant>) -> Option<Verdict> {
-        let now = self.now();
+        let now = self.clock.now();
         self.recorder.event(now, &event);
         let actions = self.scheduler.step(now, event);
         let mut verdict = None;
@@ -165,17 +237,13 @@ impl Driver<'_> {
             match action {
                 Action::Start(launch) => self.start(*launch),
                 Action::Stop(attempt) => self.pool.stop(&attempt),
-                Action::WakeAt(at) => {
-                    let at = std::time::Duration::from(at.0);
-                    // A time too far for the clock never comes.
-                    *wake = self.started.checked_add(at).map(Into::into);
-                }
+                Action::WakeAt(at) => *wake = self.clock.moment(at).map(Into::into),
                 Action::Note(notice) => {
                     if let Notice::Spent { total } = notice {
                         self.spent = total;
                     }
                     self.recorder.notice(now, &notice);
-                    (self.watch)(now, &notice);
+                    self.watch.present(now, &notice);
                 }
                 Action::Finish(end) => verdict = Some(end),
             }
@@ -185,7 +253,10 @@ impl Driver<'_> {
 
     fn start(&mut self, launch: Launch) {
         let name = file_name(&launch.attempt.step);
-        // A command that outlives its timeout is killed, so that is the time it has; a training ends at a deadline by itself.
+        let log = format!("{name}.{}.log", launch.attempt.number);
+        let with_worker = !matches!(launch.op, Op::Command(_));
+        let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
+        // A command that outlives its timeout is stopped, so that is the time it has; a training ends at a deadline by itself.
         let time_left = match (&launch.op, launch.time_left, launch.timeout) {
             (Op::Command(_), Some(left), Some(timeout)) => Some(left.min(timeout)),
             (Op::Command(_), None, timeout) => timeout,
@@ -203,56 +274,17 @@ impl Driver<'_> {
             op: launch.op,
             project: self.machine.project.clone(),
             objects: self.machine.objects.clone(),
+            run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
-            sockets: self.sockets.path().to_owned(),
+            work: self.machine.folder.join("work"),
+            log: Some(self.machine.folder.join("logs").join(log)),
             time_left,
             money_left: launch.money_left,
+            threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
             secrets,
-            threads: (self.machine.cores / self.scheduler.running().max(1)).max(1),
         };
-        self.pool.start(launch.attempt, &job, launch.timeout);
+        self.pool.start(launch.attempt, job, launch.timeout, allowance);
     }
-
-    /// An attempt's report as the scheduler hears it; lines of a command's log go into a file on the way.
-    fn hear(&mut self, attempt: Attempt, what: pool::What) -> Event {
-        match what {
-            pool::What::Progress(progress) => {
-                if let Progress::Log(line) = &progress {
-                    // A log that can't be written must not stop the step; its last lines are kept with a failure anyway.
-                    let _ = self.log(&attempt, line);
-                }
-                Event::Progress(attempt, progress)
-            }
-            pool::What::Done(done) => {
-                self.logs.remove(&attempt);
-                Event::Done(attempt, done)
-            }
-            pool::What::Failed(failure, worked) => {
-                self.logs.remove(&attempt);
-                Event::Failed(attempt, failure, worked)
-            }
-        }
-    }
-
-    fn log(&mut self, attempt: &Attempt, line: &str) -> io::Result<()> {
-        if !self.logs.contains_key(attempt) {
-            let folder = self.machine.folder.join("logs");
-            fs::create_dir_all(&folder)?;
-            let name = format!("{}.{}.log", file_name(&attempt.step), attempt.number);
-            self.logs.insert(attempt.clone(), File::create(folder.join(name))?);
-        }
-        match self.logs.get_mut(attempt) {
-            Some(file) => writeln!(file, "{line}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A folder for sockets, which is gone after the run: a socket's path may have 108 bytes, which that of a project may exceed.
-fn sockets() -> io::Result<TempDir> {
-    let usual = env::temp_dir();
-    let folder = if usual.as_os_str().len() <= 64 { usual } else { "/tmp".into() };
-    tempfile::Builder::new().prefix("smlt-").tempdir_in(folder)
 }
 
 /// A step's path as the name of a file, which a system lets be 255 bytes long.

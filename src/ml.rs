@@ -5,6 +5,7 @@
 //! bit of the result.
 
 mod attention;
+mod checkpoint;
 mod evaluate;
 mod image;
 mod loss;
@@ -28,6 +29,7 @@ use crate::{
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
+use std::{path::Path, sync::atomic::AtomicBool};
 
 /// What a training or judgement needs besides its job.
 pub struct Context<'a> {
@@ -35,8 +37,12 @@ pub struct Context<'a> {
     pub threads: usize,
     /// The time until the deadline.
     pub time_left: Option<Duration>,
+    /// Whether the run draws to an end, so that a training stops at its next checkpoint.
+    pub draining: &'a AtomicBool,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
+    /// A folder of the step that survives its retries, for checkpoints.
+    pub scratch: &'a Path,
     /// Hears of every epoch.
     pub report: &'a mut dyn FnMut(Progress),
 }

@@ -1,7 +1,9 @@
 //! What a step needs and what it costs: the resources that it is given when it names none, and the price of using them.
 
+mod capacity;
 mod prices;
 
+pub use capacity::{Capacity, Cpus, too_large};
 pub use prices::{PriceError, Prices};
 
 use crate::{graph::NodeKind, limits::Limits, units::Size};
@@ -11,8 +13,10 @@ use crate::{graph::NodeKind, limits::Limits, units::Size};
 pub struct Resources {
     /// Its memory.
     pub memory: Size,
+    /// Whether the workflow declares that memory: it is then held to it.
+    pub limited: bool,
     /// Its processors.
-    pub cpu: f64,
+    pub cpus: Cpus,
 }
 
 impl Resources {
@@ -22,6 +26,10 @@ impl Resources {
             NodeKind::Train(_) | NodeKind::Search(_) | NodeKind::Evaluate(_) => Size::from_mib(2048),
             _ => Size::from_mib(1024),
         };
-        Self { memory: limits.memory.unwrap_or(memory), cpu: limits.cpu.unwrap_or(1.0) }
+        Self {
+            memory: limits.memory.unwrap_or(memory),
+            limited: limits.memory.is_some(),
+            cpus: limits.cpu.map_or(Cpus::ONE, Cpus::new),
+        }
     }
 }

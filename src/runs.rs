@@ -8,11 +8,11 @@ mod recorder;
 pub use recorder::Recorder;
 
 use crate::{
-    schedule::{Event, Notice, Time, Verdict},
+    schedule::{Event, Notice, Options, Time, Verdict},
     units::{Duration, Money},
-    value::Fields,
+    value::{Fields, Hash},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs, io,
@@ -20,13 +20,13 @@ use std::{
 };
 
 /// Changed with every change of the tables or of what their JSON holds.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
     create table if not exists runs (
         id text primary key, file text not null, workflow text not null, args text not null, seed integer not null,
-        started integer not null, process integer not null, born integer not null, ended integer, spent text,
-        verdict text
+        files text not null, options text not null, started integer not null, process integer not null,
+        born integer not null, ended integer, spent text, verdict text
     ) strict;
     -- What the scheduler was told: replaying it gives the scheduler back.
     create table if not exists events (run text not null, at integer not null, event text not null) strict;
@@ -40,17 +40,45 @@ const TABLES: &str = "
 #[derive(Debug, thiserror::Error)]
 pub enum RunsError {
     /// The folder can't be made or written.
-    #[error("`{0}` can't be written: {1}")]
+    #[error(
+        "`{0}` can't be written: {1}\nhelp: runs are kept there; allow writing, or run a copy of the project elsewhere"
+    )]
     Folder(PathBuf, io::Error),
     /// The database refused.
-    #[error("the list of runs, `.smlt/runs.db`, can't be used: {0}")]
+    #[error("the list of runs, `.smlt/runs.db`, can't be used: {0}{help}", help = mend(.0))]
     Database(#[from] rusqlite::Error),
     /// It was written by another version of the program.
-    #[error("the list of runs was written by another version of smltc")]
+    #[error(
+        "the list of runs, `.smlt/runs.db`, was written by another version of smltc\nhelp: use that version, or rename \
+         `.smlt`, which begins a new list"
+    )]
     Version,
     /// What it holds can't be read.
-    #[error("the list of runs holds what can't be read: {0}")]
+    #[error(
+        "the list of runs, `.smlt/runs.db`, holds what can't be read: {0}\nhelp: rename it, which begins a new list"
+    )]
     Content(#[from] serde_json::Error),
+    /// Another process is at the run.
+    #[error("the run is under way in process {0}\nhelp: wait for its end, or stop it: `kill -INT {0}`")]
+    Running(u32),
+    /// Another process was at the run meanwhile.
+    #[error("the run was resumed by another process meanwhile\nhelp: `smltc runs` shows how it stands now")]
+    Changed,
+}
+
+/// What can be done about an error of the database.
+fn mend(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "\nhelp: it is damaged; rename it, and `runs.db-wal` beside it, which begins a new list. What steps have made \
+             is kept in `.smlt/objects`"
+        }
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => "\nhelp: free space on the disk of the project",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "\nhelp: allow writing in `.smlt`, or run a copy of the project elsewhere"
+        }
+        _ => "",
+    }
 }
 
 /// The folder of a project in which its runs are kept.
@@ -99,6 +127,15 @@ pub struct Run {
     pub elapsed: Option<Duration>,
     /// What it cost, if it is over.
     pub spent: Option<Money>,
+}
+
+/// What a run was begun with, besides its arguments, and must go on with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// The hash of what its workflow file and all that it imports say.
+    pub files: Hash,
+    /// How it is done.
+    pub options: Options,
 }
 
 /// How a run stands.
@@ -187,22 +224,70 @@ impl Runs {
     ///
     /// # Errors
     /// When the list can't be written.
-    pub fn enter(&self, run: &Run) -> Result<(), RunsError> {
+    pub fn enter(&self, run: &Run, recipe: &Recipe) -> Result<(), RunsError> {
         let process = std::process::id();
         self.database.execute(
-            "insert into runs (id, file, workflow, args, seed, started, process, born) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into runs (id, file, workflow, args, seed, files, options, started, process, born)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 run.id,
                 run.file,
                 run.workflow,
                 json(&run.args)?,
                 run.seed as i64,
+                recipe.files.to_string(),
+                json(&recipe.options)?,
                 run.started,
                 process,
                 born(process).unwrap_or(0)
             ],
         )?;
         Ok(())
+    }
+
+    /// What a run was begun with.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn recipe(&self, id: &str) -> Result<Recipe, RunsError> {
+        let mut query = self.database.prepare("select files, options from runs where id = ?")?;
+        let (files, options) = query.query_row([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        Ok(Recipe { files: serde_json::from_value(files.into())?, options: serde_json::from_str(&options)? })
+    }
+
+    /// The process that is at a run, if one is.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn holder(&self, id: &str) -> Result<Option<u32>, RunsError> {
+        Ok(holder(&self.database, id)?)
+    }
+
+    /// Lets this process go on with a run whose log was read: of its `events`, the first `kept` stay, and it is under way
+    /// again. Of several processes that try, one succeeds.
+    ///
+    /// # Errors
+    /// When another process is at the run or was since, or the list can't be written.
+    pub fn take_over(&mut self, id: &str, events: usize, kept: usize) -> Result<(), RunsError> {
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(process) = holder(&change, id)? {
+            return Err(RunsError::Running(process));
+        }
+        let logged: i64 = change.query_row("select count(*) from events where run = ?", [id], |row| row.get(0))?;
+        if usize::try_from(logged) != Ok(events) {
+            return Err(RunsError::Changed);
+        }
+        change.execute(
+            "delete from events where run = ?1 and rowid not in
+                 (select rowid from events where run = ?1 order by rowid limit ?2)",
+            params![id, kept as i64],
+        )?;
+        let process = std::process::id();
+        change.execute(
+            "update runs set process = ?, born = ?, ended = null, spent = null, verdict = null where id = ?",
+            params![process, born(process).unwrap_or(0), id],
+        )?;
+        Ok(change.commit()?)
     }
 
     /// Takes the connection for a thread that writes the log of the run `id`.
@@ -285,16 +370,25 @@ fn read(row: &Row) -> Result<Run, RunsError> {
     })
 }
 
+fn holder(database: &Connection, id: &str) -> rusqlite::Result<Option<u32>> {
+    let mut query = database.prepare("select process, born, verdict is not null from runs where id = ?")?;
+    let (process, birth, is_over): (u32, i64, bool) =
+        query.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Some(process).filter(|_| !is_over && born(process) == Some(birth)))
+}
+
 fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string(value)
 }
 
 /// When a process started, in clock ticks since the machine did: a process number is used again, the two together are not.
-/// `None` when there is no such process.
+/// `None` when there is no such process, or it is dead and only waits for its parent to hear of it.
 fn born(process: u32) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; what follows it are numbers, of which this is the 20th.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    // The name stands in parentheses and may hold anything; what follows it are the state and numbers.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
+    fields.nth(18)?.parse().ok()
 }
 
 /// A new run's name: when it started, what runs, and four digits that tell apart what started in one second.

@@ -1,14 +1,16 @@
 //! The scheduler as a pure state machine: the time and an event in, actions out. It has no clock and does no I/O, so the
 //! local driver, tests on virtual time and the replay of a log all drive the same one.
 //!
-//! Work is *pulled*: only when a slot is free does a `for` begin its next item or a search its next trial, so a fan-out
-//! over a million items holds a handful of them, and a search decides with all that is known by then.
+//! Work is *pulled*: only when a processor is free does a `for` begin its next item or a search its next trial, so a
+//! fan-out over a million items holds a handful of them, and a search decides with all that is known by then.
 
 mod attempts;
+mod drain;
 mod event;
 mod failures;
 mod limits;
 mod ops;
+mod queue;
 mod scope;
 mod tree;
 mod trial_steps;
@@ -19,20 +21,28 @@ mod tests;
 
 pub use event::{Action, Attempt, Event, Launch, Mark, Notice, StepPath, Time, Verdict};
 
-use crate::{graph::Graph, plan::Prices, seed::Seed, source::Name, value::Fields};
+use crate::{
+    graph::Graph,
+    plan::{Capacity, Prices},
+    seed::Seed,
+    source::Name,
+    value::Fields,
+};
 use attempts::{Job, JobId};
 use failures::Part;
 use petgraph::graph::NodeIndex;
+use queue::{Queue, Source};
 use scope::Scopes;
-use std::collections::{BTreeMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use tree::{Active, Instance, InstanceId};
 
 /// What compounds may begin in one step. Rounds and items without a job take no time, and there may be more of them than
 /// the world outside should have to wait for.
 const PULLS: usize = 10_000;
 
-/// How a run is to be done.
-#[derive(Clone, Debug)]
+/// How a run is to be done. A run that goes on must be done as it was begun, for its log to mean the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// The seed of everything random.
     pub seed: Seed,
@@ -42,8 +52,8 @@ pub struct Options {
     pub prices: Prices,
     /// What `run_id()` gives.
     pub run_id: Name,
-    /// The attempts that may be under way at the same time.
-    pub slots: usize,
+    /// What the attempts under way may hold together.
+    pub capacity: Capacity,
 }
 
 /// A node of a region that is under way.
@@ -64,13 +74,24 @@ pub struct Scheduler<'g> {
     active: BTreeMap<Site, Active<'g>>,
     scopes: Scopes,
     jobs: BTreeMap<JobId, Job>,
+    /// The jobs under way, by their attempts.
+    running: HashMap<Attempt, JobId>,
+    /// Those of them that were stopped.
+    dying: BTreeSet<JobId>,
+    /// What the attempts under way hold.
+    used: Capacity,
+    /// The jobs that wait to be tried again, and until when.
+    retries: BTreeSet<(Time, JobId)>,
     /// Nodes that wait for nothing any more.
     ready: VecDeque<Site>,
-    /// Attempts that wait for a slot.
-    queue: VecDeque<JobId>,
-    /// Compounds that may have more to do, in the order in which they began.
-    sources: Vec<Site>,
+    /// Compounds that may have more to do.
+    sources: BTreeMap<Site, Source>,
+    /// What may begin when there is room.
+    queue: Queue,
     marks: Vec<Mark>,
+    /// Whether the user wants to stop: nothing more begins, the run ends with what is under way, and what fails now is to
+    /// be done again when it goes on.
+    draining: bool,
     /// How the run ends, once that is decided.
     verdict: Option<Verdict>,
     finished: bool,
@@ -91,10 +112,15 @@ impl<'g> Scheduler<'g> {
             active: BTreeMap::new(),
             scopes,
             jobs: BTreeMap::new(),
+            running: HashMap::new(),
+            dying: BTreeSet::new(),
+            used: Capacity::default(),
+            retries: BTreeSet::new(),
             ready: VecDeque::new(),
-            queue: VecDeque::new(),
-            sources: Vec::new(),
+            sources: BTreeMap::new(),
+            queue: Queue::default(),
             marks: Vec::new(),
+            draining: false,
             verdict: None,
             finished: false,
             wake: None,
@@ -105,16 +131,22 @@ impl<'g> Scheduler<'g> {
         scheduler
     }
 
-    /// A run as it stood after the events of a log. Nothing is to be done again: the log tells what was.
+    /// A run as it stood after the events of a log; `watch` hears what the user was told then. Nothing is to be done
+    /// again: the log tells what was. [`Event::Resume`] lets it go on.
     pub fn replay(
         graph: &'g Graph,
         args: Fields,
         options: Options,
         log: impl IntoIterator<Item = (Time, Event)>,
+        watch: &mut dyn FnMut(Time, &Notice),
     ) -> Self {
         let mut scheduler = Self::new(graph, args, options);
         for (time, event) in log {
-            scheduler.step(time, event);
+            for action in scheduler.step(time, event) {
+                if let Action::Note(notice) = action {
+                    watch(time, &notice);
+                }
+            }
         }
         scheduler
     }
@@ -128,19 +160,25 @@ impl<'g> Scheduler<'g> {
             Event::Done(attempt, done) => self.done(&attempt, *done),
             Event::Failed(attempt, failure, _) => self.failed(&attempt, failure),
             Event::Tick => {}
-            Event::Cancel => self.conclude(Verdict::Cancelled),
+            Event::Cancel => self.drain(),
+            Event::Resume => self.resume(),
         }
         self.settle();
         self.enforce();
         self.wake_retries();
-        let has_more = self.fill_slots();
+        let has_more = self.fill();
         self.finish_or_wake(has_more);
         std::mem::take(&mut self.actions)
     }
 
+    /// How the run ends, once that is decided, though attempts may still be dying.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
     /// The attempts under way.
     pub fn running(&self) -> usize {
-        self.jobs.values().filter(|job| job.since().is_some()).count()
+        self.running.len()
     }
 
     fn begin(&mut self) {
@@ -162,32 +200,17 @@ impl<'g> Scheduler<'g> {
         self.next_id
     }
 
-    /// Starts what can be started while slots are free: what is queued first, then what compounds have to give. Says
-    /// whether there may be more to start at once.
-    fn fill_slots(&mut self) -> bool {
+    /// Begins what can begin while the machine has room. Says whether there may be more to begin at once.
+    fn fill(&mut self) -> bool {
         for _ in 0..PULLS {
-            if self.verdict.is_some() || self.running() >= self.options.slots.max(1) {
-                return false;
-            }
-            if !self.launch_next() && !self.pull() {
+            let full = self.used.cpus >= self.options.capacity.cpus;
+            if self.verdict.is_some() || self.draining || full || !self.begin_next() {
                 return false;
             }
             self.settle();
             self.enforce();
         }
         true
-    }
-
-    /// Asks the compounds, in order, for something to do; not those whose limits would only let it wait.
-    fn pull(&mut self) -> bool {
-        let meters = self.meters();
-        (0..self.sources.len()).any(|index| {
-            // Only one that gave something changes the list.
-            let Some(site) = self.sources.get(index).copied() else { return false };
-            let scope = self.active.get(&site).map(|active| active.scope);
-            scope.is_some_and(|scope| self.scopes.has_room(scope, &meters))
-                && (self.pull_item(site) || self.pull_trial(site) || self.pull_round(site))
-        })
     }
 
     /// Decides how the run ends, and stops what is under way.
@@ -202,17 +225,17 @@ impl<'g> Scheduler<'g> {
         if self.finished {
             return;
         }
-        if self.jobs.is_empty()
-            && let Some(verdict) = &self.verdict
-        {
+        // Whatever was decided meanwhile is told when the run goes on.
+        let end = match &self.verdict {
+            _ if self.draining => (self.running() == 0).then_some(Verdict::Cancelled),
+            Some(Verdict::Succeeded { value, .. }) if self.jobs.is_empty() => {
+                Some(Verdict::Succeeded { value: value.clone(), marks: self.marks.clone() })
+            }
+            verdict => verdict.clone().filter(|_| self.jobs.is_empty()),
+        };
+        if let Some(end) = end {
             self.finished = true;
-            let verdict = match verdict.clone() {
-                Verdict::Succeeded { value, .. } => {
-                    Verdict::Succeeded { value, marks: std::mem::take(&mut self.marks) }
-                }
-                verdict => verdict,
-            };
-            self.actions.push(Action::Finish(verdict));
+            self.actions.push(Action::Finish(end));
             return;
         }
         if has_more {
@@ -220,8 +243,8 @@ impl<'g> Scheduler<'g> {
             self.wake = None;
             return;
         }
-        let retry = self.jobs.values().filter_map(Job::due).min();
-        let limit = self.scopes.next_reach(self.now, &self.meters()).filter(|_| self.verdict.is_none());
+        let retry = self.retries.first().map(|(due, _)| *due);
+        let limit = self.scopes.next_reach(self.now).filter(|_| self.verdict.is_none());
         let wake = retry.into_iter().chain(limit).min();
         if wake.is_some() && wake != self.wake {
             self.actions.extend(wake.map(Action::WakeAt));

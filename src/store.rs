@@ -1,11 +1,11 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed.
 
 use crate::{
-    disk::{new_file, open_plain, write_atomically},
+    disk::{new_file, open_plain, sync_folder, write_atomically},
     value::{Artifact, Hash},
 };
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -51,9 +51,9 @@ impl Objects {
     /// When the folder can't be written.
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> io::Result<Artifact> {
         let artifact = Artifact { name: name.to_owned(), hash: Hash::of(bytes), bytes: bytes.len() as u64 };
-        let path = self.path(&artifact);
-        if !path.exists() {
-            write_atomically(&path, bytes)?;
+        if !self.check(&artifact)? {
+            self.make_room(&artifact)?;
+            write_atomically(&self.path(&artifact), bytes)?;
         }
         Ok(artifact)
     }
@@ -66,27 +66,46 @@ impl Objects {
         let mut file = open_plain(path)?;
         fs::create_dir_all(&self.root)?;
         let mut copy = new_file(&self.root)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut bytes = 0;
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                count => {
-                    hasher.update(&buffer[..count]);
-                    copy.write_all(&buffer[..count])?;
-                    bytes += count as u64;
-                }
-            }
-        }
-        let artifact = Artifact { name: name.to_owned(), hash: hasher.finalize().into(), bytes };
-        let path = self.path(&artifact);
-        if !path.exists() {
-            fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+        let (hash, bytes) = hash(&mut file, |part| copy.write_all(part))?;
+        let artifact = Artifact { name: name.to_owned(), hash, bytes };
+        if !self.check(&artifact)? {
+            let folder = self.make_room(&artifact)?;
             copy.as_file().sync_all()?;
-            copy.persist(path)?;
+            copy.persist(self.path(&artifact))?;
+            sync_folder(&folder)?;
         }
         Ok(artifact)
+    }
+
+    /// Whether a file is stored whole. One that is damaged is removed.
+    ///
+    /// # Errors
+    /// When the file can't be read, or a damaged one can't be removed.
+    pub fn check(&self, artifact: &Artifact) -> io::Result<bool> {
+        let path = self.path(artifact);
+        let is_whole = |mut file: File| {
+            let length = file.metadata()?.len();
+            Ok::<_, io::Error>(
+                length == artifact.bytes && hash(&mut file, |_| Ok(()))? == (artifact.hash, artifact.bytes),
+            )
+        };
+        match File::open(&path).and_then(is_whole) {
+            Ok(true) => Ok(true),
+            Ok(false) => fs::remove_file(&path).map(|()| false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the folder that a stored file lies in, for good, and names it.
+    fn make_room(&self, artifact: &Artifact) -> io::Result<PathBuf> {
+        let path = self.path(artifact);
+        let folder = path.parent().unwrap_or(&self.root);
+        if !folder.exists() {
+            fs::create_dir_all(folder)?;
+            sync_folder(&self.root)?;
+        }
+        Ok(folder.to_owned())
     }
 
     /// The bytes of a stored file.
@@ -109,3 +128,21 @@ impl Objects {
         self.root.join(&hash[..2]).join(&hash[2..])
     }
 }
+
+/// The hash and the length of what is read, part by part; `see` is shown each.
+fn hash(from: &mut impl Read, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(Hash, u64)> {
+    let (mut hasher, mut bytes, mut buffer) = (blake3::Hasher::new(), 0, vec![0; 1 << 20]);
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok((hasher.finalize().into(), bytes)),
+            count => {
+                hasher.update(&buffer[..count]);
+                see(&buffer[..count])?;
+                bytes += count as u64;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

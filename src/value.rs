@@ -2,11 +2,14 @@
 
 mod artifact;
 pub mod float;
+mod format;
 mod json;
 mod location;
 mod site;
+mod stored;
 
 pub use artifact::{Artifact, Hash};
+pub use format::{Format, FormatError, Layout, Pair, Words};
 pub use json::JsonError;
 pub use location::Location;
 pub use site::{Site, Written};
@@ -141,7 +144,7 @@ pub struct Dataset {
     pub name: Name,
     /// What to read.
     pub files: Vec<Location>,
-    /// How the files are written: `csv` or `idx`, with its options.
+    /// How the files are written: a call that [`Format::parse`] reads.
     pub format: Call,
     /// The column to predict; `None` for formats that know their own.
     pub label: Option<Name>,

@@ -1,4 +1,5 @@
-//! What crosses a process boundary: a [`Job`] in, [`Progress`] while it works, [`Done`] or [`Failure`] out, a JSON line each.
+//! What crosses a process boundary: an [`Order`] with a [`Job`] in, [`Progress`] while it works, [`Done`] or [`Failure`]
+//! out, a JSON line each.
 //!
 //! A local worker process and a Lambda worker differ only in who delivers the job.
 
@@ -8,6 +9,6 @@ mod progress;
 mod secret;
 
 pub use failure::{Failure, Kind};
-pub use job::{Command, Evaluate, Horizon, Inspect, Job, Op, Program, Rung, Train, Word};
+pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
 pub use secret::{Secret, Secrets};

@@ -1,15 +1,16 @@
 //! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
 
 mod command;
-mod events;
-mod mask;
-mod python;
+mod control;
+pub mod memory;
+mod pins;
 mod serve;
 
-pub use serve::serve;
+pub use control::Control;
+pub use serve::{Assignment, serve};
 
 use crate::{
-    data::{self, Data, Files},
+    data::{self, Data, Files, Print},
     ml::{self, Context, Lesson},
     store::Objects,
     units::Duration,
@@ -26,17 +27,26 @@ const KEPT: usize = 4;
 pub struct Worker {
     /// Most recently used last.
     kept: Vec<(String, Arc<Data>)>,
+    /// Where the last command ran, if that is as new.
+    folder: Option<command::Folder>,
 }
 
 impl Worker {
-    /// Does a job, and reports how far it is.
+    /// Does a job, and reports how far it is; `control` may end it early.
     ///
     /// # Errors
     /// With the failure that the scheduler and the user are to hear of.
-    pub fn work(&mut self, job: &Job, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
+    pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
         let started = Instant::now();
         let objects = Objects::open(&job.objects);
-        let mut context = Context { threads: job.threads.max(1), time_left: job.time_left, objects: &objects, report };
+        let mut context = Context {
+            threads: job.threads.max(1),
+            time_left: job.time_left,
+            draining: &control.draining,
+            objects: &objects,
+            scratch: &job.scratch,
+            report,
+        };
         match &job.op {
             Op::Inspect(inspect) => {
                 let data = self.load(&inspect.data, job, &objects)?;
@@ -51,27 +61,36 @@ impl Worker {
                     (Some(other), Some(valid)) => other.part(valid.part, Part::Valid, &data.lens)?,
                     _ => data.validation(&data.lens)?,
                 };
-                let lesson = Lesson { train: &table, valid: &valid, lens: &data.lens, hash: data.hash };
+                let lesson = Lesson {
+                    train: &table,
+                    valid: &valid,
+                    lens: &data.lens,
+                    hash: data.hash,
+                    valid_hash: other.as_ref().map(|other| other.hash),
+                };
                 ml::train(train, &lesson, &mut context)
             }
             Op::Evaluate(evaluate) => {
                 let data = self.load(&evaluate.data, job, &objects)?;
                 ml::evaluate(evaluate, &data, &mut context)
             }
-            Op::Command(command) => command::run(command, job, &objects, context.report),
+            Op::Command(command) => command::run(command, job, &objects, control, &mut self.folder, report),
         }
     }
 
     /// A data set's data. What was read before serves again while its files have not changed.
     fn load(&mut self, dataset: &Dataset, job: &Job, objects: &Objects) -> Result<Arc<Data>, Failure> {
         let files = Files::find(dataset, &job.project, objects)?;
-        let key = format!("{:?}{}", Dataset { part: Part::Whole, ..dataset.clone() }, files.stamp());
-        if let Some(index) = self.kept.iter().position(|(kept, _)| *kept == key) {
+        let whole = Dataset { part: Part::Whole, ..dataset.clone() };
+        let key = format!("{:?}{whole:?}{}", job.run, files.stamp());
+        let serves = |(kept, data): &(String, Arc<Data>)| *kept == key && data.prints.iter().all(Print::is_current);
+        if let Some(index) = self.kept.iter().position(serves) {
             let kept = self.kept.remove(index);
             self.kept.push(kept.clone());
             return Ok(kept.1);
         }
         let data = Arc::new(data::load(dataset, &files)?);
+        pins::hold(&job.run, &data.prints)?;
         if self.kept.len() >= KEPT {
             self.kept.remove(0);
         }

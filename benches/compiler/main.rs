@@ -3,15 +3,13 @@
 //! Peers are measured where `benches/peers.sh` has installed them.
 
 mod files;
+#[path = "../measure.rs"]
 mod measure;
+#[path = "../peers.rs"]
+mod peers;
 
-use measure::{Cost, cost};
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use measure::{Cost, mib, ms, shown, verdict};
+use std::{env, fs, io, path::Path, process::Command};
 
 const SMLTC: &str = env!("CARGO_BIN_EXE_smltc");
 
@@ -27,7 +25,7 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     goals(folder.path())?;
     println!();
-    peers(folder.path())?;
+    beside_others(folder.path())?;
     println!();
     // At the end: a child's memory starts out as large as what this program then holds.
     refused(folder.path())
@@ -87,16 +85,15 @@ fn refused(folder: &Path) -> io::Result<()> {
 }
 
 /// The compiler beside others, on the same workflow.
-fn peers(folder: &Path) -> io::Result<()> {
+fn beside_others(folder: &Path) -> io::Result<()> {
     let (smlt, snakefile, wdl) = (folder.join("steps.smlt"), folder.join("Snakefile"), folder.join("steps.wdl"));
     fs::write(&smlt, files::smlt(STEPS))?;
     fs::write(&snakefile, files::snakemake(STEPS))?;
     fs::write(&wdl, files::wdl(STEPS))?;
     let run = |program: &Path, args: &[&str], file: Option<&Path>, runs: usize| {
         let mut command = Command::new(program);
-        command.args(args).args(file).current_dir(folder);
-        // What a peer keeps in a home folder stays out of the user's.
-        command.env("HOME", folder).env("XDG_CACHE_HOME", folder.join(".cache"));
+        command.args(args).args(file);
+        peers::at_home(&mut command, folder);
         cost(&mut command, runs, 0)
     };
     println!(
@@ -108,7 +105,7 @@ fn peers(folder: &Path) -> io::Result<()> {
     let graph = run(Path::new(SMLTC), &["graph", "--format", "json"], Some(&smlt), 21)?;
     row("`smltc graph`, which plans as well", &graph, "");
     let wide = |name: &'static str, args: &'static [&'static str], file: Option<&Path>, own: &Cost, goal: f64| {
-        let Some(program) = peer(name) else {
+        let Some(program) = peers::program(name, name) else {
             println!("| {name} | not installed: `benches/peers.sh {name}` | | | |");
             return Ok::<(), io::Error>(());
         };
@@ -124,38 +121,22 @@ fn peers(folder: &Path) -> io::Result<()> {
     wide("sprocket", &["-s", "check"], Some(&wdl), &check, 1.0)
 }
 
-/// A peer's program, if it is installed.
-fn peer(name: &str) -> Option<PathBuf> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(name).join("bin").join(name);
-    program.exists().then_some(program)
-}
-
 /// The version that a program tells, without its name.
 fn version(program: &Path) -> String {
     let told = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     let told = String::from_utf8_lossy(&told);
     let word =
         told.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()));
-    word.unwrap_or_default().trim_start_matches('v').to_owned()
+    word.unwrap_or_default().trim_start_matches(['v', '(']).trim_end_matches([',', ')']).to_owned()
+}
+
+/// The cost of several runs of a program, after one to warm up.
+fn cost(command: &mut Command, runs: usize, status: i32) -> io::Result<Cost> {
+    measure::run(command, status)?;
+    let runs = (0..runs).map(|_| measure::run(command, status)).collect::<io::Result<Vec<Cost>>>()?;
+    Ok(Cost::of(&runs))
 }
 
 fn row(what: &str, cost: &Cost, last: &str) {
-    let mib = cost.memory as f64 / f64::from(1 << 20);
-    println!("| {what} | {} | {} | {mib:.1} MiB | {last} |", shown(cost.wall), shown(cost.cpu));
-}
-
-fn verdict(goal: &str, met: bool) -> String {
-    format!("{goal}, {}", if met { "met" } else { "missed" })
-}
-
-fn shown(time: Duration) -> String {
-    match time.as_secs_f64() * 1e3 {
-        ms if ms < 100.0 => format!("{ms:.1} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1e3),
-    }
-}
-
-const fn ms(count: u64) -> Duration {
-    Duration::from_millis(count)
+    println!("| {what} | {} | {} | {} | {last} |", shown(cost.wall), shown(cost.cpu), mib(cost.memory));
 }

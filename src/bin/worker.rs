@@ -3,7 +3,7 @@
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use smlt::{
     wire::{Done, Failure, Job},
-    work::Worker,
+    work::{Control, Worker},
 };
 use std::sync::Mutex;
 
@@ -20,7 +20,9 @@ impl From<Failed> for Diagnostic {
 fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Done, Failed> {
     let mut worker = worker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     worker
-        .work(job, &mut |progress| eprintln!("{}", serde_json::json!({ "path": job.path, "progress": progress })))
+        .work(job, &Control::default(), &mut |progress| {
+            eprintln!("{}", serde_json::json!({ "path": job.path, "progress": progress }));
+        })
         .map_err(Failed)
 }
 

@@ -267,6 +267,7 @@ impl Checker {
             _ => None,
         };
         let factor = number(self, "factor");
+        let memory = number(self, "memory");
         let backoff = match args.optional(self, place, "backoff", &Type::Duration) {
             Some((Value::Duration(backoff), _)) => backoff,
             _ => Duration::from_millis(1000),
@@ -278,9 +279,24 @@ impl Checker {
         {
             self.out_of_range(span, "a wait grows by a factor from 1 to 100");
         }
+        if let Some((memory, span)) = memory {
+            if !(memory > 1.0 && memory <= 100.0) {
+                self.out_of_range(span, "memory grows by a factor above 1, up to 100");
+            }
+            if !on.is_empty() && !on.contains(&Kind::OutOfMemory) {
+                self.report(
+                    Diagnostic::new(Code::E0202, span, "`memory` is for `OutOfMemory`, which `on` leaves out")
+                        .label("never used")
+                        .help("write `on: [OutOfMemory]`, or leave `on` out to retry every kind"),
+                );
+            }
+        }
         match max {
             Some((Value::Int(max), span)) => match u32::try_from(max).ok().filter(|max| *max <= 1000) {
-                Some(max) => Some(Retry { max, backoff, factor: factor.map_or(2.0, |(factor, _)| factor), jitter, on }),
+                Some(max) => {
+                    let factor = factor.map_or(2.0, |(factor, _)| factor);
+                    Some(Retry { max, backoff, factor, jitter, on, memory: memory.map(|(memory, _)| memory) })
+                }
                 None => {
                     self.out_of_range(span, "a step can be retried 0 to 1000 times");
                     None

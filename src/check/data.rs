@@ -5,10 +5,10 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     limits::Limits,
-    source::Name,
+    source::{Name, Span},
     syntax::ast::{self, ExprKind, Setting, SettingValue},
     types::Type,
-    value::Value,
+    value::{Format, Value},
 };
 
 impl Checker {
@@ -29,14 +29,37 @@ impl Checker {
                 fields.push((name.into(), self.locations(place, ast)));
             }
         }
-        let optional = [
-            ("format", std("Format")),
-            ("label", Type::String),
-            ("columns", Type::String.list()),
-            ("shape", Type::Int.list()),
-            ("standardize", Type::Bool),
-            ("scale", Type::Float),
-        ];
+        let format = settings.ast(self, "format").map(|ast| (ast.span, self.value(place, ast, Some(&std("Format"))).0));
+        let known = match &format {
+            Some((span, Expr::Const(Value::Std(call)))) => match Format::parse(call) {
+                Ok(format) => Some((call.name.clone(), format)),
+                Err(error) => {
+                    self.out_of_range(*span, &error.to_string());
+                    None
+                }
+            },
+            _ => None,
+        };
+        fields.extend(format.map(|(_, format)| ("format".into(), format)));
+        for (name, ty) in [("label", Type::String), ("columns", Type::String.list())] {
+            let Some(ast) = settings.ast(self, name) else { continue };
+            fields.push((name.into(), self.value(place, ast, Some(&ty)).0));
+            if let Some((format, _)) = known.as_ref().filter(|(_, format)| !format.has_columns()) {
+                self.report(
+                    Diagnostic::new(
+                        Code::E0204,
+                        ast.span,
+                        format!("`{format}` has no columns, so it takes no `{name}`"),
+                    )
+                    .label("names a column")
+                    .help(match &**format {
+                        "idx" => "leave it out: the labels have a file of their own",
+                        _ => "leave it out, and name the arrays in the format: `features`, `labels`",
+                    }),
+                );
+            }
+        }
+        let optional = [("shape", Type::Int.list()), ("standardize", Type::Bool), ("scale", Type::Float)];
         for (name, ty) in optional {
             if let Some(value) = settings.value(self, place, name, &ty) {
                 fields.push((name.into(), value));
@@ -120,6 +143,7 @@ impl Checker {
         let mut env = Vec::new();
         if let Some(variables) = settings.block(self, "env") {
             for variable in variables {
+                self.refuse_kept(&variable.name.node, variable.name.span);
                 if let SettingValue::Expr { value, cond: None } = &variable.value {
                     env.push((variable.name.node.clone(), self.value(place, value, Some(&Type::String)).0));
                 } else {
@@ -139,6 +163,17 @@ impl Checker {
         settings.unsupported(self, &["image"]);
         settings.finish(self);
         (script, env, secrets)
+    }
+
+    /// Reports a variable of a command that would stand in the place of one that tells it something else.
+    pub(super) fn refuse_kept(&mut self, name: &Name, span: Span) {
+        if name.starts_with("SMLT_") {
+            self.report(
+                Diagnostic::new(Code::E0106, span, format!("`{name}` is kept for what smltc tells a command"))
+                    .label("begins with `SMLT_`")
+                    .help("call it something else"),
+            );
+        }
     }
 
     /// A program and its arguments: texts, and stored files, which become paths.

@@ -231,6 +231,7 @@ impl Checker {
             ItemKind::ExternTask { .. } => Def::Broken,
             ItemKind::Task { params, output, settings } => {
                 let params = self.params(&mut place, params, Secrets::Allowed);
+                params.iter().for_each(|param| self.refuse_kept(&param.name, param.span));
                 let output = match output {
                     Some(ty) => {
                         let output = self.ty(file, ty);

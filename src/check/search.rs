@@ -319,6 +319,10 @@ impl Checker {
     }
 
     fn unused_dimensions(&mut self, space: &[(Dimension, Span)], tried: &Tried, step: &Step) {
+        // A setting beyond reading may be where they are read.
+        if step.settings.iter().any(Setting::is_broken) {
+            return;
+        }
         let mut read = BTreeSet::new();
         tried.trial.read_into(&mut read);
         space.iter().filter_map(|(dimension, _)| dimension.cond.as_ref()).for_each(|cond| {

@@ -160,7 +160,8 @@ impl<'a> Sketcher<'a> {
             }
             Value::Dataset(data) => {
                 let columns = Some(data.columns.len()).filter(|columns| *columns > 0);
-                Sketch::Data(Data { name: data.name.clone(), form: unshaped(&data.format.name, columns) })
+                let format = Draft::from(&data.format);
+                Sketch::Data(Data { name: data.name.clone(), form: unshaped(Some(&format), columns) })
             }
             value => Sketch::Value(value.clone()),
         }
@@ -240,20 +241,24 @@ fn form(fields: &BTreeMap<&str, Sketch>) -> Form {
         return Form::whole(sizes.iter().map(|size| size.as_int().and_then(|size| usize::try_from(size).ok())));
     }
     let format = match fields.get("format") {
-        None => "csv",
+        None => None,
         Some(Sketch::Layers(calls)) => match calls.as_slice() {
-            [Some(call)] => &call.name,
-            _ => "",
+            [Some(call)] => Some(call),
+            _ => return Form::any(),
         },
-        Some(_) => "",
+        Some(_) => return Form::any(),
     };
     unshaped(format, list("columns").map(<[Value]>::len).filter(|columns| *columns > 0))
 }
 
 /// The shape of samples for which none is declared.
-fn unshaped(format: &str, columns: Option<usize>) -> Form {
-    match format {
-        "csv" => Form::whole([columns]),
+fn unshaped(format: Option<&Draft>, columns: Option<usize>) -> Form {
+    match format.map_or("csv", |format| &format.name) {
+        "csv" | "parquet" => Form::whole([columns]),
+        "words" => Form::whole([format.and_then(|format| format.args.get("length")).and_then(|length| match length {
+            Known::Value(length) => length.as_int().and_then(|length| usize::try_from(length).ok()),
+            _ => None,
+        })]),
         _ => Form::any(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     schedule::{Mark, Notice, Time, Verdict},
-    units::{Duration, Money},
+    units::{Duration, Money, Size},
     value::Value,
     wire::{Failure, Progress},
 };
@@ -18,6 +18,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
             "deadline": deadline.map(Duration::secs_f64),
             "budget": budget.map(Money::to_f64),
         }),
+        Notice::RunResumed { steps, trials } => {
+            json!({ "event": "run_resumed", "steps": steps, "trials": trials })
+        }
         Notice::StepStarted { step, kind, attempt } => {
             json!({ "event": "step_started", "step": step, "kind": kind, "attempt": attempt })
         }
@@ -64,13 +67,15 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
             json!({ "event": "step_caught", "step": step, "failed": failed, "kind": kind.name() })
         }
         Notice::StepStopped { step } => json!({ "event": "step_stopped", "step": step }),
-        Notice::StepRetried { step, failure, attempt, after } => json!({
+        Notice::StepRetried { step, failure, attempt, after, memory } => json!({
             "event": "step_retried",
             "step": step,
             "failure": self::failure(failure),
             "attempt": attempt,
             "after": after.secs_f64(),
+            "memory": memory.map(Size::bytes),
         }),
+        Notice::Stopping { steps } => json!({ "event": "stopping", "steps": steps }),
         Notice::Limit { scope, message } => json!({ "event": "limit", "scope": scope, "message": message }),
         Notice::Spent { total } => json!({ "event": "spent", "total": total.to_f64() }),
     };

@@ -2,6 +2,7 @@
 
 use super::{json, words};
 use crate::{
+    local::Watch,
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money},
     wire::Progress,
@@ -26,9 +27,21 @@ pub enum View {
     Quiet,
 }
 
-impl View {
-    /// Shows what happened.
-    pub fn show(&mut self, at: Time, notice: &Notice) {
+impl Watch for View {
+    /// What is under way still is shown; the rest was shown then.
+    fn past(&mut self, at: Time, notice: &Notice) {
+        match self {
+            Self::Quiet | Self::Json => {}
+            Self::Plain(plain) => drop(plain.line(notice)),
+            Self::Live(live) => {
+                live.silent = true;
+                live.show(at, notice);
+                live.silent = false;
+            }
+        }
+    }
+
+    fn present(&mut self, at: Time, notice: &Notice) {
         match self {
             Self::Quiet => {}
             Self::Json => {
@@ -44,7 +57,9 @@ impl View {
             Self::Live(live) => live.show(at, notice),
         }
     }
+}
 
+impl View {
     /// Takes away what moves, so that the end can be written.
     pub fn close(self) {
         if let Self::Live(live) = self {
@@ -72,6 +87,14 @@ impl Plain {
                 }
                 line += &deadline.map(|deadline| format!("; deadline {deadline}")).unwrap_or_default();
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
+            }
+            Notice::RunResumed { steps, trials } => {
+                let trials = if *trials > 0 {
+                    format!(" and {}", words::count(*trials as usize, "trial"))
+                } else {
+                    String::new()
+                };
+                format!("resumed after {}{trials}", words::count(*steps as usize, "step"))
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());
@@ -124,9 +147,15 @@ impl Plain {
                 format!("{}: caught {kind} of {}", words::step(step), words::step(failed))
             }
             Notice::StepStopped { step } => format!("{}: stopped", words::step(step)),
-            Notice::StepRetried { step, failure, attempt, after } => {
-                format!("{}: {failure}; attempt {attempt} follows in {}", words::step(step), words::brief(*after))
+            Notice::StepRetried { step, failure, attempt, after, memory } => {
+                let memory = memory.map_or_else(String::new, |memory| format!(" with {memory} of memory"));
+                let (step, wait) = (words::step(step), words::brief(*after));
+                format!("{step}: {failure}; attempt {attempt} follows in {wait}{memory}")
             }
+            Notice::Stopping { steps } => format!(
+                "stopping: {} first; press Ctrl-C again to stop at once",
+                if *steps == 1 { "a step ends".into() } else { format!("{steps} steps end") }
+            ),
             Notice::Limit { scope, message } => format!("{}: {message}", words::step(scope)),
             Notice::Spent { .. } => return None,
         })
@@ -150,11 +179,14 @@ pub struct Live {
     bars: MultiProgress,
     steps: BTreeMap<StepPath, Step>,
     total: ProgressBar,
-    started: Instant,
+    /// A moment, and the run's own time then.
+    clock: (Instant, Duration),
     spent: Money,
     deadline: Option<Duration>,
     budget: Option<Money>,
     plain: Plain,
+    /// Whether lines about what is over are left out.
+    silent: bool,
 }
 
 struct Step {
@@ -175,11 +207,12 @@ impl Live {
             bars,
             steps: BTreeMap::new(),
             total,
-            started: Instant::now(),
+            clock: (Instant::now(), Duration::ZERO),
             spent: Money::ZERO,
             deadline: None,
             budget: None,
             plain: Plain::default(),
+            silent: false,
         }
     }
 
@@ -188,6 +221,10 @@ impl Live {
         match notice {
             Notice::RunStarted { deadline, budget, .. } => {
                 (self.deadline, self.budget) = (*deadline, *budget);
+                self.print(at, console::style("•").dim(), line);
+            }
+            Notice::RunResumed { .. } => {
+                self.clock = (Instant::now(), at.0);
                 self.print(at, console::style("•").dim(), line);
             }
             Notice::StepStarted { step, kind, .. } => self.begin(step, kind),
@@ -222,14 +259,14 @@ impl Live {
                 self.end_below(&format!("{step}/"));
                 self.print(at, console::style("!").yellow(), line);
             }
-            Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
+            Notice::Stopping { .. } | Notice::Limit { .. } => self.print(at, console::style("!").yellow(), line),
             Notice::Spent { total } => self.spent = *total,
         }
         self.totals();
     }
 
     fn print(&self, at: Time, sign: StyledObject<&str>, line: Option<String>) {
-        if let Some(line) = line {
+        if let Some(line) = line.filter(|_| !self.silent) {
             let at = console::style(format!("{:>8}", words::brief(at.0))).for_stderr().dim();
             let _ = self.bars.println(format!("{} {at}  {line}", sign.for_stderr()));
         }
@@ -279,8 +316,9 @@ impl Live {
 
     fn totals(&self) {
         let of = |limit: Option<String>| limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-        let time =
-            words::brief(self.started.elapsed().into()) + &of(self.deadline.map(|deadline| deadline.to_string()));
+        let (then, before) = self.clock;
+        let elapsed = before.checked_add(then.elapsed().into()).unwrap_or(before);
+        let time = words::brief(elapsed) + &of(self.deadline.map(|deadline| deadline.to_string()));
         let money = self.spent.to_string() + &of(self.budget.map(|budget| budget.to_string()));
         self.total.set_message(format!("{time} · {money} estimated cloud cost"));
     }

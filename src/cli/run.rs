@@ -1,26 +1,29 @@
+mod report;
+mod resume;
+
+pub use report::tell_failure;
+
 use super::{
-    Exit, check, graph, json, params,
+    Exit, check, graph, params,
     progress::{Live, Plain, View},
-    secrets, words,
+    secrets,
     world::Files,
 };
 use crate::{
-    diagnostic::RunError,
-    disk::replace,
     graph::Graph,
-    local::{self, Machine},
-    plan::Prices,
-    runs::{Home, Run, RunState, Runs, new_id},
+    local::{self, LocalError, Machine, Past, memory_of_machine},
+    plan::{Capacity, Prices, too_large},
+    runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
     seed::Seed,
-    source::{Name, Span, World},
+    source::Name,
     store::Objects,
-    units::{Duration, Money},
-    value::{Artifact, Value},
-    wire::Failure,
+    units::{Size, UnitError},
+    value::Fields,
+    wire::Secrets,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use serde_json::{Value as Json, json};
+use report::Report;
 use std::{
     collections::BTreeSet,
     ffi::OsString,
@@ -37,11 +40,15 @@ use std::{
 /// The result goes to the output, everything else to the error stream. Ends with 0 when there is a result, with 1 when
 /// the file has errors or the run failed, with 2 when the command line can't be used, with 3 when a deadline or budget
 /// was missed, with 130 when it was interrupted.
+///
+/// `smltc run --resume` goes on with the last run that was cut off or cancelled, or has failed, as it was begun.
 #[derive(clap::Args)]
-#[command(override_usage = "smltc run [OPTIONS] FILE [WORKFLOW] [--PARAMETER VALUE]...")]
+#[command(override_usage = "smltc run [OPTIONS] FILE [WORKFLOW] [--PARAMETER VALUE]...\n       \
+                            smltc run [FILE [WORKFLOW]] --resume [RUN]")]
 pub struct Args {
     /// The workflow file
-    file: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    file: Option<PathBuf>,
     /// The workflow in it; may be left out when there is one only, or one called `main`
     workflow: Option<String>,
     /// Write the result into a file, as JSON
@@ -50,9 +57,12 @@ pub struct Args {
     /// Write everything that happens to the output, one JSON object a line, the result last
     #[arg(long)]
     json: bool,
-    /// The steps that may run at the same time [default: the number of processors]
+    /// The processors that steps may use at the same time; a step uses one unless it asks for more or less [default: all]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
+    /// The memory that steps may use at the same time, such as 12GiB [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<Size>,
     /// The seed of everything random: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t)]
     seed: u64,
@@ -65,19 +75,23 @@ pub struct Args {
     /// Read secrets from this file of lines `NAME=value`, and from the environment what it does not have
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
+    /// Go on with a run that was cut off or cancelled, or has failed: the last one, or the one whose name starts so
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    resume: Option<Option<String>>,
     /// Show nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
 }
 
 /// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 7] = ["--out", "-o", "--jobs", "-j", "--seed", "--prices", "--secrets"];
+const WITH_VALUE: [&str; 8] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices", "--secrets"];
 
 /// The options of `run` that take none.
 const WITHOUT_VALUE: [&str; 4] = ["--quiet", "-q", "--json", "--no-limits"];
 
 /// A file that was checked, and the workflow of it that is to run.
 struct Prepared {
+    file: PathBuf,
     files: Files,
     graph: Graph,
     /// The environment variables that are secrets.
@@ -86,9 +100,12 @@ struct Prepared {
 
 /// Runs `smltc run` with the whole command line: its options depend on the file that it names.
 pub fn main(words: &[OsString]) -> Exit {
+    if resume::is_wanted(words) {
+        return resume::main(words);
+    }
     let prepared = match file_of(words) {
         None => None,
-        Some((file, workflow)) => match prepare(&file, workflow, words) {
+        Some((file, workflow)) => match prepare(file, workflow, words) {
             Ok(prepared) => Some(prepared),
             Err(exit) => return exit,
         },
@@ -108,7 +125,7 @@ pub fn main(words: &[OsString]) -> Exit {
                 super::complain(format_args!(
                     "error: `{name}` stands behind the parameters\nhelp: a workflow stands right behind the file: \
                      `smltc run {} {name} …`",
-                    args.file.display()
+                    prepared.file.display()
                 ));
                 Exit::Usage
             }
@@ -147,19 +164,19 @@ fn workflow_of<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<Stri
     None
 }
 
-fn prepare(file: &Path, workflow: Option<String>, words: &[OsString]) -> Result<Prepared, Exit> {
+fn prepare(file: PathBuf, workflow: Option<String>, words: &[OsString]) -> Result<Prepared, Exit> {
     let given = |option: &str| words.iter().any(|word| word == option);
-    let (files, program) = check::program(file, given("--json"), given("--quiet") || given("-q"))?;
+    let (files, program) = check::program(&file, given("--json"), given("--quiet") || given("-q"))?;
     let workflow = graph::pick(&program, workflow.as_deref()).map_err(|message| {
         super::complain(format_args!("error: {message}"));
         Exit::Usage
     })?;
     let graph = crate::graph::build(workflow, &files);
-    Ok(Prepared { files, graph, hidden: program.secrets })
+    Ok(Prepared { file, files, graph, hidden: program.secrets })
 }
 
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
-    let Prepared { files, graph, hidden } = prepared;
+    let Prepared { file, files, graph, .. } = prepared;
     let (home, wrong) = (Home::of(files.project()), |message: String| {
         super::complain(format_args!("error: {message}"));
         Exit::Usage
@@ -170,10 +187,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let values = match params::read(matches, own, graph, &objects) {
         Ok(values) => values,
         Err(message) => {
-            return wrong(format!(
-                "{message}\nhelp: `smltc run {} --help` tells of all parameters",
-                args.file.display()
-            ));
+            return wrong(format!("{message}\nhelp: `smltc run {} --help` tells of all parameters", file.display()));
         }
     };
     let prices = match args.prices.as_deref().map_or_else(|| Ok(Prices::embedded()), Prices::read) {
@@ -189,10 +203,16 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     {
         return wrong(format!("`{}` can't be written: {error}", out.display()));
     }
+    let jobs = args.jobs.map_or_else(processors, |jobs| jobs as usize);
+    let capacity = Capacity::new(jobs, args.memory.unwrap_or_else(memory_of_machine));
+    if let Some((node, failure)) = too_large(graph, &capacity) {
+        tell_failure(files, &StepPath(node.path.as_str().into()), node.span, &failure);
+        return Exit::Failed;
+    }
     let now = jiff::ZonedDateTime::now();
     let run = Run {
         id: new_id(&graph.workflow, &now),
-        file: args.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        file: file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         workflow: graph.workflow.to_string(),
         args: values.clone(),
         seed: args.seed,
@@ -201,29 +221,69 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         elapsed: None,
         spent: None,
     };
-    let internal = |error: &dyn std::fmt::Display| {
-        super::complain(format_args!("error: {error}"));
-        Exit::Failed
-    };
-    let recorder = match Runs::open(&home).and_then(|runs| runs.enter(&run).map(|()| runs.record(&run.id))) {
-        Ok(recorder) => recorder,
-        Err(error) => return internal(&error),
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         seed: Seed::new(args.seed),
         enforce: !args.no_limits,
         prices,
         run_id: run.id.as_str().into(),
-        slots: args.jobs.map_or(cores, |jobs| jobs as usize),
+        capacity,
     };
+    let recipe = Recipe { files: files.hash(), options: options.clone() };
+    let enter = |runs: Runs| {
+        if io::stderr().is_terminal() && !args.quiet && !args.json {
+            tell_of_cut_off(&runs, &run.file);
+        }
+        runs.enter(&run, &recipe)?;
+        Ok::<_, RunsError>(runs.record(&run.id))
+    };
+    match Runs::open(&home).and_then(enter) {
+        Ok(recorder) => {
+            let Run { id, args: values, .. } = run;
+            carry_out(args, prepared, Entered { id, values, options, secrets, recorder, past: Past::default() })
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Tells of the last run of a file when it could be resumed.
+fn tell_of_cut_off(runs: &Runs, file: &str) {
+    // A list that can't be read is told of by who needs it.
+    let last = runs.list().ok().and_then(|runs| runs.into_iter().find(|run| run.file == file));
+    let Some(Run { id, state, .. }) = last else { return };
+    let how = match state {
+        RunState::Interrupted => "cut off",
+        RunState::Over(verdict) if *verdict == Verdict::Cancelled => "cancelled",
+        _ => return,
+    };
+    super::complain(format_args!("note: the last run was {how}; `smltc run --resume {id}` goes on with it"));
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Exit {
+    super::complain(format_args!("error: {error}"));
+    Exit::Failed
+}
+
+/// A run that is in the list of runs, and under way.
+struct Entered {
+    id: String,
+    values: Fields,
+    options: Options,
+    secrets: Secrets,
+    recorder: Recorder,
+    past: Past,
+}
+
+/// Runs what was prepared from where its past ends, and tells how it went.
+fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
+    let Entered { id, values, options, secrets, recorder, past } = run;
+    let home = Home::of(prepared.files.project());
     let machine = Machine {
-        project: files.project().to_owned(),
+        project: prepared.files.project().to_owned(),
         objects: home.objects(),
-        folder: home.run(&run.id),
-        cores,
+        folder: home.run(&id),
+        cores: processors().min(options.capacity.cpus.to_f64() as usize),
         secrets,
-        hidden: hidden.clone(),
+        hidden: prepared.hidden.clone(),
     };
     let mut view = match (args.quiet, args.json) {
         (_, true) => View::Json,
@@ -231,14 +291,32 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         _ if io::stderr().is_terminal() => View::Live(Box::new(Live::new())),
         _ => View::Plain(Plain::default()),
     };
-    let end = local::run(graph, values, options, machine, recorder, &mut |at, notice| view.show(at, notice));
+    let end = local::run(&prepared.graph, values, options, machine, recorder, past, &mut view);
     view.close();
-    let (verdict, elapsed, spent) = match end {
-        Ok(end) => end,
-        Err(error) => return internal(&error),
-    };
-    let report = Report { args, files, graph, objects: &objects, id: &run.id };
-    report.end(&verdict, elapsed, spent)
+    match end {
+        Ok((verdict, elapsed, spent)) => {
+            let report = Report { args, prepared, objects: &Objects::open(home.objects()), id: &id };
+            report.end(&verdict, elapsed, spent)
+        }
+        Err(error) => {
+            let exit = failed(&error);
+            if matches!(error, LocalError::Log(_)) {
+                super::complain(format_args!("help: after that, `smltc run --resume {id}` goes on with the run"));
+            }
+            exit
+        }
+    }
+}
+
+/// The processors of this machine.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A size above nothing.
+fn memory_size(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: UnitError| error.to_string())?;
+    if size == Size::default() { Err("a run needs some memory".into()) } else { Ok(size) }
 }
 
 /// Finds out before a long run whether its result can be written after it.
@@ -251,125 +329,4 @@ fn writable(path: &Path) -> io::Result<()> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::tempfile_in(folder).map(drop)
-}
-
-/// What is said at the end of a run.
-struct Report<'a> {
-    args: &'a Args,
-    files: &'a Files,
-    graph: &'a Graph,
-    objects: &'a Objects,
-    id: &'a str,
-}
-
-impl Report<'_> {
-    fn end(&self, verdict: &Verdict, elapsed: Duration, spent: Money) -> Exit {
-        if self.args.json {
-            let mut end = json::verdict(verdict);
-            end["event"] = json!("run_ended");
-            end["at"] = json!(elapsed.secs_f64());
-            end["cost"] = json!(spent.to_f64());
-            end["run"] = json!(self.id);
-            if let Verdict::Succeeded { value, .. } = verdict {
-                end["result"] = self.result(value);
-            }
-            super::say(format_args!("{end}\n"));
-        }
-        let sum = format!("in {}, {spent} estimated cloud cost; run {}", words::brief(elapsed), self.id);
-        match verdict {
-            Verdict::Succeeded { value, marks } => {
-                self.note(&format!("succeeded {sum}"));
-                for mark in marks {
-                    super::complain(format_args!("note: `{}` was cut short: {}", mark.scope, mark.message));
-                }
-                if let Some(out) = &self.args.out {
-                    let text = format!("{:#}\n", self.result(value));
-                    if let Err(error) = replace(out, text.as_bytes()) {
-                        super::complain(format_args!(
-                            "error: the result can't be written to `{}`: {error}",
-                            out.display()
-                        ));
-                        return Exit::Failed;
-                    }
-                }
-                if !self.args.json {
-                    super::say(self.lines(value));
-                }
-                Exit::Ok
-            }
-            Verdict::Failed { step, span, failure } => {
-                tell_failure(self.files, step, *span, failure);
-                self.note(&format!("failed {sum}"));
-                if failure.kind.is_limit() { Exit::LimitMissed } else { Exit::Failed }
-            }
-            Verdict::Cancelled => {
-                super::complain(format_args!("cancelled {sum}"));
-                Exit::Interrupted
-            }
-        }
-    }
-
-    fn note(&self, text: &str) {
-        if !self.args.quiet && !self.args.json {
-            super::complain(format_args!("{text}"));
-        }
-    }
-
-    /// The result, with the path of each stored file.
-    fn result(&self, value: &Value) -> Json {
-        match value {
-            Value::Artifact(artifact) => {
-                let mut json = value.to_json();
-                json["path"] = json!(self.path(artifact));
-                json
-            }
-            Value::List(items) => items.iter().map(|item| self.result(item)).collect(),
-            Value::Map(fields) | Value::Record(fields) => {
-                fields.iter().map(|(name, value)| (name.to_string(), self.result(value))).collect()
-            }
-            value => value.to_json(),
-        }
-    }
-
-    /// A stored file's path from the folder in which the program was started.
-    fn path(&self, artifact: &Artifact) -> PathBuf {
-        let path = self.objects.path(artifact);
-        let inside = path.strip_prefix(self.files.project()).unwrap_or(&path);
-        self.args.file.parent().unwrap_or(Path::new("")).join(inside)
-    }
-
-    fn lines(&self, value: &Value) -> String {
-        let for_people = io::stdout().is_terminal();
-        let shown = |value: &Value| match value {
-            Value::Artifact(artifact) => self.path(artifact).display().to_string(),
-            value if for_people => words::value(value),
-            Value::String(text) => text.to_string(),
-            Value::List(_) | Value::Map(_) | Value::Record(_) => self.result(value).to_string(),
-            value => value.to_string(),
-        };
-        match value {
-            Value::Record(fields) => {
-                let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-                fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", shown(value))).collect()
-            }
-            Value::None if self.graph.output == crate::types::Type::None => String::new(),
-            value => format!("{}\n", shown(value)),
-        }
-    }
-}
-
-/// Tells of the step that made a run fail.
-pub fn tell_failure(files: &Files, step: &StepPath, span: Span, failure: &Failure) {
-    let error = RunError {
-        kind: failure.kind.name(),
-        message: &failure.message,
-        span,
-        step: words::step(step),
-        help: failure.help.as_deref(),
-    };
-    super::complain(format_args!("{}", error.render(&files.source(span.file), check::style())));
-    if !failure.log.is_empty() {
-        super::complain(format_args!("the last lines of its log:"));
-        failure.log.iter().for_each(|line| super::complain(format_args!("    {line}")));
-    }
 }

@@ -136,6 +136,7 @@ fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
                 step.kind = kind.to_string();
                 step.started.get_or_insert(*at);
                 step.attempts = *attempt;
+                step.state = State::Open;
             }
             Notice::Epoch { step, metrics } => {
                 if let Some(step) = steps.get_mut(step) {

@@ -2,9 +2,9 @@ use super::{Exit, check, run, words, world};
 use crate::{
     check::program::Test,
     graph,
-    local::{self, Machine},
-    plan::Prices,
-    runs::{Home, Run, RunState, Runs},
+    local::{self, Machine, Past, memory_of_machine},
+    plan::{Capacity, Prices},
+    runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
     seed::Seed,
     source::Name,
@@ -139,15 +139,15 @@ fn one(
         spent: None,
     };
     let runs = Runs::open(&home)?;
-    runs.enter(&run)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         seed: Seed::new(args.seed),
         enforce: true,
         prices: Prices::embedded(),
         run_id: run.id.as_str().into(),
-        slots: args.jobs.map_or(cores, |jobs| jobs as usize),
+        capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
     };
+    runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
     let machine = Machine {
         project: files.project().to_owned(),
         objects: home.objects(),
@@ -157,6 +157,6 @@ fn one(
         hidden: hidden.clone(),
     };
     let (verdict, elapsed, _) =
-        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), &mut |_, _| {})?;
+        local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Past::default(), &mut ())?;
     Ok((verdict, elapsed))
 }

@@ -1,28 +1,63 @@
-use super::Exit;
-use crate::work;
-use rustix::process::{Signal, getpgrp, kill_process_group};
+use super::{Exit, STACK};
+use crate::{
+    processes,
+    wire::Order,
+    work::{self, Assignment, Control},
+};
+use serde::Deserialize;
 use std::{
     io,
-    sync::mpsc::{Receiver, channel},
+    process::exit,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
 };
 
-/// Do the jobs that come as lines of JSON: what `smltc run` starts, as the leader of a process group.
+/// Do the jobs that come as lines of JSON: what a keeper starts.
 pub fn main() -> Exit {
-    match work::serve(jobs(), io::stdout().lock()) {
+    // Where it can't, its keeper ends what its commands leave behind, later.
+    let _ = processes::adopt_orphans();
+    match orders().and_then(|jobs| work::serve(jobs, io::stdout().lock())) {
         Ok(()) => Exit::Ok,
         Err(_) => Exit::Failed,
     }
 }
 
-/// The jobs, heard on a thread of its own: when the run that the worker works for is gone, even in the middle of a job,
-/// nothing that the worker has started may outlive it.
-fn jobs() -> Receiver<String> {
+/// The jobs, heard on a thread of its own, so that the worker can be told something in the middle of one. When nobody can
+/// tell it anything any more, it ends with all that it has started.
+fn orders() -> io::Result<Receiver<Assignment>> {
     let (sender, jobs) = channel();
-    thread::spawn(move || {
-        io::stdin().lines().map_while(Result::ok).take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
-        // It takes this process along, so nobody is left to hear of an error.
-        let _ = kill_process_group(getpgrp(), Signal::KILL);
-    });
-    jobs
+    thread::Builder::new().stack_size(STACK).spawn(move || {
+        let mut control = Arc::new(Control::new());
+        for line in io::stdin().lines().map_while(Result::ok) {
+            let job = match read(&line) {
+                Ok(Order::Stop) => {
+                    control.stop();
+                    continue;
+                }
+                Ok(Order::Drain) => {
+                    control.drain();
+                    continue;
+                }
+                Ok(Order::Job(job)) => Ok(job),
+                Err(error) => Err(error),
+            };
+            control = Arc::new(Control::new());
+            if sender.send((job, control.clone())).is_err() {
+                break;
+            }
+        }
+        let _nothing_more_starts = control.end();
+        exit(0);
+    })?;
+    Ok(jobs)
+}
+
+/// A job's expressions may be nested deeper than JSON from strangers should be.
+fn read(line: &str) -> serde_json::Result<Order> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    json.disable_recursion_limit();
+    Order::deserialize(&mut json)
 }

@@ -3,12 +3,17 @@
 use crate::{
     source::{FileId, ImportError, Source, World},
     stdlib,
+    syntax::{Cst, Token},
+    value::Hash,
 };
 use std::{
     cell::RefCell,
     fs, io,
     path::{Component, Path, PathBuf},
 };
+
+/// The bytes from which on a file's words are not told from its comments, which takes long then.
+const LARGE: usize = 1 << 20;
 
 /// Files on disk and the embedded standard library, read when first asked for.
 pub struct Files {
@@ -46,6 +51,36 @@ impl Files {
     /// The folder of the workflow file.
     pub fn project(&self) -> &Path {
         &self.project
+    }
+
+    /// The hash of what all files read so far say, in their order: of their words, not of comments and spaces. Files that
+    /// say the same make the same task graph.
+    pub fn hash(&self) -> Hash {
+        let mut words = blake3::Hasher::new();
+        words.update(env!("CARGO_PKG_VERSION").as_bytes());
+        for file in self.files.borrow().iter() {
+            let text = &file.source.text;
+            words.update(b"\0");
+            if text.len() > LARGE {
+                words.update(text.as_bytes());
+                continue;
+            }
+            // A line's end may end a statement, so it is told from a space; how many there are means nothing.
+            let mut gap = "";
+            for leaf in Cst::parse(text).leaves() {
+                let text = &text[leaf.range.clone()];
+                match leaf.token {
+                    Token::Space | Token::Comment if text.contains('\n') => gap = "\n",
+                    Token::Space | Token::Comment if gap.is_empty() => gap = " ",
+                    Token::Space | Token::Comment => {}
+                    _ => {
+                        words.update(std::mem::take(&mut gap).as_bytes());
+                        words.update(text.as_bytes());
+                    }
+                }
+            }
+        }
+        words.finalize().into()
     }
 
     fn find(&self, key: Key, read: impl FnOnce() -> Result<Source, ImportError>) -> Result<FileId, ImportError> {

@@ -1,13 +1,15 @@
 use super::DataError;
 use crate::{
     store::Objects,
-    value::{Dataset, Location},
+    value::{Dataset, Hash, Location},
 };
 use flate2::read::MultiGzDecoder;
 use std::{
+    error::Error,
     fs,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// The files of a data set.
@@ -17,6 +19,39 @@ pub struct Files {
     /// Separate test files; none when the data comes undivided.
     pub test: Vec<Source>,
     project: PathBuf,
+}
+
+/// The files that were read, in order.
+pub type Prints = Vec<Print>;
+
+/// A file as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Print {
+    /// As the user knows it.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The hash of what it held.
+    pub hash: Hash,
+    stamp: Stamp,
+}
+
+impl Print {
+    /// Whether the file is still the one that was read.
+    pub fn is_current(&self) -> bool {
+        Stamp::of(&self.path).is_ok_and(|stamp| stamp == self.stamp)
+    }
+}
+
+/// What changes when a file does: its length and its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp(u64, SystemTime);
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let about = fs::metadata(path)?;
+        Ok(Self(about.len(), about.modified()?))
+    }
 }
 
 /// A file to read.
@@ -40,10 +75,7 @@ impl Files {
 
     /// What changes when one of the files does: their paths, lengths and times.
     pub fn stamp(&self) -> String {
-        let stamp = |source: &Source| {
-            let about = fs::metadata(&source.path).ok()?;
-            Some((source.path.clone(), about.len(), about.modified().ok()?))
-        };
+        let stamp = |source: &Source| (source.path.clone(), Stamp::of(&source.path).ok());
         format!("{:?}", self.main.iter().chain(&self.test).map(stamp).collect::<Vec<_>>())
     }
 
@@ -105,18 +137,28 @@ fn one(project: &Path, name: &str) -> Result<Source, DataError> {
 }
 
 impl Source {
-    /// The file's bytes, unpacked when it is gzip; what is read counts into the hash.
-    pub fn read(&self, hasher: &mut blake3::Hasher) -> Result<Vec<u8>, DataError> {
-        let unreadable =
-            |error: std::io::Error| DataError::Unreadable { path: self.name.clone(), reason: error.to_string() };
-        let bytes = fs::read(&self.path).map_err(unreadable)?;
-        hasher.update(&bytes);
+    /// The file's bytes, unpacked when it is gzip; what was read is noted in `prints`.
+    pub fn read(&self, prints: &mut Prints) -> Result<Vec<u8>, DataError> {
+        let stamp = || Stamp::of(&self.path).map_err(|error| self.unreadable(&error));
+        let before = stamp()?;
+        let bytes = fs::read(&self.path).map_err(|error| self.unreadable(&error))?;
+        // What is written meanwhile may be read in part.
+        if stamp()? != before {
+            return Err(DataError::Changed { path: self.name.clone() });
+        }
+        let (name, path, hash) = (self.name.clone(), self.path.clone(), Hash::of(&bytes));
+        prints.push(Print { name, path, hash, stamp: before });
         if !bytes.starts_with(&[0x1f, 0x8b]) {
             return Ok(bytes);
         }
         let mut unpacked = Vec::with_capacity(bytes.len() * 4);
-        MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(unreadable)?;
+        MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(|error| self.unreadable(&error))?;
         Ok(unpacked)
+    }
+
+    /// Says that it can't be read.
+    pub fn unreadable(&self, error: &dyn Error) -> DataError {
+        DataError::Unreadable { path: self.name.clone(), reason: error.to_string() }
     }
 }
 

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 pub struct Lens {
     /// The columns' names, in order; none for data without names, such as images.
     pub columns: Vec<String>,
+    /// For texts, what the numbers of their words are below: it decides which word has which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<u32>,
     /// The classes, in order; none where the label is a number.
     pub classes: Option<Vec<String>>,
     /// The centre and spread that features are brought to.
@@ -24,12 +27,17 @@ pub struct Standard {
 }
 
 impl Lens {
-    /// The table of the data set `name`, with the columns `columns`, as a model sees it.
+    /// The table of the data set `name`, which has the lens `own`, as a model sees it.
     ///
     /// # Errors
-    /// When it lacks a column, or has a label that the model does not know.
-    pub fn apply<'t>(&self, table: &'t Table, columns: &[String], name: &str) -> Result<Cow<'t, Table>, DataError> {
+    /// When it lacks a column, its words have other numbers, or it has a label that the model does not know.
+    pub fn apply<'t>(&self, table: &'t Table, own: &Self, name: &str) -> Result<Cow<'t, Table>, DataError> {
         let mut seen = Cow::Borrowed(table);
+        if self.vocabulary != own.vocabulary {
+            let (wanted, found) = (self.vocabulary, own.vocabulary);
+            return Err(DataError::OtherWords { name: name.to_owned(), wanted, found });
+        }
+        let columns = own.columns.as_slice();
         if self.columns != columns && !self.columns.is_empty() {
             let place = |wanted: &String| {
                 columns.iter().position(|column| column == wanted).ok_or_else(|| DataError::OtherColumns {

@@ -1,3 +1,5 @@
+mod formats;
+
 use super::*;
 use crate::{
     store::Objects,
@@ -6,7 +8,11 @@ use crate::{
 };
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -149,12 +155,12 @@ fn broken_images_are_told_of() {
     };
     let good = idx(&[2, 1, 1], &[1, 2]);
     let labels = idx(&[2], &[0, 1]);
-    insta::assert_snapshot!(said(b"", &labels), @"`images-idx3` is not an idx file: it does not start with two zero bytes");
-    insta::assert_snapshot!(said(b"\0\0\x08\x03\0\0", &labels), @"`images-idx3` is not an idx file: it ends within its sizes");
-    insta::assert_snapshot!(said(&good[..good.len() - 1], &labels), @"`images-idx3` is not an idx file: its sizes are 2×1×1, which does not fit the 1 bytes that follow");
-    insta::assert_snapshot!(said(b"\0\0\x07\x01\0\0\0\x01a", &labels), @"`images-idx3` is not an idx file: it holds numbers of an unknown type, 0x07");
+    insta::assert_snapshot!(said(b"", &labels), @"`images-idx3` can't be read as idx: it does not start with two zero bytes");
+    insta::assert_snapshot!(said(b"\0\0\x08\x03\0\0", &labels), @"`images-idx3` can't be read as idx: it ends within its sizes");
+    insta::assert_snapshot!(said(&good[..good.len() - 1], &labels), @"`images-idx3` can't be read as idx: its sizes are 2×1×1, which does not fit the 1 bytes that follow");
+    insta::assert_snapshot!(said(b"\0\0\x07\x01\0\0\0\x01a", &labels), @"`images-idx3` can't be read as idx: it holds numbers of an unknown type, 0x07");
     insta::assert_snapshot!(said(&good, &idx(&[3], &[0, 1, 0])), @"`images-idx3` holds 2 samples, but `labels-idx1` 3 labels");
-    insta::assert_snapshot!(said(&idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), &labels), @"`images-idx3` is not an idx file: its sizes are 4294967295×4294967295×4294967295, which does not fit the 0 bytes that follow");
+    insta::assert_snapshot!(said(&idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), &labels), @"`images-idx3` can't be read as idx: its sizes are 4294967295×4294967295×4294967295, which does not fit the 0 bytes that follow");
     insta::assert_snapshot!(said(&packed(&good)[..12], &labels), @"`images-idx3` can't be read: incomplete deflate stream");
 }
 

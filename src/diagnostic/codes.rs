@@ -58,6 +58,8 @@ codes! {
     E0104,
     /// A module has no such public item.
     E0105,
+    /// A name is kept for what smltc tells a command.
+    E0106,
     /// A value's type is not the one that is needed.
     E0201,
     /// An argument is missing, unknown, or given twice.

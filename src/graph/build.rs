@@ -106,6 +106,7 @@ fn region(body: &Body, path: &str, lines: &Lines<'_>) -> Region {
         }
         defined.insert(stmt.var, index);
     }
+    region.measure();
     region
 }
 
@@ -190,6 +191,7 @@ fn limited(workflow: &Workflow, var: Var, path: &str, lines: &Lines<'_>) -> Regi
         line: lines.line(workflow.span),
         span: workflow.span,
     });
+    outer.measure();
     outer
 }
 

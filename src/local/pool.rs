@@ -1,26 +1,27 @@
-//! Worker processes: started when needed, used again, killed with all that they started.
+//! Worker processes: started when needed, used again, and ended with all that they started.
 
+mod worker;
+
+use super::memory::{Allowance, Watch};
 use crate::{
+    processes::{self, Reaped},
     schedule::Attempt,
     source::Name,
     units::Duration,
-    wire::{Done, Failure, Job, Kind, Progress, Reply},
+    wire::{Done, Failure, GRACE, Job, Kind, Op, Order, Progress, Reply},
 };
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::{BTreeSet, HashMap},
-    env,
     fs::File,
-    io,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::Instant,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    sync::{mpsc, oneshot},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
 };
+use worker::{Keepers, Said, Worker};
 
 /// What an attempt has to say.
 pub(super) type Report = (Attempt, What);
@@ -32,176 +33,221 @@ pub(super) enum What {
     Failed(Failure, Duration),
 }
 
+/// How long a worker may take to tell that its command has ended, beyond the grace that the command has.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How often to look whether what was killed is gone.
+const TICK: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// The worker processes of a run.
 pub(super) struct Pool {
     idle: Arc<Mutex<Vec<Worker>>>,
-    busy: HashMap<Attempt, oneshot::Sender<()>>,
-    /// The process groups that are alive.
-    groups: Arc<Mutex<Vec<Pid>>>,
+    keepers: Keepers,
+    /// Whether what is left behind where a worker was killed with its keeper comes to this process.
+    adopts: bool,
+    busy: HashMap<Attempt, UnboundedSender<Word>>,
+    /// Each attends an attempt, or ends a worker.
+    tasks: JoinSet<()>,
+    memory: Arc<Watch>,
     log: File,
     /// Variables of the environment that a worker does not get.
     hidden: BTreeSet<Name>,
-    reports: mpsc::UnboundedSender<Report>,
+    reports: mpsc::Sender<Report>,
 }
 
-struct Worker {
-    /// Held so that the process is reaped; it is killed when this goes.
-    process: Child,
-    group: Pid,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    groups: Arc<Mutex<Vec<Pid>>>,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // The group may be gone by itself.
-        let _ = kill_process_group(self.group, Signal::KILL);
-        lock(&self.groups).retain(|group| *group != self.group);
-    }
+/// What those who attend an attempt are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// The run draws to an end.
+    Drain,
+    /// End the attempt in order.
+    Stop,
+    /// End it now.
+    Kill,
 }
 
 /// A list is whole even if a thread that held it panicked: it is changed in one call.
-fn lock<T>(list: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Pool {
-    pub fn new(log: File, hidden: BTreeSet<Name>, reports: mpsc::UnboundedSender<Report>) -> Self {
-        Self { idle: Arc::default(), busy: HashMap::new(), groups: Arc::default(), log, hidden, reports }
+    pub fn new(log: File, hidden: BTreeSet<Name>, reports: mpsc::Sender<Report>) -> Self {
+        Self {
+            idle: Arc::default(),
+            keepers: Arc::default(),
+            // Children that were there before, as behind `exec`, and what they leave behind are not to be touched.
+            adopts: processes::reap() == Reaped::NoneLeft && processes::adopt_orphans().is_ok(),
+            busy: HashMap::new(),
+            tasks: JoinSet::new(),
+            memory: Arc::new(Watch::new()),
+            log,
+            hidden,
+            reports,
+        }
     }
 
-    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout` is killed.
-    pub fn start(&mut self, attempt: Attempt, job: &Job, timeout: Option<Duration>) {
-        let began = Instant::now();
-        let failed = |failure| What::Failed(failure, Duration::from(began.elapsed()));
-        let line = match serde_json::to_string(job) {
-            Ok(line) => line + "\n",
-            Err(error) => {
-                let failure = Failure::new(Kind::TaskFailed, format!("the job can't be written: {error}"));
-                return self.report(attempt, failed(failure));
-            }
-        };
+    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it
+    /// is allowed, is stopped.
+    pub fn start(&mut self, attempt: Attempt, job: Job, timeout: Option<Duration>, allowance: Option<Allowance>) {
+        while self.tasks.try_join_next().is_some() {}
+        self.busy.retain(|_, words| !words.is_closed());
         let idle = lock(&self.idle).pop();
-        let worker = match idle.map_or_else(|| self.spawn(), Ok) {
-            Ok(worker) => worker,
-            Err(error) => {
-                let failure = Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}"));
-                return self.report(attempt, failed(failure));
-            }
-        };
-        let (stop, stopped) = oneshot::channel();
-        self.busy.retain(|_, stop| !stop.is_closed());
-        self.busy.insert(attempt.clone(), stop);
-        let (reports, idle) = (self.reports.clone(), self.idle.clone());
-        tokio::spawn(async move {
-            let mut worker = worker;
-            let limit = async {
-                match timeout {
-                    Some(timeout) => tokio::time::sleep(timeout.into()).await,
-                    None => std::future::pending().await,
+        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
+        let (sender, words) = mpsc::unbounded_channel();
+        self.busy.insert(attempt.clone(), sender);
+        let keepers = self.adopts.then(|| self.keepers.clone());
+        let mut attended = Attended { attempt, words, reports: self.reports.clone(), keepers, began: Instant::now() };
+        let (idle, memory) = (self.idle.clone(), self.memory.clone());
+        self.tasks.spawn(async move {
+            let what = match worker {
+                Ok(worker) => {
+                    let over = memory.over(worker.keeper(), allowance);
+                    attended.attend(worker, job, timeout, over, &idle).await
+                }
+                Err(error) => {
+                    attended.failed(Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))
                 }
             };
-            let reply = tokio::select! {
-                reply = converse(&mut worker, &line, &attempt, &reports) => reply,
-                () = limit => Err(Failure::new(Kind::Timeout, format!("it took longer than its timeout of {}", timeout.unwrap_or_default()))
-                    .help("allow more with `@timeout`, or let it have less to do")),
-                _ = stopped => Err(Failure::new(Kind::WorkerLost, "it was stopped")),
-            };
-            let what = match reply {
-                Ok(Reply::Done(done)) => What::Done(Box::new(done)),
-                Ok(Reply::Failed(failure)) => What::Failed(failure, Duration::from(began.elapsed())),
-                Ok(Reply::Progress(_)) | Err(_) => {
-                    drop(worker);
-                    let failure = reply.err().unwrap_or_else(|| Failure::new(Kind::WorkerLost, "it ended half-way"));
-                    // The run may be over already.
-                    let _ = reports.send((attempt, What::Failed(failure, Duration::from(began.elapsed()))));
-                    return;
-                }
-            };
-            lock(&idle).push(worker);
-            let _ = reports.send((attempt, what));
+            // The run may be over already.
+            let _ = attended.reports.send((attended.attempt, what)).await;
         });
     }
 
-    /// Kills the worker of an attempt, and all that it started; the attempt then reports that it failed.
-    pub fn stop(&mut self, attempt: &Attempt) {
-        if let Some(stop) = self.busy.remove(attempt) {
-            // It may have ended meanwhile.
-            let _ = stop.send(());
+    /// Stops an attempt, which then reports that it failed.
+    pub fn stop(&self, attempt: &Attempt) {
+        if let Some(words) = self.busy.get(attempt) {
+            tell(words, Word::Stop);
         }
     }
 
-    /// Kills every worker at once.
-    pub fn kill_all(&self) {
-        for group in lock(&self.groups).iter() {
-            let _ = kill_process_group(*group, Signal::KILL);
-        }
+    /// Tells all that the run draws to an end.
+    pub fn drain(&self) {
+        self.busy.values().for_each(|words| tell(words, Word::Drain));
     }
 
-    fn report(&self, attempt: Attempt, what: What) {
-        // The run may be over already.
-        let _ = self.reports.send((attempt, what));
-    }
-
-    fn spawn(&self) -> io::Result<Worker> {
-        let mut worker = Command::new(env::current_exe()?);
-        for name in &self.hidden {
-            worker.env_remove(&**name);
+    /// Ends every worker at once, and with it all that it started.
+    pub async fn end(mut self) {
+        self.busy.values().for_each(|words| tell(words, Word::Kill));
+        loop {
+            lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
+            if self.tasks.join_next().await.is_none() {
+                return;
+            }
         }
-        let mut worker = worker
-            .arg("worker")
-            .env("RAYON_NUM_THREADS", "1")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(self.log.try_clone()?)
-            .kill_on_drop(true)
-            .spawn()?;
-        let gone = || io::Error::other("it ended as soon as it started");
-        let group = worker.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or_else(gone)?;
-        let (input, output) = worker.stdin.take().zip(worker.stdout.take()).ok_or_else(gone)?;
-        lock(&self.groups).push(group);
-        let output = BufReader::new(output).lines();
-        Ok(Worker { process: worker, group, input, output, groups: self.groups.clone() })
     }
 }
 
-/// Gives a worker its job and passes on what it says, until it says that the job is over or falls silent for good.
-async fn converse(
-    worker: &mut Worker,
-    job: &str,
-    attempt: &Attempt,
-    reports: &mpsc::UnboundedSender<Report>,
-) -> Result<Reply, Failure> {
-    let lost =
-        |how: String| Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more");
-    if worker.input.write_all(job.as_bytes()).await.is_err() || worker.input.flush().await.is_err() {
-        return Err(lost(ended(worker).await));
+/// Says a word to who attends an attempt, which may have ended meanwhile.
+fn tell(words: &UnboundedSender<Word>, word: Word) {
+    let _ = words.send(word);
+}
+
+/// An attempt, as seen by who attends it.
+struct Attended {
+    attempt: Attempt,
+    words: UnboundedReceiver<Word>,
+    reports: mpsc::Sender<Report>,
+    /// Those whose children are not to be killed when another worker is lost; none where nothing could come of it.
+    keepers: Option<Keepers>,
+    began: Instant,
+}
+
+impl Attended {
+    fn failed(&self, failure: Failure) -> What {
+        What::Failed(failure, Duration::from(self.began.elapsed()))
     }
-    loop {
-        match worker.output.next_line().await {
-            Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(Reply::Progress(progress)) => {
-                    let _ = reports.send((attempt.clone(), What::Progress(progress)));
+
+    /// Kills what has come to this process because a worker was killed with its keeper.
+    async fn sweep(&self) {
+        let Some(keepers) = &self.keepers else { return };
+        let started = Instant::now();
+        while processes::kill_children_but(&lock(keepers)) && started.elapsed() < PATIENCE {
+            sleep(TICK).await;
+        }
+    }
+
+    /// Lets a worker do the job, passes on what it says, and puts it back among the idle ones if it is still there.
+    async fn attend(
+        &mut self,
+        mut worker: Worker,
+        job: Job,
+        timeout: Option<Duration>,
+        over: impl Future<Output = Failure>,
+        idle: &Mutex<Vec<Worker>>,
+    ) -> What {
+        // A training is left at once: nothing of it is to be kept that it has not stored already.
+        let stops_in_order = matches!(job.op, Op::Command(_));
+        worker.tell(&Order::Job(Box::new(job))).await;
+        let mut limit = timeout.and_then(|timeout| self.began.checked_add(timeout.into()));
+        // Why the attempt ends when it does not end by itself, and the same once its command was asked to stop.
+        let mut why = Failure::new(Kind::WorkerLost, "it was stopped");
+        let mut stopped: Option<Failure> = None;
+        let mut over = pin!(over);
+        loop {
+            let alarm = async {
+                match limit {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
                 }
-                Ok(reply) => return Ok(reply),
-                Err(error) => return Err(lost(format!("its worker wrote what can't be read: {error}"))),
-            },
-            Ok(None) => return Err(lost(ended(worker).await)),
-            Err(error) => return Err(lost(format!("its worker can't be heard any more: {error}"))),
+            };
+            let word = tokio::select! {
+                // Who has much to say is interrupted.
+                biased;
+                // A run that lets go of the attempt is over.
+                word = self.words.recv() => word.unwrap_or(Word::Kill),
+                () = alarm => match stopped {
+                    Some(_) => Word::Kill,
+                    None => {
+                        why = late(timeout.unwrap_or_default());
+                        Word::Stop
+                    }
+                },
+                failure = &mut over => {
+                    why = failure;
+                    Word::Kill
+                }
+                said = worker.hear() => match said {
+                    Said::Reply(Reply::Progress(progress)) => {
+                        let _ = self.reports.send((self.attempt.clone(), What::Progress(progress))).await;
+                        continue;
+                    }
+                    Said::Reply(Reply::Done(done)) => {
+                        lock(idle).push(worker);
+                        return What::Done(Box::new(done));
+                    }
+                    Said::Reply(Reply::Failed(failure)) => {
+                        lock(idle).push(worker);
+                        return self.failed(match stopped {
+                            Some(stopped) => Failure { log: failure.log, ..stopped },
+                            None => failure,
+                        });
+                    }
+                    Said::Lost(failure) => {
+                        worker.end().await;
+                        self.sweep().await;
+                        return self.failed(stopped.unwrap_or(failure));
+                    }
+                },
+            };
+            match word {
+                Word::Drain => worker.tell(&Order::Drain).await,
+                Word::Stop if stopped.is_some() => {}
+                Word::Stop if stops_in_order => {
+                    stopped = Some(why.clone());
+                    limit = Some(Instant::now() + GRACE + PATIENCE);
+                    worker.tell(&Order::Stop).await;
+                }
+                Word::Stop | Word::Kill => {
+                    worker.end().await;
+                    return self.failed(stopped.unwrap_or(why));
+                }
+            }
         }
     }
 }
 
-async fn ended(worker: &mut Worker) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match worker.process.wait().await {
-        Ok(status) => match (status.signal(), status.code()) {
-            (Some(signal), _) => format!("its worker was killed by signal {signal}"),
-            (_, Some(code)) => format!("its worker ended with exit code {code}"),
-            _ => "its worker is gone".into(),
-        },
-        Err(error) => format!("its worker is gone: {error}"),
-    }
+fn late(timeout: Duration) -> Failure {
+    Failure::new(Kind::Timeout, format!("it took longer than its timeout of {timeout}"))
+        .help("allow more with `@timeout`, or let it have less to do")
 }

@@ -35,7 +35,7 @@ fn judge(job: &Evaluate, data: &Data, context: &Context) -> Result<Done, MlError
         )
     })?;
     let bytes = context.objects.read(weights).map_err(|error| unusable(error.to_string(), "run the training again"))?;
-    let (mut weights, card) = State::from_bytes::<Card>(&bytes, weights)?;
+    let (mut weights, card) = State::from_bytes::<Card>(&bytes, &weights.name)?;
     let table = &*data.part(job.data.part, Part::Test, &card.lens).map_err(Failure::from)?;
     let input = Shape(table.shape.clone());
     let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {

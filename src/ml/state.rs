@@ -5,7 +5,6 @@ use super::{
     network::{Network, Parameter, Weights},
     unusable,
 };
-use crate::value::Artifact;
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -54,9 +53,9 @@ impl State {
     }
 
     /// Reads a safetensors file and what it says about itself.
-    pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8], artifact: &Artifact) -> Result<(Loaded, T), MlError> {
+    pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<(Loaded, T), MlError> {
         let broken = |error: String| {
-            unusable(format!("`{}` is not a file of weights: {error}", artifact.name), "give it what a training made")
+            unusable(format!("`{name}` is not a file of weights: {error}"), "give it what a training made")
         };
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| broken(error.to_string()))?;
         let mut rows = HashMap::new();
@@ -71,7 +70,7 @@ impl State {
             .and_then(|about| about.get(KEY))
             .ok_or_else(|| broken("it says nothing about itself".into()))?;
         let about = serde_json::from_str(about).map_err(|error| broken(error.to_string()))?;
-        Ok((Loaded { rows, name: artifact.name.clone() }, about))
+        Ok((Loaded { rows, name: name.to_owned() }, about))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod learning;
+mod resuming;
 mod slopes;
 
 use super::{

@@ -2,6 +2,7 @@
 
 use super::{
     Context, MlError,
+    checkpoint::Checkpoints,
     loss::Loss,
     metric,
     network::{Network, Weights},
@@ -23,8 +24,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
     time::Instant,
 };
+
+/// What a state to go on from is called.
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// What a training learns from.
 pub struct Lesson<'a> {
@@ -36,17 +41,30 @@ pub struct Lesson<'a> {
     pub lens: &'a Lens,
     /// What stands on the model card for the data.
     pub hash: Hash,
+    /// The hash of the other data that the samples to choose by come from, if they do.
+    pub valid_hash: Option<Hash>,
 }
 
-/// Trains a model.
+/// Trains a model, from where an earlier attempt at the same job left off: the result is the same bits.
 ///
 /// # Errors
-/// When the model does not fit the data, a setting is out of range, or the loss is no longer a number.
+/// When the model does not fit the data, a setting is out of range, the loss is no longer a number, or the run is being
+/// stopped.
 pub fn train(job: &Train, lesson: &Lesson, context: &mut Context) -> Result<Done, Failure> {
     let started = Instant::now();
     let mut training = Training::new(job, lesson, context, started)?;
     training.run(context)?;
-    Ok(training.finish(context)?)
+    let (done, checkpoints) = training.finish(context)?;
+    checkpoints.remove();
+    Ok(done)
+}
+
+/// The hash of all that a training's course depends on.
+fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
+    let about = (env!("CARGO_PKG_VERSION"), job, lesson.hash, lesson.valid_hash);
+    let text = serde_json::to_vec(&about)
+        .map_err(|error| unusable(format!("the job can't be written: {error}"), "this is a fault of smltc"))?;
+    Ok(Hash::of(&text))
 }
 
 /// What goes into a checkpoint besides the rows of numbers.
@@ -83,6 +101,7 @@ struct Training<'a> {
     best_weights: Option<Weights>,
     optimizer: Optimizer,
     ledger: Ledger,
+    checkpoints: Checkpoints,
     started: Instant,
     cut: bool,
 }
@@ -112,12 +131,17 @@ impl<'a> Training<'a> {
         let mut weights = network.initial(job.seed.child("init"));
         if let Some(init) = &job.init {
             let bytes = read(context, init)?;
-            weights = State::from_bytes::<serde_json::Value>(&bytes, init)?.0.weights(&network)?;
+            weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
         }
         let (mut ledger, mut best_weights) = (Ledger::default(), None);
-        if let Some(checkpoint) = job.rung.as_ref().and_then(|rung| rung.resume.as_ref()) {
-            let bytes = read(context, checkpoint)?;
-            let (mut rows, about) = State::from_bytes::<Ledger>(&bytes, checkpoint)?;
+        let mut checkpoints = Checkpoints::new(context.scratch, identity(job, lesson)?);
+        let checkpoint = match (checkpoints.latest(), job.rung.as_ref().and_then(|rung| rung.resume.as_ref())) {
+            (Some(own), _) => Some(own),
+            (None, Some(earlier)) => Some(read(context, earlier)?),
+            (None, None) => None,
+        };
+        if let Some(bytes) = checkpoint {
+            let (mut rows, about) = State::from_bytes::<Ledger>(&bytes, CHECKPOINT)?;
             let (size, averages) = (network.size(), weights.averages.len());
             weights =
                 Weights { parameters: rows.take("parameters", size)?, averages: rows.take("averages", averages)? };
@@ -169,6 +193,7 @@ impl<'a> Training<'a> {
             best_weights,
             optimizer,
             ledger,
+            checkpoints,
             started,
             cut: false,
         })
@@ -218,12 +243,29 @@ impl<'a> Training<'a> {
                 self.cut = true;
                 break;
             }
+            if self.ledger.epochs < end && !self.ledger.satisfied {
+                self.leave_checkpoint(context)?;
+            }
         }
         if self.best_weights.is_none() && self.ledger.history.is_empty() {
             return Err(MlError::Failed(
                 Failure::new(Kind::DeadlineExceeded, "the deadline came before the first epoch was over")
                     .help("give it more time, or train on less data or a smaller model"),
             ));
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint where it is time for one, and ends the attempt there when the run is being stopped.
+    fn leave_checkpoint(&mut self, context: &Context) -> Result<(), MlError> {
+        let stops = context.draining.load(Ordering::Relaxed);
+        if stops || self.checkpoints.is_due() {
+            let state = self.checkpoint()?;
+            // A training can do without: it would only have to begin anew.
+            let _ = self.checkpoints.write(self.ledger.epochs, state);
+        }
+        if stops {
+            return Err(MlError::Failed(Failure::new(Kind::WorkerLost, "it was stopped at a checkpoint")));
         }
         Ok(())
     }
@@ -321,7 +363,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn finish(self, context: &Context) -> Result<Done, MlError> {
+    fn finish(self, context: &Context) -> Result<(Done, Checkpoints), MlError> {
         let weights = self.best_weights.as_ref().unwrap_or(&self.weights);
         let (best, objective) = match &self.ledger.best {
             Some(best) => (best.metrics.clone(), best.objective),
@@ -334,8 +376,7 @@ impl<'a> Training<'a> {
         let weights = store(context, &format!("{name}.safetensors"), &bytes)?;
         let card = store(context, &format!("{name}.card.json"), text.as_bytes())?;
         let paused = self.job.rung.is_some() && self.ledger.epochs < self.horizon() && !self.ledger.satisfied;
-        let checkpoint =
-            if paused { Some(store(context, "checkpoint.safetensors", &self.checkpoint()?)?) } else { None };
+        let checkpoint = if paused { Some(store(context, CHECKPOINT, &self.checkpoint()?)?) } else { None };
         let mut model = self.job.model.clone();
         model.weights = Some(weights.clone());
         let history = self.ledger.history.iter().map(|metrics| {
@@ -353,7 +394,8 @@ impl<'a> Training<'a> {
             ("best_epoch".into(), Value::Int(best.epoch as i64)),
         ]));
         let trained = Trained { objective, epochs: self.ledger.epochs, checkpoint, cut: self.cut };
-        Ok(Done { output, trained: Some(trained), elapsed: Duration::from(self.started.elapsed()) })
+        let done = Done { output, trained: Some(trained), elapsed: Duration::from(self.started.elapsed()) };
+        Ok((done, self.checkpoints))
     }
 
     fn checkpoint(&self) -> Result<Vec<u8>, MlError> {

@@ -77,9 +77,24 @@ impl Prices {
         Money::new(total.unwrap_or(Decimal::MAX))
     }
 
+    /// What so many attempts cost together when they have held memory for so many MiB · ms.
+    pub fn metered(&self, attempts: u32, held: i128) -> Money {
+        let seconds = Decimal::try_from_i128_with_scale(held.max(0), 3).ok();
+        let used = seconds.and_then(|used| (used / Decimal::from(1024)).checked_mul(self.lambda_gib_second));
+        let starts = self.start().dollars().checked_mul(attempts.into());
+        let total = used.zip(starts).and_then(|(used, starts)| used.checked_add(starts));
+        Money::new(total.unwrap_or(Decimal::MAX))
+    }
+
     /// What holding `memory` costs in a second.
     pub fn rate(&self, memory: Size) -> Money {
-        Money::new(gib(memory).checked_mul(self.lambda_gib_second).unwrap_or(Decimal::MAX))
+        self.rate_of_mib(memory.mib().into())
+    }
+
+    /// What holding so many MiB costs in a second.
+    pub fn rate_of_mib(&self, mib: i128) -> Money {
+        let gib = Decimal::try_from_i128_with_scale(mib, 0).map_or(Decimal::MAX, |mib| mib / Decimal::from(1024));
+        Money::new(gib.checked_mul(self.lambda_gib_second).unwrap_or(Decimal::MAX))
     }
 }
 
@@ -100,9 +115,19 @@ mod tests {
     }
 
     #[test]
+    fn attempts_cost_together_what_they_cost_alone() {
+        let prices = Prices::embedded();
+        let (small, large) = ((1024, 1500), (3072, 20));
+        let alone = [small, large].map(|(mib, ms)| prices.attempt(Size::from_mib(mib), Duration::from_millis(ms)));
+        let held = [small, large].map(|(mib, ms)| i128::from(mib) * i128::from(ms)).iter().sum();
+        assert_eq!(prices.metered(2, held), alone.into_iter().sum());
+    }
+
+    #[test]
     fn nothing_overflows() {
         let prices = Prices::embedded();
         let cost = prices.attempt(Size::from_bytes(u64::MAX), Duration::from_millis(i64::MAX));
         assert!(cost > Money::ZERO);
+        assert!(prices.metered(u32::MAX, i128::MAX) > Money::ZERO);
     }
 }

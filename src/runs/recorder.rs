@@ -8,14 +8,19 @@ use crate::{
 };
 use rusqlite::{Connection, params};
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread::{self, JoinHandle},
 };
+use tokio::sync::Notify;
 
 /// Writes the log of a run. What comes while a write is under way is written together with the next.
 pub struct Recorder {
     lines: Sender<Line>,
     thread: JoinHandle<Result<(), RunsError>>,
+    broken: Arc<Notify>,
 }
 
 enum Line {
@@ -27,8 +32,21 @@ enum Line {
 impl Recorder {
     pub(super) fn new(database: Connection, run: String) -> Self {
         let (lines, receiver) = channel();
-        let thread = thread::spawn(move || write(database, &run, &receiver));
-        Self { lines, thread }
+        let broken = Arc::new(Notify::new());
+        let breaks = broken.clone();
+        let thread = thread::spawn(move || {
+            let written = write(database, &run, &receiver);
+            if written.is_err() {
+                breaks.notify_one();
+            }
+            written
+        });
+        Self { lines, thread, broken }
+    }
+
+    /// Waits until the log can't be written any more, which may never be.
+    pub async fn broken(&self) {
+        self.broken.notified().await;
     }
 
     /// Notes what the scheduler is told. Progress changes nothing for it, and is not noted.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::{
+    plan::{Capacity, Prices},
     schedule::{Mark, StepPath},
+    seed::Seed,
     value::Value,
 };
 
@@ -18,12 +20,23 @@ fn run(id: &str) -> Run {
     }
 }
 
+fn recipe() -> Recipe {
+    let options = Options {
+        seed: Seed::new(1),
+        enforce: true,
+        prices: Prices::embedded(),
+        run_id: "one".into(),
+        capacity: Capacity::default(),
+    };
+    Recipe { files: Hash::of(b"text"), options }
+}
+
 #[test]
 fn a_run_is_found_by_the_start_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let runs = Runs::open(&Home::of(folder.path())).unwrap();
     for id in ["20260101-a", "20260101-b", "20270101-c"] {
-        runs.enter(&run(id)).unwrap();
+        runs.enter(&run(id), &recipe()).unwrap();
     }
     assert_eq!(runs.find(Some("2027")).unwrap().unwrap().id, "20270101-c");
     assert_eq!(runs.find(Some("2026")).unwrap().unwrap_err().len(), 2);
@@ -36,7 +49,7 @@ fn a_log_comes_back_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::of(folder.path());
     let runs = Runs::open(&home).unwrap();
-    runs.enter(&run("one")).unwrap();
+    runs.enter(&run("one"), &recipe()).unwrap();
     let started = Runs::existing(&home).unwrap().unwrap().find(None).unwrap().unwrap();
     assert_eq!((started.state, started.seed), (RunState::Running, u64::MAX));
 
@@ -62,7 +75,40 @@ fn a_log_comes_back_as_it_was_written() {
 fn a_run_whose_process_is_gone_was_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let runs = Runs::open(&Home::of(folder.path())).unwrap();
-    runs.enter(&run("one")).unwrap();
+    runs.enter(&run("one"), &recipe()).unwrap();
     runs.database.execute("update runs set born = born + 1", []).unwrap();
     assert_eq!(runs.find(None).unwrap().unwrap().state, RunState::Interrupted);
+}
+
+#[test]
+fn a_run_is_resumed_with_what_it_was_begun_with_by_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::of(folder.path());
+    let mut runs = Runs::open(&home).unwrap();
+    runs.enter(&run("one"), &recipe()).unwrap();
+    assert_eq!(runs.recipe("one").unwrap(), recipe());
+    let own = std::process::id();
+    assert!(matches!(runs.take_over("one", 0, 0), Err(RunsError::Running(process)) if process == own));
+
+    runs.database.execute("update runs set born = born + 1", []).unwrap();
+    for event in 0..3 {
+        let text = json(&if event == 0 { Event::Begin } else { Event::Tick }).unwrap();
+        runs.database.execute("insert into events values ('one', ?, ?)", params![event, text]).unwrap();
+    }
+    assert!(matches!(runs.take_over("one", 2, 2), Err(RunsError::Changed)));
+    runs.take_over("one", 3, 2).unwrap();
+    let at = |ms| Time(Duration::from_millis(ms));
+    assert_eq!(runs.events("one").unwrap(), [(at(0), Event::Begin), (at(1), Event::Tick)]);
+    assert_eq!(runs.find(None).unwrap().unwrap().state, RunState::Running);
+    assert!(matches!(runs.take_over("one", 2, 2), Err(RunsError::Running(_))));
+}
+
+#[test]
+fn a_damaged_list_is_told_of_with_its_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::of(folder.path());
+    drop(Runs::open(&home).unwrap());
+    fs::write(home.database(), "not a database, but long enough to hold the head of one".repeat(100)).unwrap();
+    let Err(error) = Runs::open(&home) else { panic!("it was opened") };
+    assert!(error.to_string().contains("it is damaged; rename it"), "{error}");
 }

@@ -2,19 +2,21 @@
 
 use super::{
     Action, Attempt, Launch, Notice, Scheduler, Site, StepPath, Time,
-    scope::{Meter, ScopeId},
+    queue::{Line, Turn},
+    scope::ScopeId,
 };
 use crate::{
     limits::Retry,
     plan::Resources,
     source::Name,
-    units::{Duration, Money},
+    units::{Duration, Money, Size},
     value::Value,
     wire::{Done, Failure, Kind, Op, Progress},
 };
 
 /// Retries of a step whose worker was lost, whatever else is said: the loss is nothing that the step did.
-const LOST: Retry = Retry { max: 2, backoff: Duration::from_millis(200), factor: 2.0, jitter: false, on: Vec::new() };
+const LOST: Retry =
+    Retry { max: 2, backoff: Duration::from_millis(200), factor: 2.0, jitter: false, on: Vec::new(), memory: None };
 
 /// A step that needs a worker, through all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +36,8 @@ pub(super) enum Owner {
 /// A step that needs a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    owner: Owner,
-    path: StepPath,
+    pub owner: Owner,
+    pub path: StepPath,
     kind: Name,
     op: Op,
     pub scope: ScopeId,
@@ -44,12 +46,19 @@ pub(super) struct Job {
     timeout: Option<Duration>,
     /// The latest attempt, from 1.
     attempt: u32,
+    /// Attempts that ended with the program or when the user stopped it; they count as none.
+    cut_off: u32,
     /// Attempts that were lost with their worker.
     lost: u32,
     /// What ended attempts have cost, and how long they took.
     cost: Money,
     worked: Duration,
     state: Phase,
+    /// Where it waits for room, and when it is its turn there.
+    pub line: Line,
+    pub turn: Turn,
+    /// How many behind it began while it waited for more of the machine than was free.
+    pub passed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +77,6 @@ impl Job {
         }
     }
 
-    /// When the next attempt is to begin.
-    pub const fn due(&self) -> Option<Time> {
-        match self.state {
-            Phase::Waiting(until) => Some(until),
-            _ => None,
-        }
-    }
-
     pub const fn site(&self) -> Option<Site> {
         match self.owner {
             Owner::Step(site) | Owner::Trial(site) => Some(site),
@@ -83,7 +84,18 @@ impl Job {
         }
     }
 
-    fn attempt(&self) -> Attempt {
+    /// Queues it again; its latest attempt counts as none.
+    pub fn put_back(&mut self) {
+        self.cut_off += 1;
+        self.state = Phase::Queued;
+    }
+
+    /// Which try at the step it is, by those that count.
+    const fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.cut_off)
+    }
+
+    pub fn attempt(&self) -> Attempt {
         Attempt { step: self.path.clone(), number: self.attempt }
     }
 }
@@ -108,7 +120,10 @@ impl Scheduler<'_> {
         retry: Option<Retry>,
         timeout: Option<Duration>,
     ) {
+        let (Owner::Step(site) | Owner::Trial(site)) = owner else { return };
         let id = JobId(self.id());
+        let line = (self.scopes.nearest_parallel(scope), self.options.capacity.held_by(&resources));
+        let turn = self.turn(site);
         let job = Job {
             owner,
             path,
@@ -119,47 +134,35 @@ impl Scheduler<'_> {
             retry,
             timeout,
             attempt: 0,
+            cut_off: 0,
             lost: 0,
             cost: Money::ZERO,
             worked: Duration::ZERO,
             state: Phase::Queued,
+            line,
+            turn,
+            passed: 0,
         };
         self.jobs.insert(id, job);
-        self.queue.push_back(id);
-    }
-
-    /// The attempts that cost something at this moment.
-    pub(super) fn meters(&self) -> Vec<Meter> {
-        let meter = |job: &Job| Some(Meter { scope: job.scope, memory: job.resources.memory, since: job.since()? });
-        self.jobs.values().filter_map(meter).collect()
+        self.line_up(id);
     }
 
     /// Puts back into the queue what has waited long enough.
     pub(super) fn wake_retries(&mut self) {
-        for (id, job) in &mut self.jobs {
-            if job.due().is_some_and(|due| due <= self.now) {
+        while let Some((_, id)) = self.retries.first().copied().filter(|(due, _)| *due <= self.now) {
+            self.retries.pop_first();
+            if let Some(job) = self.jobs.get_mut(&id) {
                 job.state = Phase::Queued;
-                self.queue.push_back(*id);
             }
+            self.line_up(id);
         }
     }
 
-    /// Starts the first queued job that may start.
-    pub(super) fn launch_next(&mut self) -> bool {
-        let meters = self.meters();
-        let may = |id: &JobId| self.jobs.get(id).is_some_and(|job| self.scopes.has_room(job.scope, &meters));
-        let Some(index) = self.queue.iter().position(may) else { return false };
-        let id = self.queue.remove(index).filter(|id| self.jobs.contains_key(id));
-        if let Some(id) = id {
-            self.launch(id, &meters);
-        }
-        true
-    }
-
-    fn launch(&mut self, id: JobId, meters: &[Meter]) {
+    /// Starts a queued job, or ends it where a limit keeps it from starting.
+    pub(super) fn launch(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
         let (scope, memory) = (job.scope, job.resources.memory);
-        let money = self.scopes.money_left(scope, self.now, meters);
+        let money = self.scopes.money_left(scope, self.now);
         let affordable = money.and_then(|(_, left)| self.scopes.affords(left, memory));
         if let Some((poor, _)) = money.filter(|_| affordable.is_some_and(|time| time <= Duration::ZERO)) {
             self.miss(poor, Kind::BudgetExceeded);
@@ -177,14 +180,20 @@ impl Scheduler<'_> {
             Op::Train(_) => left.checked_sub(margin(left)).unwrap_or(left),
             _ => left,
         });
+        self.step_out(id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.attempt += 1;
         job.state = Phase::Running(self.now);
+        job.passed = 0;
+        self.scopes.enter(scope, memory, self.now);
+        self.used.add(&job.line.1);
+        self.running.insert(job.attempt(), id);
         let launch = Launch {
             attempt: job.attempt(),
             op: job.op.clone(),
             memory,
-            cpu: job.resources.cpu,
+            memory_limit: job.resources.limited.then_some(memory),
+            cpu: job.resources.cpus.to_f64(),
             timeout: job.timeout,
             time_left,
             money_left: money.map(|(_, left)| left),
@@ -196,6 +205,7 @@ impl Scheduler<'_> {
 
     /// Ends a queued job that a limit keeps from starting.
     fn refuse(&mut self, id: JobId, otherwise: Kind) {
+        self.step_out(id);
         let Some(job) = self.jobs.remove(&id) else { return };
         let kind = self.scopes.missed(job.scope).map_or(otherwise, |(_, kind)| kind);
         let failure = self.missed_failure(job.scope, kind, "it could start");
@@ -203,7 +213,7 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn progress(&mut self, attempt: &Attempt, progress: Progress) {
-        let Some(job) = self.current(attempt).and_then(|id| self.jobs.get(&id)) else { return };
+        let Some(job) = self.running.get(attempt).and_then(|id| self.jobs.get(id)) else { return };
         let step = job.path.clone();
         self.note(match progress {
             Progress::Epoch(metrics) => Notice::Epoch { step, metrics },
@@ -212,21 +222,24 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
-        if let Some(job) = self.close_attempt(attempt) {
+        if let Some((_, job)) = self.close_attempt(attempt) {
             self.ended(job, Ok(done));
         }
     }
 
     pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
-        let Some(mut job) = self.close_attempt(attempt) else { return };
+        let Some((id, mut job)) = self.close_attempt(attempt) else { return };
         if job.owner == Owner::Nobody || self.verdict.is_some() {
             return;
+        }
+        if self.draining {
+            return self.give_up(id, job, failure);
         }
         let lost = failure.kind == Kind::WorkerLost;
         job.lost += u32::from(lost);
         let asked = job.retry.as_ref().filter(|retry| {
             let limit = matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded);
-            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.attempt <= retry.max
+            !limit && (retry.on.is_empty() || retry.on.contains(&failure.kind)) && job.tries() <= retry.max
         });
         let retry = asked.cloned().or_else(|| (lost && job.lost <= LOST.max).then_some(LOST));
         let Some(retry) = retry else { return self.ended(job, Err(failure)) };
@@ -236,30 +249,46 @@ impl Scheduler<'_> {
         if late || self.scopes.missed(job.scope).is_some() {
             return self.ended(job, Err(failure));
         }
-        self.note(Notice::StepRetried { step: job.path.clone(), failure, attempt: job.attempt + 1, after: wait });
+        let mut memory = None;
+        if let Some(factor) = retry.memory.filter(|_| failure.kind == Kind::OutOfMemory) {
+            memory = self.more_memory(job.resources.memory, factor);
+            let Some(memory) = memory else { return self.ended(job, Err(failure)) };
+            job.resources = Resources { memory, limited: true, ..job.resources };
+            job.line.1 = self.options.capacity.held_by(&job.resources);
+        }
+        let (step, attempt) = (job.path.clone(), job.attempt + 1);
+        self.note(Notice::StepRetried { step, failure, attempt, after: wait, memory });
         job.state = Phase::Waiting(until);
         let id = JobId(self.id());
+        self.retries.insert((until, id));
         self.jobs.insert(id, job);
+    }
+
+    /// The memory with which to try again what ran out of it: no more than the machine has, and nothing when all of that
+    /// was too little.
+    fn more_memory(&self, memory: Size, factor: f64) -> Option<Size> {
+        let whole = self.options.capacity.memory;
+        let more = memory.checked_mul(factor).map_or(whole, |more| more.min(whole));
+        (more > memory).then_some(more)
     }
 
     /// `backoff · factor^(retries − 1)`, between half and the whole of it with jitter.
     fn backoff(&self, retry: &Retry, job: &Job) -> Duration {
-        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.attempt.saturating_sub(1) as i32);
-        let seed = self.options.seed.child(&job.path).child("backoff").child(job.attempt);
+        let whole = retry.backoff.secs_f64() * retry.factor.powi(job.tries().saturating_sub(1) as i32);
+        let seed = self.options.seed.child(&job.path).child("backoff").child(job.tries());
         let share = if retry.jitter { 0.5 + seed.generator().unit() / 2.0 } else { 1.0 };
         Duration::from_secs_f64((whole * share).min(1e9))
     }
 
-    /// The job whose latest attempt this is, if it is under way.
-    fn current(&self, attempt: &Attempt) -> Option<JobId> {
-        let is = |job: &Job| job.since().is_some() && job.attempt == attempt.number && job.path == attempt.step;
-        self.jobs.iter().find(|(_, job)| is(job)).map(|(id, _)| *id)
-    }
-
     /// Takes out the job of an attempt that ended, and charges for it; what was reported before counts no more.
-    fn close_attempt(&mut self, attempt: &Attempt) -> Option<Job> {
-        let mut job = self.jobs.remove(&self.current(attempt)?)?;
-        let worked = self.now.since(job.since()?);
+    pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
+        let id = self.running.remove(attempt)?;
+        self.dying.remove(&id);
+        let mut job = self.jobs.remove(&id)?;
+        let since = job.since()?;
+        self.used.subtract(&job.line.1);
+        self.scopes.leave(job.scope, job.resources.memory, since);
+        let worked = self.now.since(since);
         let cost = self.options.prices.attempt(job.resources.memory, worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
         job.worked = job.worked.checked_add(worked).unwrap_or(job.worked);
@@ -268,7 +297,7 @@ impl Scheduler<'_> {
         }
         let total = self.spent();
         self.note(Notice::Spent { total });
-        Some(job)
+        Some((id, job))
     }
 
     fn ended(&mut self, job: Job, result: Result<Done, Failure>) {
@@ -303,15 +332,19 @@ impl Scheduler<'_> {
     /// Stops a job, and lets nobody hear of its end.
     pub(super) fn drop_job(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.since().is_some() {
-            job.owner = Owner::Nobody;
-            let attempt = job.attempt();
-            let step = job.path.clone();
-            self.actions.push(Action::Stop(attempt));
-            self.note(Notice::StepStopped { step });
-        } else {
-            self.jobs.remove(&id);
+        match job.state {
+            Phase::Running(_) => {
+                job.owner = Owner::Nobody;
+                self.dying.insert(id);
+                let (attempt, step) = (job.attempt(), job.path.clone());
+                self.actions.push(Action::Stop(attempt));
+                self.note(Notice::StepStopped { step });
+                return;
+            }
+            Phase::Queued => self.step_out(id),
+            Phase::Waiting(until) => drop(self.retries.remove(&(until, id))),
         }
+        self.jobs.remove(&id);
     }
 
     /// The jobs in a scope that somebody waits for.

@@ -59,8 +59,10 @@ pub enum Event {
     Failed(Attempt, Failure, Duration),
     /// A time that was asked for has come.
     Tick,
-    /// The user wants to stop.
+    /// The user wants to stop: nothing more begins, what is under way may end.
     Cancel,
+    /// The run goes on: what was under way when its program ended, or when the user stopped it, is to begin again.
+    Resume,
 }
 
 /// What the scheduler wants done.
@@ -87,6 +89,8 @@ pub struct Launch {
     pub op: Op,
     /// The memory that it declares, by which it is charged.
     pub memory: Size,
+    /// The memory that it is held to, where it declares some.
+    pub memory_limit: Option<Size>,
     /// The processors that it declares.
     pub cpu: f64,
     /// Its own time limit; the driver kills it then and reports `Failed` with `Timeout`.
@@ -111,6 +115,13 @@ pub enum Notice {
         deadline: Option<Duration>,
         /// What it may spend.
         budget: Option<Money>,
+    },
+    /// The run goes on after it was cut off or cancelled.
+    RunResumed {
+        /// The steps that were done.
+        steps: u64,
+        /// The trials that were over, or had paused at a rung.
+        trials: u64,
     },
     /// A step or compound began.
     StepStarted {
@@ -201,6 +212,14 @@ pub enum Notice {
         attempt: u32,
         /// The wait before it.
         after: Duration,
+        /// The memory that it then has, where that is more than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<Size>,
+    },
+    /// The user wants to stop, and this many steps are still under way.
+    Stopping {
+        /// How many.
+        steps: usize,
     },
     /// A limit was reached, or a warned-of share of it.
     Limit {

@@ -14,7 +14,7 @@ use crate::{
     value::Value,
     wire::{Failure, Kind},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A part of what is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,11 +139,12 @@ impl Scheduler<'_> {
             .map(|(id, _)| *id)
             .collect();
         jobs.into_iter().for_each(|job| self.drop_job(job));
-        let instances: Vec<InstanceId> =
+        let instances: BTreeSet<InstanceId> =
             self.instances.keys().copied().filter(|id| gone(*id, &self.instances)).collect();
         let within = |site: &Site| instances.contains(&site.instance);
         self.ready.retain(|site| !within(site));
-        self.sources.retain(|site| !within(site));
+        let sources: Vec<Site> = self.active.keys().copied().filter(within).collect();
+        sources.into_iter().for_each(|site| self.remove_source(site));
         let mut scopes: Vec<ScopeId> =
             self.active.iter().filter(|(site, _)| within(site)).map(|(_, active)| active.scope).collect();
         self.active.retain(|site, _| !within(site));

@@ -21,7 +21,7 @@ impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
     pub(super) fn enforce(&mut self) {
         while self.verdict.is_none() {
-            let reached = self.scopes.reach(self.now, &self.meters());
+            let reached = self.scopes.reach(self.now);
             if reached.is_empty() {
                 return;
             }
@@ -34,8 +34,8 @@ impl Scheduler<'_> {
 
     /// Declares a limit reached before its time: what is left of it serves nothing any more.
     pub(super) fn miss(&mut self, id: ScopeId, kind: Kind) {
-        if let Some(scope) = self.scopes.get_mut(id).filter(|scope| scope.missed.is_none()) {
-            scope.missed = Some(kind);
+        if self.scopes.get(id).is_some_and(|scope| scope.missed.is_none()) {
+            self.scopes.set_missed(id, kind);
             self.on_miss(id, kind);
         }
     }
@@ -126,9 +126,7 @@ impl Scheduler<'_> {
             );
             return None;
         }
-        if let Some(found) = self.scopes.get_mut(limit) {
-            found.missed = Some(kind);
-        }
+        self.scopes.set_missed(limit, kind);
         Some(self.missed_failure(scope, kind, "its last epoch was over"))
     }
 
@@ -147,7 +145,7 @@ impl Scheduler<'_> {
             .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
             .min()
             .map(|(left, id)| (left, (id, Kind::DeadlineExceeded)));
-        let poor = self.scopes.money_left(scope, self.now, &self.meters()).and_then(|(id, left)| {
+        let poor = self.scopes.money_left(scope, self.now).and_then(|(id, left)| {
             Some((self.scopes.affords(left, Size::from_mib(2048))?, (id, Kind::BudgetExceeded)))
         });
         due.into_iter().chain(poor).min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
@@ -162,17 +160,11 @@ impl Scheduler<'_> {
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
         if shares_deadline && let Some(left) = self.scopes.time_left(own, self.now) {
             let share = left.checked_mul(0.75).unwrap_or(left);
-            let at = self.now.after(share);
-            if let Some(scope) = self.scopes.get_mut(own) {
-                scope.deadline = Some(Due { at, on_miss: OnMiss::KeepBest });
-            }
+            self.scopes.set_deadline(own, Due { at: self.now.after(share), on_miss: OnMiss::KeepBest });
         }
-        if shares_budget
-            && let Some((_, left)) = self.scopes.money_left(own, self.now, &self.meters())
-            && let Some(scope) = self.scopes.get_mut(own)
-        {
+        if shares_budget && let Some((_, left)) = self.scopes.money_left(own, self.now) {
             let amount = left.checked_mul(SEARCH_SHARE).unwrap_or(left);
-            scope.budget = Some(Purse::keep_best(amount));
+            self.scopes.set_budget(own, Purse::keep_best(amount));
         }
     }
 
@@ -195,7 +187,7 @@ impl Scheduler<'_> {
         }
         // What runs beside it is taken to need its whole price still: a search would rather stop a trial early.
         let needed = price.checked_mul(Decimal::from(others as u64 + 1))?;
-        let (id, left) = self.scopes.money_left(scope, self.now, &self.meters())?;
+        let (id, left) = self.scopes.money_left(scope, self.now)?;
         (left < needed).then_some((id, Kind::BudgetExceeded))
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure
     })))
 }
 
-pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> Result<Op, Failure> {
+pub(super) fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
     let (mut inputs, mut secrets) = (Fields::new(), BTreeMap::new());
     let mut params = Scope::default();
     for ((name, var), expr) in run.task.params.iter().zip(&run.args) {
@@ -129,7 +129,6 @@ pub(super) fn command(run: &Run, env: &dyn Env, memory: crate::units::Size) -> R
         output: run.task.output.clone(),
         secrets,
         env: run.task.env.iter().map(variable).collect::<Result<_, Failure>>()?,
-        memory: Some(memory),
     })))
 }
 

@@ -7,7 +7,7 @@ use crate::{
     units::{Duration, Money, Percent, Size},
     wire::Kind,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A scope of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,7 @@ pub(super) struct Scope {
     pub max_parallel: Option<u32>,
     /// The limit that was reached, once one is.
     pub missed: Option<Kind>,
+    meter: Meter,
 }
 
 /// A deadline once its scope has started.
@@ -51,18 +52,31 @@ impl Purse {
     }
 }
 
-/// An attempt that is under way, as the ledger sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Meter {
-    pub scope: ScopeId,
-    pub memory: Size,
-    pub since: Time,
+/// The attempts under way in a scope, added up so that what they cost at any time is known without asking each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    attempts: u32,
+    /// Their memory, in MiB.
+    memory: i128,
+    /// The sum over them of memory × start, in MiB · ms.
+    starts: i128,
+}
+
+impl Meter {
+    /// The memory that they have held until `now`, in MiB · ms.
+    fn held(&self, now: Time) -> i128 {
+        self.memory * i128::from(now.0.millis()) - self.starts
+    }
 }
 
 /// All scopes that are open.
 #[derive(Clone, Debug)]
 pub(super) struct Scopes {
     open: BTreeMap<ScopeId, Scope>,
+    /// The deadlines to come, the next one first.
+    deadlines: BTreeSet<(Time, ScopeId)>,
+    /// The scopes with a budget from which is paid at this moment.
+    paying: BTreeSet<ScopeId>,
     next: u32,
     enforce: bool,
     prices: Prices,
@@ -72,7 +86,14 @@ impl Scopes {
     pub const ROOT: ScopeId = ScopeId(0);
 
     pub fn new(path: StepPath, limits: &Limits, enforce: bool, prices: Prices) -> Self {
-        let mut scopes = Self { open: BTreeMap::new(), next: 0, enforce, prices };
+        let mut scopes = Self {
+            open: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            paying: BTreeSet::new(),
+            next: 0,
+            enforce,
+            prices,
+        };
         scopes.open(None, path, limits, Time::default());
         scopes
     }
@@ -104,28 +125,81 @@ impl Scopes {
             budget,
             max_parallel: limits.max_parallel,
             missed: None,
+            meter: Meter::default(),
         };
         self.open.insert(id, scope);
+        self.change(id, |_| {});
         id
     }
 
     pub fn close(&mut self, id: ScopeId) -> Option<Scope> {
-        self.open.remove(&id)
+        let scope = self.open.remove(&id)?;
+        if let Some(due) = scope.deadline {
+            self.deadlines.remove(&(due.at, id));
+        }
+        self.paying.remove(&id);
+        Some(scope)
+    }
+
+    /// Changes a scope, and keeps in step what is known of all limits.
+    fn change(&mut self, id: ScopeId, change: impl FnOnce(&mut Scope)) {
+        let Some(scope) = self.open.get_mut(&id) else { return };
+        if let Some(due) = scope.deadline {
+            self.deadlines.remove(&(due.at, id));
+        }
+        change(scope);
+        if let (Some(due), None) = (scope.deadline, scope.missed) {
+            self.deadlines.insert((due.at, id));
+        }
+        match scope.budget.is_some() && scope.missed.is_none() && scope.meter.attempts > 0 {
+            true => self.paying.insert(id),
+            false => self.paying.remove(&id),
+        };
     }
 
     /// Takes a scope's own limits away.
     pub fn lift(&mut self, id: ScopeId) {
-        if let Some(scope) = self.open.get_mut(&id) {
-            (scope.deadline, scope.budget, scope.missed) = (None, None, None);
+        self.change(id, |scope| (scope.deadline, scope.budget, scope.missed) = (None, None, None));
+    }
+
+    /// Sets what a scope misses.
+    pub fn set_missed(&mut self, id: ScopeId, kind: Kind) {
+        self.change(id, |scope| scope.missed = Some(kind));
+    }
+
+    pub fn set_deadline(&mut self, id: ScopeId, due: Due) {
+        self.change(id, |scope| scope.deadline = Some(due));
+    }
+
+    pub fn set_budget(&mut self, id: ScopeId, purse: Purse) {
+        self.change(id, |scope| scope.budget = Some(purse));
+    }
+
+    /// An attempt that holds `memory` begins in a scope, and so in all around it.
+    pub fn enter(&mut self, id: ScopeId, memory: Size, now: Time) {
+        self.meter(id, memory, now, 1);
+    }
+
+    /// An attempt that began at `since` is over.
+    pub fn leave(&mut self, id: ScopeId, memory: Size, since: Time) {
+        self.meter(id, memory, since, -1);
+    }
+
+    fn meter(&mut self, id: ScopeId, memory: Size, since: Time, sign: i32) {
+        let memory = i128::from(memory.mib()) * i128::from(sign);
+        let mut at = Some(id);
+        while let Some(id) = at {
+            self.change(id, |scope| {
+                scope.meter.attempts = scope.meter.attempts.saturating_add_signed(sign);
+                scope.meter.memory += memory;
+                scope.meter.starts += memory * i128::from(since.0.millis());
+            });
+            at = self.open.get(&id).and_then(|scope| scope.parent);
         }
     }
 
     pub fn get(&self, id: ScopeId) -> Option<&Scope> {
         self.open.get(&id)
-    }
-
-    pub fn get_mut(&mut self, id: ScopeId) -> Option<&mut Scope> {
-        self.open.get_mut(&id)
     }
 
     /// The scope and all around it, inside out.
@@ -150,33 +224,30 @@ impl Scopes {
         self.around(id).filter_map(|(_, scope)| scope.deadline).map(|due| due.at.since(now)).min()
     }
 
-    /// The money left in the tightest budget around, and its scope, while `meters` run.
-    pub fn money_left(&self, id: ScopeId, now: Time, meters: &[Meter]) -> Option<(ScopeId, Money)> {
+    /// The money left in the tightest budget around, and its scope, with what attempts under way have cost by now.
+    pub fn money_left(&self, id: ScopeId, now: Time) -> Option<(ScopeId, Money)> {
         let left = |(id, scope): (ScopeId, &Scope)| {
             let purse = scope.budget.as_ref()?;
-            let spent = scope.spent.checked_add(self.accrued(id, now, meters))?;
+            let spent = scope.spent.checked_add(self.accrued(id, now))?;
             Some((id, purse.amount.checked_sub(spent)?))
         };
         self.around(id).filter_map(left).min_by_key(|(_, left)| *left)
     }
 
     /// What the attempts under way in a scope have cost by now.
-    pub fn accrued(&self, id: ScopeId, now: Time, meters: &[Meter]) -> Money {
-        self.inside(id, meters).map(|meter| self.prices.attempt(meter.memory, now.since(meter.since))).sum()
+    pub fn accrued(&self, id: ScopeId, now: Time) -> Money {
+        let meter = self.open.get(&id).map(|scope| scope.meter).unwrap_or_default();
+        self.prices.metered(meter.attempts, meter.held(now))
     }
 
-    fn inside<'a>(&'a self, id: ScopeId, meters: &'a [Meter]) -> impl Iterator<Item = &'a Meter> {
-        meters.iter().filter(move |meter| self.around(meter.scope).any(|(around, _)| around == id))
-    }
-
-    /// How many attempts are under way in a scope.
-    pub fn busy(&self, id: ScopeId, meters: &[Meter]) -> usize {
-        self.inside(id, meters).count()
+    /// The nearest scope around that says how many attempts may be under way in it.
+    pub fn nearest_parallel(&self, id: ScopeId) -> Option<ScopeId> {
+        self.around(id).find(|(_, scope)| scope.max_parallel.is_some()).map(|(id, _)| id)
     }
 
     /// Whether one more attempt may be under way in a scope and all around it.
-    pub fn has_room(&self, id: ScopeId, meters: &[Meter]) -> bool {
-        self.around(id).all(|(id, scope)| scope.max_parallel.is_none_or(|most| self.busy(id, meters) < most as usize))
+    pub fn has_room(&self, id: ScopeId) -> bool {
+        self.around(id).all(|(_, scope)| scope.max_parallel.is_none_or(|most| scope.meter.attempts < most))
     }
 
     /// Enters what an ended attempt has cost into its scope and all around it; says which shares of a budget that passes.
@@ -198,55 +269,39 @@ impl Scopes {
         warnings
     }
 
-    /// The scopes whose limit is reached now, and which limit; each is named once.
+    /// The scopes whose limit is reached now, and which limit; each is named once, those around others first.
     ///
     /// A budget is reached a millisecond before it would be overdrawn.
-    pub fn reach(&mut self, now: Time, meters: &[Meter]) -> Vec<(ScopeId, Kind)> {
-        let reached: Vec<(ScopeId, Kind)> = self
-            .limited()
-            .filter_map(|(id, scope)| {
-                if scope.deadline.is_some_and(|due| due.at <= now) {
-                    return Some((id, Kind::DeadlineExceeded));
-                }
-                let moment = now.after(Duration::from_millis(1));
-                let spent = scope.spent.checked_add(self.accrued(id, moment, meters))?;
-                let purse = scope.budget.as_ref()?;
-                (spent > purse.amount && self.busy(id, meters) > 0).then_some((id, Kind::BudgetExceeded))
-            })
-            .collect();
-        for (id, kind) in &reached {
-            if let Some(scope) = self.open.get_mut(id) {
-                scope.missed = Some(*kind);
-            }
-        }
+    pub fn reach(&mut self, now: Time) -> BTreeMap<ScopeId, Kind> {
+        let moment = now.after(Duration::from_millis(1));
+        let overdrawn = |id: &&ScopeId| {
+            let Some(scope) = self.open.get(id) else { return false };
+            let spent = scope.spent.checked_add(self.accrued(**id, moment));
+            scope.budget.as_ref().zip(spent).is_some_and(|(purse, spent)| spent > purse.amount)
+        };
+        let poor = self.paying.iter().filter(overdrawn).map(|id| (*id, Kind::BudgetExceeded));
+        let late = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| (*id, Kind::DeadlineExceeded));
+        let reached: BTreeMap<ScopeId, Kind> = poor.chain(late).collect();
+        reached.iter().for_each(|(id, kind)| self.set_missed(*id, *kind));
         reached
     }
 
     /// When the next limit is reached if nothing changes.
-    pub fn next_reach(&self, now: Time, meters: &[Meter]) -> Option<Time> {
-        self.limited()
-            .flat_map(|(id, scope)| {
-                let empty = scope.budget.as_ref().and_then(|purse| {
-                    let spent = scope.spent.checked_add(self.accrued(id, now, meters))?;
-                    let left = purse.amount.checked_sub(spent)?;
-                    let rate: Money = self.inside(id, meters).map(|meter| self.prices.rate(meter.memory)).sum();
-                    Some(now.after(lasts(left, rate)?))
-                });
-                [scope.deadline.map(|due| due.at), empty]
-            })
-            .flatten()
-            .min()
+    pub fn next_reach(&self, now: Time) -> Option<Time> {
+        let empty = |id: &ScopeId| {
+            let scope = self.open.get(id)?;
+            let spent = scope.spent.checked_add(self.accrued(*id, now))?;
+            let left = scope.budget.as_ref()?.amount.checked_sub(spent)?;
+            Some(now.after(lasts(left, self.prices.rate_of_mib(scope.meter.memory))?))
+        };
+        let late = self.deadlines.first().map(|(at, _)| *at);
+        self.paying.iter().filter_map(empty).chain(late).min()
     }
 
     /// For how long an attempt can run on this money; `None` when it costs nothing.
     pub fn affords(&self, left: Money, memory: Size) -> Option<Duration> {
         let left = left.checked_sub(self.prices.start()).filter(|left| *left > Money::ZERO).unwrap_or(Money::ZERO);
         lasts(left, self.prices.rate(memory))
-    }
-
-    fn limited(&self) -> impl Iterator<Item = (ScopeId, &Scope)> {
-        let limited = |scope: &&Scope| scope.missed.is_none() && (scope.deadline.is_some() || scope.budget.is_some());
-        self.open.iter().map(|(id, scope)| (*id, scope)).filter(move |(_, scope)| limited(scope))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The scheduler on virtual time: random graphs, durations, failures and limits, and what must hold of every run.
 
+mod packing;
+
 use super::*;
 use crate::{
     expr::{Expr, Native, Var},
@@ -57,6 +59,7 @@ fn region(path: &str, first: u32, nodes: &[(NodeKind, Vec<usize>, Limits)]) -> R
             region.dag.add_edge(NodeIndex::new(*before), node, Edge::Order);
         }
     }
+    region.measure();
     region
 }
 
@@ -75,8 +78,14 @@ fn command(name: &str) -> NodeKind {
     }))
 }
 
-fn options(slots: usize) -> Options {
-    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), slots }
+/// A machine with so many processors, and memory enough for a usual step on each.
+fn machine(cpus: usize) -> Capacity {
+    Capacity::new(cpus, Size::from_mib(2048 * cpus as u64))
+}
+
+fn options(cpus: usize) -> Options {
+    let capacity = machine(cpus);
+    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), capacity }
 }
 
 /// What the world does with an attempt.
@@ -138,10 +147,46 @@ impl History {
     }
 }
 
+/// What comes between a run and its end, right after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interruption {
+    /// The program and its workers are killed, and the run is resumed from its log.
+    Kill,
+    /// The user stops the run, and resumes it later.
+    Cancel,
+}
+
 /// Runs a workflow to its end; `cancel` is when the user has had enough.
 fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>) -> History {
-    let mut scheduler = Scheduler::new(graph, Fields::new(), options);
+    simulate_interrupted(graph, options, world, cancel, &BTreeMap::new())
+}
+
+/// What a stopped attempt reports.
+fn stopped(attempt: Attempt) -> Event {
+    Event::Failed(attempt, Failure::new(Kind::WorkerLost, "stopped"), ms(0))
+}
+
+fn was_stopped(event: &Event) -> bool {
+    matches!(event, Event::Failed(_, failure, _) if failure.message == "stopped")
+}
+
+/// Runs a workflow to its end, through interruptions by the number of events before each. What is begun again after one
+/// needs what was left of its time, as a training does that goes on from a checkpoint.
+fn simulate_interrupted(
+    graph: &Graph,
+    options: Options,
+    world: &World,
+    cancel: Option<i64>,
+    interruptions: &BTreeMap<usize, Interruption>,
+) -> History {
+    let machine = options.capacity;
+    // What each attempt under way declares.
+    let mut held: BTreeMap<Attempt, (f64, Size)> = BTreeMap::new();
+    let mut scheduler = Scheduler::new(graph, Fields::new(), options.clone());
     let mut history = History::default();
+    // What was to come of the attempts that were cut off, and how many of each step's were.
+    let mut cut_off: BTreeMap<StepPath, ((Time, u64), Event)> = BTreeMap::new();
+    let mut cuts: BTreeMap<StepPath, u32> = BTreeMap::new();
     // What will happen, by time and by the order in which it came up.
     let mut coming: BTreeMap<(Time, u64), Event> = BTreeMap::from([((Time::default(), 0), Event::Begin)]);
     if let Some(cancel) = cancel {
@@ -152,17 +197,36 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
     for _ in 0..100_000 {
         let Some(((now, _), event)) = coming.pop_first() else { panic!("the run neither ends nor goes on") };
         history.log.push((now, event.clone()));
+        // What fails while nothing more is to begin is done again, and counts as none.
+        if let Event::Failed(attempt, ..) = &event
+            && scheduler.draining
+            && !was_stopped(&event)
+        {
+            *cuts.entry(attempt.step.clone()).or_default() += 1;
+        }
         if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
             && let Some((_, end)) = history.attempts.get_mut(attempt)
         {
             end.get_or_insert(now);
+            held.remove(attempt);
         }
         for action in scheduler.step(now, event) {
             order += 1;
             match action {
                 Action::Start(launch) => {
                     let attempt = launch.attempt.clone();
-                    let Fate { takes, fails } = (world.fate)(&attempt);
+                    assert!(history.attempts.insert(attempt.clone(), (now, None)).is_none(), "an attempt starts once");
+                    if let Some((when, mut event)) = cut_off.remove(&attempt.step) {
+                        if let Event::Done(again, _) | Event::Failed(again, ..) = &mut event {
+                            *again = attempt;
+                        }
+                        coming.insert((when.0.max(now), when.1), event);
+                        history.launches.push((now, *launch));
+                        continue;
+                    }
+                    let cut = cuts.get(&attempt.step).copied().unwrap_or(0);
+                    let Fate { takes, fails } =
+                        (world.fate)(&Attempt { number: attempt.number - cut, ..attempt.clone() });
                     let takes = launch.timeout.map_or(takes, |timeout| takes.min(timeout.millis()));
                     let timed_out = launch.timeout.is_some_and(|timeout| takes == timeout.millis());
                     let event = match fails {
@@ -175,15 +239,14 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
                             Event::Done(attempt.clone(), Box::new(Done { output, trained: None, elapsed: ms(takes) }))
                         }
                     };
-                    assert!(history.attempts.insert(attempt, (now, None)).is_none(), "an attempt starts once");
                     coming.insert((now.after(ms(takes)), order), event);
+                    held.insert(launch.attempt.clone(), (launch.cpu, launch.memory_limit.unwrap_or_default()));
                     history.launches.push((now, *launch));
                 }
                 Action::Stop(attempt) => {
                     coming
                         .retain(|_, event| !matches!(event, Event::Done(a, _) | Event::Failed(a, ..) if *a == attempt));
-                    let failure = Failure::new(Kind::WorkerLost, "stopped");
-                    coming.insert((now.after(ms(world.lag)), order), Event::Failed(attempt, failure, ms(0)));
+                    coming.insert((now.after(ms(world.lag)), order), stopped(attempt));
                 }
                 Action::WakeAt(at) => {
                     if let Some(before) = wake.replace((at, order)) {
@@ -191,7 +254,28 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
                     }
                     coming.insert((at, order), Event::Tick);
                 }
-                Action::Note(notice) => history.notices.push((now, notice)),
+                Action::Note(notice) => {
+                    if !interruptions.is_empty()
+                        && let Notice::Stopping { .. } = notice
+                    {
+                        // Half of the steps stop at a checkpoint, the others come to their end.
+                        let stops = |event: &Event| match event {
+                            Event::Done(attempt, _) | Event::Failed(attempt, ..) if !was_stopped(event) => {
+                                Some(attempt.clone())
+                                    .filter(|attempt| Seed::new(3).child(&attempt.step).get().is_multiple_of(2))
+                            }
+                            _ => None,
+                        };
+                        for (when, event) in coming.clone() {
+                            let Some(attempt) = stops(&event) else { continue };
+                            coming.remove(&when);
+                            *cuts.entry(attempt.step.clone()).or_default() += 1;
+                            cut_off.insert(attempt.step.clone(), (when, event));
+                            coming.insert((now.after(ms(world.lag)), when.1), stopped(attempt));
+                        }
+                    }
+                    history.notices.push((now, notice));
+                }
                 Action::Finish(verdict) => {
                     assert!(history.verdict.replace(verdict).is_none(), "a run ends once");
                     history.ended = now;
@@ -199,6 +283,32 @@ fn simulate(graph: &Graph, options: Options, world: &World, cancel: Option<i64>)
             }
         }
         history.most_running = history.most_running.max(scheduler.running());
+        let cpus: f64 = held.values().map(|(cpus, _)| cpus).sum();
+        assert!(cpus <= machine.cpus.to_f64() + 1e-9, "more processors than there are: {held:?}");
+        let memory: u64 = held.values().map(|(_, memory)| memory.bytes()).sum();
+        assert!(memory <= machine.memory.bytes(), "more memory than there is: {held:?}");
+        let interruption = interruptions.get(&history.log.len()).filter(|_| history.verdict.is_none());
+        if interruption == Some(&Interruption::Cancel) {
+            coming.insert((now, 0), Event::Cancel);
+        }
+        let cancelled = history.verdict == Some(Verdict::Cancelled) && !interruptions.is_empty();
+        if cancelled || interruption == Some(&Interruption::Kill) {
+            let log = history.log.iter().cloned();
+            scheduler = Scheduler::replay(graph, Fields::new(), options.clone(), log, &mut |_, _| {});
+            history.verdict = None;
+            held.clear();
+            for (when, event) in std::mem::take(&mut coming) {
+                if let Event::Done(attempt, _) | Event::Failed(attempt, ..) = &event
+                    && !was_stopped(&event)
+                {
+                    let step = attempt.step.clone();
+                    *cuts.entry(step.clone()).or_default() += 1;
+                    cut_off.insert(step, (when, event));
+                }
+            }
+            wake = None;
+            coming.insert((now, 0), Event::Resume);
+        }
         if history.verdict.is_some() {
             assert_eq!(scheduler.running(), 0, "nothing is under way when the run ends");
             return history;
@@ -225,7 +335,7 @@ fn budget(dollars: &str, on_miss: Option<OnMiss>) -> Limits {
 }
 
 fn retry(max: u32, on: &[Kind]) -> Limits {
-    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec() };
+    let retry = Retry { max, backoff: ms(1000), factor: 2.0, jitter: false, on: on.to_vec(), memory: None };
     Limits { retry: Some(retry), ..Limits::default() }
 }
 
@@ -385,8 +495,30 @@ fn a_retry_may_succeed() {
 }
 
 #[test]
+fn waits_and_seeds_do_not_depend_on_when_a_step_runs() {
+    let jittered = || {
+        let retry = Retry { jitter: true, ..retry(4, &[]).retry.unwrap() };
+        (command("c"), vec![], Limits { retry: Some(retry), ..Limits::default() })
+    };
+    let alone = graph(&[jittered()], Limits::default());
+    let beside = graph(&[jittered(), plain(&[]), plain(&[])], Limits::default());
+    let waits = |graph: &Graph, cpus| -> Vec<Duration> {
+        let fate =
+            |attempt: &Attempt| Fate { takes: 70, fails: (&*attempt.step.0 == "main/n0").then_some(Kind::TaskFailed) };
+        let wait = |(_, notice): &(Time, Notice)| match notice {
+            Notice::StepRetried { after, .. } => Some(*after),
+            _ => None,
+        };
+        run(graph, cpus, &fate).notices.iter().filter_map(wait).collect()
+    };
+    assert_eq!(waits(&alone, 1).len(), 4);
+    assert_eq!(waits(&alone, 1), waits(&beside, 1));
+    assert_eq!(waits(&alone, 1), waits(&beside, 3));
+}
+
+#[test]
 fn jitter_keeps_between_half_and_the_whole() {
-    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new() };
+    let jitter = Retry { max: 5, backoff: ms(1000), factor: 1.0, jitter: true, on: Vec::new(), memory: None };
     let limits = Limits { retry: Some(jitter), ..Limits::default() };
     let graph = graph(&[(command("c"), vec![], limits)], Limits::default());
     let history = run(&graph, 1, &|_| Fate { takes: 0, fails: Some(Kind::TaskFailed) });
@@ -460,11 +592,28 @@ fn shares_of_a_budget_are_warned_of_once() {
 }
 
 #[test]
-fn the_user_stops_everything() {
+fn what_is_under_way_ends_when_the_user_wants_to_stop() {
     let graph = graph(&[plain(&[]), plain(&[]), plain(&[0])], Limits::default());
-    let history = simulate(&graph, options(2), &World { fate: &always(1000), lag: 20 }, Some(300));
+    let takes = |attempt: &Attempt| Fate { takes: if &*attempt.step.0 == "main/n0" { 500 } else { 1000 }, fails: None };
+    let history = simulate(&graph, options(2), &World { fate: &takes, lag: 20 }, Some(300));
     assert_eq!(history.verdict, Some(Verdict::Cancelled));
-    assert_eq!(history.ended, Time(ms(320)));
+    assert_eq!(history.ended, Time(ms(1000)));
+    assert_eq!(history.started("main/n2"), None);
+    let told = |wanted: fn(&Notice) -> bool| history.notices.iter().filter(|(_, notice)| wanted(notice)).count();
+    assert_eq!(told(|notice| matches!(notice, Notice::Stopping { steps: 2 })), 1);
+    assert_eq!(told(|notice| matches!(notice, Notice::StepDone { value: Value::Int(500 | 1000), .. })), 2);
+}
+
+#[test]
+fn a_retry_that_waits_is_given_up_when_the_user_wants_to_stop() {
+    let graph = graph(&[(command("c"), vec![], retry(3, &[Kind::TaskFailed]))], Limits::default());
+    let fate = |_: &Attempt| Fate { takes: 100, fails: Some(Kind::TaskFailed) };
+    for (cancel, ended) in [(50, 100), (300, 300)] {
+        let history = simulate(&graph, options(1), &World { fate: &fate, lag: 0 }, Some(cancel));
+        assert_eq!(history.verdict, Some(Verdict::Cancelled));
+        assert_eq!(history.ended, Time(ms(ended)));
+        assert_eq!(history.launches.len(), 1);
+    }
 }
 
 #[test]
@@ -743,8 +892,41 @@ impl Case {
     }
 
     fn run(&self) -> History {
+        self.cancelled(None)
+    }
+
+    /// The same when the user wants to stop at a time.
+    fn cancelled(&self, at: Option<i64>) -> History {
+        self.simulated(at, &BTreeMap::new())
+    }
+
+    fn interrupted(&self, interruptions: &BTreeMap<usize, Interruption>) -> History {
+        self.simulated(None, interruptions)
+    }
+
+    fn simulated(&self, cancel: Option<i64>, interruptions: &BTreeMap<usize, Interruption>) -> History {
         let fate = |attempt: &Attempt| self.fate(attempt);
-        simulate(&self.graph(), options(self.slots), &World { fate: &fate, lag: self.lag }, None)
+        let options = Options { capacity: machine(self.slots), ..options(1) };
+        simulate_interrupted(&self.graph(), options, &World { fate: &fate, lag: self.lag }, cancel, interruptions)
+    }
+
+    /// The same without deadlines and budgets, so that what comes of it depends on nothing but the outcomes of steps.
+    fn without_limits(self) -> Self {
+        let plain = |limits: Limits| Limits { deadline: None, budget: None, ..limits };
+        let nodes = self.nodes.into_iter().map(|(kind, after, limits)| (kind, after, plain(limits)));
+        Self { nodes: nodes.collect(), limits: plain(self.limits), lag: 0, ..self }
+    }
+}
+
+/// A value without the time that a search took, which depends on what ran beside it.
+fn untimed(value: &Value) -> Value {
+    match value {
+        Value::List(items) => Value::List(items.iter().map(untimed).collect()),
+        Value::Record(fields) => {
+            let kept = fields.iter().filter(|(name, _)| &***name != "elapsed");
+            Value::Record(kept.map(|(name, value)| (name.clone(), untimed(value))).collect())
+        }
+        value => value.clone(),
     }
 }
 
@@ -755,25 +937,32 @@ fn limits() -> impl Strategy<Value = Limits> {
     let retry = prop::option::weighted(0.5, (0_u32..3, 0_i64..200, any::<bool>()));
     let timeout = prop::option::weighted(0.2, 10_i64..800);
     let max_parallel = prop::option::weighted(0.2, 1_u32..3);
-    (deadline, budget, retry, timeout, max_parallel).prop_map(|(deadline, budget, retry, timeout, max_parallel)| {
-        Limits {
-            deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
-            budget: budget.map(|(micros, on_miss)| Budget {
-                amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
-                on_miss,
-                warn_at: Vec::new(),
-            }),
-            retry: retry.map(|(max, backoff, jitter)| Retry {
-                max,
-                backoff: ms(backoff),
-                factor: 2.0,
-                jitter,
-                on: Vec::new(),
-            }),
-            timeout: timeout.map(ms),
-            max_parallel,
-            ..Limits::default()
-        }
+    // The smallest machine has a processor and 2 GiB.
+    let resources = (
+        prop::option::weighted(0.3, prop::sample::select(vec![0.1, 0.25, 0.5, 1.0])),
+        prop::option::weighted(0.3, prop::sample::select(vec![10, 700, 1200, 2048])),
+    );
+    let all = (deadline, budget, retry, timeout, max_parallel, resources);
+    all.prop_map(|(deadline, budget, retry, timeout, max_parallel, (cpu, memory))| Limits {
+        cpu,
+        memory: memory.map(Size::from_mib),
+        deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
+        budget: budget.map(|(micros, on_miss)| Budget {
+            amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
+            on_miss,
+            warn_at: Vec::new(),
+        }),
+        retry: retry.map(|(max, backoff, jitter)| Retry {
+            max,
+            backoff: ms(backoff),
+            factor: 2.0,
+            jitter,
+            on: Vec::new(),
+            memory: None,
+        }),
+        timeout: timeout.map(ms),
+        max_parallel,
+        ..Limits::default()
     })
 }
 
@@ -795,6 +984,11 @@ fn case() -> impl Strategy<Value = Case> {
             Case { nodes: nodes.collect(), limits, slots, takes, fails, lag }
         },
     )
+}
+
+fn interruptions() -> impl Strategy<Value = BTreeMap<usize, Interruption>> {
+    let interruption = prop::sample::select(vec![Interruption::Kill, Interruption::Kill, Interruption::Cancel]);
+    prop::collection::btree_map(1_usize..40, interruption, 1..5)
 }
 
 proptest! {
@@ -821,13 +1015,10 @@ proptest! {
             }
         }
 
-        // Never more at a time than allowed.
-        prop_assert!(history.most_running <= case.slots);
-
         // The budget is never overdrawn, but for what stopped attempts cost while they die.
         if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
-            let rate = Prices::embedded().rate(Size::from_mib(1024));
-            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            let rate = Prices::embedded().rate(Size::from_mib(2048));
+            let dying = rate.checked_mul(Decimal::new(case.lag * history.most_running as i64, 3)).unwrap();
             prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
         }
 
@@ -847,6 +1038,22 @@ proptest! {
     }
 
     #[test]
+    fn the_result_is_the_same_on_every_machine(case in case(), cpus in 1_usize..9, mib in 2048_u64..9000) {
+        // Nothing fails and no limit is reached, which may depend on the time that all takes.
+        let free = |limits: &Limits| Limits { deadline: None, budget: None, timeout: None, ..limits.clone() };
+        let nodes: Vec<_> = case.nodes.iter().map(|(kind, after, limits)| (*kind, after.clone(), free(limits))).collect();
+        let case = Case { nodes, limits: free(&case.limits), fails: vec![None], ..case };
+        let value = |capacity| {
+            let mut graph = case.graph();
+            graph.root.result = result(Expr::List((0..case.nodes.len()).map(|node| Expr::Var(Var(10 + node as u32))).collect()));
+            let options = Options { capacity, ..options(1) };
+            let history = simulate(&graph, options, &World { fate: &|attempt| case.fate(attempt), lag: 0 }, None);
+            untimed(history.value())
+        };
+        prop_assert_eq!(value(machine(1)), value(Capacity::new(cpus, Size::from_mib(mib))));
+    }
+
+    #[test]
     fn the_same_case_gives_the_same_log(case in case()) {
         let (first, second) = (case.run(), case.run());
         prop_assert_eq!(first.log, second.log);
@@ -858,7 +1065,8 @@ proptest! {
     fn replaying_a_log_goes_on_as_if_nothing_had_happened(case in case(), cut: prop::sample::Index) {
         let (graph, history) = (case.graph(), case.run());
         let cut = cut.index(history.log.len());
-        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..cut].iter().cloned());
+        let log = history.log[..cut].iter().cloned();
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let mut verdict = None;
         for (time, event) in &history.log[cut..] {
             for action in scheduler.step(*time, event.clone()) {
@@ -871,6 +1079,42 @@ proptest! {
     }
 
     #[test]
+    fn a_run_that_is_cut_off_and_resumed_comes_to_the_same(case in case(), interruptions in interruptions()) {
+        let case = case.without_limits();
+        let (undisturbed, disturbed) = (case.run(), case.interrupted(&interruptions));
+        if interruptions.values().all(|interruption| *interruption == Interruption::Kill) {
+            prop_assert_eq!(&disturbed.verdict, &undisturbed.verdict);
+            prop_assert_eq!(disturbed.ended, undisturbed.ended);
+        }
+        // What ends while nothing more begins changes which of several failures comes first.
+        let value = |history: &History| match &history.verdict {
+            Some(Verdict::Succeeded { value, .. }) => Some(value.clone()),
+            _ => None,
+        };
+        prop_assert_eq!(value(&disturbed), value(&undisturbed));
+    }
+
+    #[test]
+    fn limits_hold_across_interruptions(case in case(), interruptions in interruptions()) {
+        let history = case.interrupted(&interruptions);
+        prop_assert!(!matches!(history.verdict, Some(Verdict::Cancelled)));
+        prop_assert!(history.most_running <= case.slots);
+        if let Some(Budget { amount: Amount::Money(amount), .. }) = &case.limits.budget {
+            let rate = Prices::embedded().rate(Size::from_mib(1024));
+            let dying = rate.checked_mul(Decimal::new(case.lag * case.slots as i64, 3)).unwrap();
+            prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
+        }
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.launches.iter().all(|(at, _)| at.0 < deadline.after));
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis() + case.lag);
+        }
+        let (graph, log) = (case.graph(), history.log.iter().cloned());
+        let again = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
+        let ended = |verdict: &Verdict| matches!(verdict, Verdict::Succeeded { .. });
+        prop_assert_eq!(again.verdict().is_some_and(ended), history.verdict.as_ref().is_some_and(ended));
+    }
+
+    #[test]
     fn a_report_that_comes_twice_changes_nothing(case in case(), twice: prop::sample::Index) {
         let (graph, history) = (case.graph(), case.run());
         let twice = twice.index(history.log.len());
@@ -878,9 +1122,30 @@ proptest! {
         if !matches!(event, Event::Done(..) | Event::Failed(..)) {
             return Ok(());
         }
-        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), history.log[..=twice].iter().cloned());
+        let log = history.log[..=twice].iter().cloned();
+        let mut scheduler = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
         let actions = scheduler.step(time, event);
         prop_assert!(!actions.iter().any(|action| matches!(action, Action::Start(_) | Action::Finish(_))), "{actions:?}");
+    }
+
+    #[test]
+    fn nothing_starts_once_the_user_wants_to_stop(case in case(), at in 1_i64..2000) {
+        let (whole, history) = (case.run(), case.cancelled(Some(at)));
+        if whole.ended.0.millis() < at {
+            prop_assert_eq!(history.verdict, whole.verdict);
+            return Ok(());
+        }
+        prop_assert!(history.launches.iter().all(|(start, _)| start.0.millis() < at));
+        // It ends with the last that was under way, and what came of each is in the log.
+        let ends = history.attempts.values().map(|(_, end)| end.map(|end| end.0.millis()));
+        let ends: Option<Vec<i64>> = ends.collect();
+        prop_assert_eq!(ends.map(|ends| ends.into_iter().fold(at, i64::max)), Some(history.ended.0.millis()));
+        // How it ends may have been decided, and what was stopped be dying.
+        let decided = whole.ended.0.millis() <= at + case.lag;
+        prop_assert!(decided || history.verdict == Some(Verdict::Cancelled), "{:?}", history.verdict);
+        if let Some(deadline) = case.limits.deadline {
+            prop_assert!(history.ended.0.millis() <= deadline.after.millis().max(at) + case.lag);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     expr::{Context, Env, Expr, Scope, Var},
-    graph::{Catch, Node, NodeKind, Region},
+    graph::{Catch, Node, NodeKind, Region, Trial},
     limits::{Limits, MAX_ROUNDS, Retry},
     plan::Resources,
     seed::Seed,
@@ -26,7 +26,7 @@ pub(super) struct InstanceId(u64);
 /// A region as it was entered once: with values of its own, and those of what is around it.
 #[derive(Clone, Debug)]
 pub(super) struct Instance<'g> {
-    region: &'g Region,
+    pub region: &'g Region,
     path: String,
     /// The compound that it belongs to, and which of its items it is; none for the workflow itself.
     pub owner: Option<(Site, usize)>,
@@ -37,6 +37,8 @@ pub(super) struct Instance<'g> {
     waits: Vec<usize>,
     /// How many nodes are not over.
     left: usize,
+    /// The steps that follow it, on the longest way to the end of the run.
+    pub after: u64,
 }
 
 /// What annotations around a step say about it.
@@ -189,7 +191,8 @@ impl<'g> Scheduler<'g> {
             .map(|node| region.dag.neighbors_directed(node, Direction::Incoming).count())
             .collect();
         let left = waits.len();
-        self.instances.insert(id, Instance { region, path, owner, scope, inherited, env, waits, left });
+        let after = owner.map_or(0, |(site, _)| self.after(site));
+        self.instances.insert(id, Instance { region, path, owner, scope, inherited, env, waits, left, after });
         id
     }
 
@@ -345,7 +348,7 @@ impl<'g> Scheduler<'g> {
                 let rounds = Rounds { carried, value, cond, body, times, begun: 0, busy: false, inherited };
                 activate(self, State::Rounds(rounds));
                 self.note_start(path, kind);
-                self.add_source(site);
+                self.add_source(site, scope);
                 return Ok(());
             }
             NodeKind::For { item, list, body } => {
@@ -356,22 +359,25 @@ impl<'g> Scheduler<'g> {
                 let items = Items { item: *item, body, list, begun: 0, results, over: 0, inherited };
                 activate(self, State::Items(items));
                 self.note_start(path, kind);
-                self.add_source(site);
+                self.add_source(site, scope);
                 self.end_items(site);
                 return Ok(());
             }
             NodeKind::Search(search) => {
+                if let (Trial::Train(_), Some(failure)) = (&search.trial, self.options.capacity.refuses(&resources)) {
+                    return Err(failure);
+                }
                 let trials = self.open_search(site, search, scope, resources, Inherited { seed, ..inherited })?;
                 activate(self, State::Search(Box::new(trials)));
                 self.note_start(path, kind);
-                self.add_source(site);
+                self.add_source(site, scope);
                 self.spare_time_and_money(site, scope);
                 return Ok(());
             }
             NodeKind::Inspect(data) => {
                 Op::Inspect(Box::new(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? }))
             }
-            NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None), resources.memory)?,
+            NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None))?,
             NodeKind::Evaluate(evaluate) => ops::evaluate(evaluate, &self.view(site, scope, None))?,
             NodeKind::Train(train) => {
                 let view = self.view(site, scope, None);
@@ -380,6 +386,9 @@ impl<'g> Scheduler<'g> {
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
+        if let Some(failure) = self.options.capacity.refuses(&resources) {
+            return Err(failure);
+        }
         let (retry, timeout) = (inherited.retry, inherited.timeout);
         self.enqueue(Owner::Step(site), path.clone(), kind.word(), op, scope, resources, retry, timeout);
         activate(self, State::Job);
@@ -392,15 +401,6 @@ impl<'g> Scheduler<'g> {
 
     pub(super) fn value(&self, site: Site, scope: ScopeId, expr: &Expr) -> Result<Value, Failure> {
         ops::value(expr, &self.view(site, scope, None))
-    }
-
-    /// Notes a compound that may have more to do. What is inside another is asked before it, so that a `for` in a `for`
-    /// ends its items before it begins further ones.
-    fn add_source(&mut self, site: Site) {
-        let owner = |site: &Site| self.instances.get(&site.instance)?.owner.map(|(owner, _)| owner);
-        let around = std::iter::successors(owner(&site), owner);
-        let place = around.into_iter().find_map(|around| self.sources.iter().position(|source| *source == around));
-        self.sources.insert(place.unwrap_or(self.sources.len()), site);
     }
 
     /// Enters the next item of a `for`, if it has one and may.
@@ -457,8 +457,13 @@ impl<'g> Scheduler<'g> {
                 let path = format!("{path}[{}]", rounds.begun);
                 rounds.begun += 1;
                 rounds.busy = true;
+                let further = rounds.body.length().saturating_mul((rounds.times - rounds.begun) as u64);
                 let (body, inherited) = (rounds.body, rounds.inherited.clone());
-                self.enter_one(site, body, path, scope, inherited, env);
+                let round = self.enter(body, path, Some((site, 0)), scope, inherited, env);
+                if let Some(round) = self.instances.get_mut(&round) {
+                    round.after = round.after.saturating_add(further);
+                }
+                self.wake_nodes(round);
             }
         }
         true
@@ -496,6 +501,7 @@ impl<'g> Scheduler<'g> {
                     Some(State::Items(items)) => {
                         items.results[index] = Some(value);
                         items.over += 1;
+                        self.wake(site);
                         self.end_items(site);
                     }
                     Some(State::Rounds(rounds)) => {
@@ -503,6 +509,7 @@ impl<'g> Scheduler<'g> {
                             rounds.value = value;
                         }
                         rounds.busy = false;
+                        self.wake(site);
                     }
                     Some(State::Search(_)) => self.end_steps(site, &StepPath(path.into()), Ok(value)),
                     _ => self.end(site, value),
@@ -513,10 +520,10 @@ impl<'g> Scheduler<'g> {
 
     /// A step or compound is over: its scope closes, and its value is known.
     pub(super) fn end(&mut self, site: Site, value: Value) {
-        self.sources.retain(|source| *source != site);
+        self.remove_source(site);
         if let Some(active) = self.active.remove(&site) {
             // What was stopped inside may still be dying, at a cost.
-            let dying = self.scopes.accrued(active.scope, self.now, &self.meters());
+            let dying = self.scopes.accrued(active.scope, self.now);
             if let Some(scope) = self.close(active.scope) {
                 let elapsed = self.now.since(scope.started);
                 let cost = scope.spent.checked_add(dying).unwrap_or(scope.spent);
@@ -531,7 +538,11 @@ impl<'g> Scheduler<'g> {
     pub(super) fn close(&mut self, id: ScopeId) -> Option<scope::Scope> {
         let scope = self.scopes.close(id)?;
         if let Some(parent) = scope.parent {
-            self.jobs.values_mut().filter(|job| job.scope == id).for_each(|job| job.scope = parent);
+            for dying in &self.dying {
+                if let Some(job) = self.jobs.get_mut(dying).filter(|job| job.scope == id) {
+                    job.scope = parent;
+                }
+            }
         }
         Some(scope)
     }
@@ -559,7 +570,7 @@ impl<'g> Scheduler<'g> {
     /// The money spent by the whole run, with what attempts under way have cost by now.
     pub(super) fn spent(&self) -> Money {
         let ended = self.scopes.get(Scopes::ROOT).map_or(Money::ZERO, |root| root.spent);
-        ended.checked_add(self.scopes.accrued(Scopes::ROOT, self.now, &self.meters())).unwrap_or(ended)
+        ended.checked_add(self.scopes.accrued(Scopes::ROOT, self.now)).unwrap_or(ended)
     }
 
     /// Whether a step waits, in the regions up to the one that `limit` covers, for the node at `site`.

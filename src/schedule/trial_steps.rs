@@ -33,7 +33,7 @@ impl<'g> Scheduler<'g> {
         let Some((_, _, trials)) = self.trials_mut(site) else { return };
         let Some((_, own)) = trials.tasks.get(path).and_then(|trial| trial.steps) else { return };
         // What was stopped inside may still be dying, at a cost.
-        let dying = self.scopes.accrued(own, self.now, &self.meters());
+        let dying = self.scopes.accrued(own, self.now);
         let (worked, cost) = match self.close(own) {
             Some(scope) => (self.now.since(scope.started), scope.spent.checked_add(dying).unwrap_or(scope.spent)),
             None => (Duration::ZERO, Money::ZERO),

@@ -254,6 +254,7 @@ impl<'g> Scheduler<'g> {
             failure,
         };
         self.note(notice);
+        self.wake(site);
         match stop {
             None => self.end_search(site),
             Some(Some(reason)) => self.close_search(site, reason),

@@ -14,7 +14,7 @@ pub enum Kind {
     OutOfMemory,
     /// The process that worked on the step is gone.
     WorkerLost,
-    /// A service asked to slow down.
+    /// A command, or a service, asked to be tried later.
     Throttled,
     /// The scope's `@deadline` passed.
     DeadlineExceeded,

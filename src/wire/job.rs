@@ -2,11 +2,26 @@ use super::Secrets;
 use crate::{
     expr::Expr,
     seed::Seed,
-    units::{Duration, Money, Size},
+    units::{Duration, Money},
     value::{Artifact, Call, Dataset, Fields, Model},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
+
+/// How long a command that is asked to stop may take to end: it may want to write a checkpoint.
+pub const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A line that a worker reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Do this.
+    Job(Box<Job>),
+    /// Stop the command under way: it is asked to end, and is killed after [`GRACE`].
+    Stop,
+    /// The run draws to an end: a training stops at its next checkpoint.
+    Drain,
+}
 
 /// One attempt at one step. It holds all that a worker needs: nothing is looked up elsewhere but the objects it names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +34,14 @@ pub struct Job {
     pub project: PathBuf,
     /// The object store's folder.
     pub objects: PathBuf,
+    /// The run's folder: what its steps have in common lies here.
+    pub run: PathBuf,
     /// A folder of this step that survives its retries.
     pub scratch: PathBuf,
-    /// A folder with a short path, for sockets.
-    pub sockets: PathBuf,
+    /// Where commands get folders to work in.
+    pub work: PathBuf,
+    /// Where what a command writes is kept, if anywhere.
+    pub log: Option<PathBuf>,
     /// The time until the scope's deadline, if it has one.
     pub time_left: Option<Duration>,
     /// The money left in the scope's budget, if it has one.
@@ -130,8 +149,6 @@ pub struct Command {
     pub env: Vec<(String, String)>,
     /// Environment variables that hold secrets, each with the secret's name.
     pub secrets: BTreeMap<String, String>,
-    /// The memory it declares.
-    pub memory: Option<Size>,
 }
 
 /// A command's program.

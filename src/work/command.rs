@@ -1,100 +1,128 @@
 //! Command tasks: any program, in any language. `docs/src/tasks.md` tells what a command sees and what it owes.
 
-use super::{events::Events, mask::Mask, python};
+mod environment;
+mod events;
+mod folder;
+mod lines;
+mod log;
+mod mask;
+mod process;
+mod python;
+
+pub(super) use folder::Folder;
+
+use super::{Control, memory};
 use crate::{
     disk::open_plain,
     store::Objects,
     types::Type,
     units::Duration,
-    value::{Fields, Value, float},
+    value::{Fields, Value},
     wire::{Command, Done, Failure, Job, Kind, Program, Progress, Word},
 };
-use rustix::process::{Signal, set_parent_process_death_signal};
+use events::Events;
+use log::Log;
+use mask::Mask;
 use serde_json::{Value as Json, json};
 use std::{
-    collections::VecDeque,
-    env,
-    ffi::OsString,
     fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
-    process::{self, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread,
-    time::{Duration as Time, Instant},
+    process::{ExitStatus, Stdio},
+    time::Instant,
 };
-
-/// The lines of a log that a failure shows.
-const TAIL: usize = 20;
-
-/// Longer lines are cut into pieces, so that a program that never ends its line can't fill the memory.
-const MAX_LINE: u64 = 64 << 10;
 
 /// A result is kept in the log of the run and handed on in memory; what is larger belongs into a file.
 const MAX_RESULT: u64 = 16 << 20;
 
-/// Once a command is over, what it started may hold its output open; its log ends this long after the last line.
-const LINGER: Time = Time::from_millis(100);
+/// The exit code of a command that asks to be tried later: `EX_TEMPFAIL` of sysexits.h.
+const TRY_LATER: i32 = 75;
 
-/// Runs a command.
-pub fn run(command: &Command, job: &Job, objects: &Objects, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
+/// Runs a command, in the folder that was kept if it can be.
+pub(super) fn run(
+    command: &Command,
+    job: &Job,
+    objects: &Objects,
+    control: &Control,
+    kept: &mut Option<Folder>,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Done, Failure> {
+    let folder = Folder::take(kept, &job.work).map_err(system("the working folder can't be made"))?;
+    let done = run_in(&folder, command, job, objects, control, report);
+    folder.put_back(kept);
+    done
+}
+
+fn run_in(
+    folder: &Folder,
+    command: &Command,
+    job: &Job,
+    objects: &Objects,
+    control: &Control,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Done, Failure> {
     let started = Instant::now();
-    fs::create_dir_all(&job.scratch).map_err(system("the step's folder can't be made"))?;
-    let folder = tempfile::Builder::new()
-        .prefix("try-")
-        .tempdir_in(&job.scratch)
-        .map_err(system("the working folder can't be made"))?;
-    let checkpoint = job.scratch.join("checkpoint");
-    fs::create_dir_all(&checkpoint).map_err(system("the checkpoint folder can't be made"))?;
-    let (input, output) = (folder.path().join(".smlt-in.json"), folder.path().join(".smlt-out.json"));
+    fs::create_dir_all(&job.scratch).map_err(system("the checkpoint folder can't be made"))?;
+    let (input, output) = (folder.input(), folder.output());
     let inputs: serde_json::Map<String, Json> =
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
-    fs::write(&input, json!(inputs).to_string()).map_err(system("the inputs can't be written"))?;
 
-    let events = Events::listen(&job.sockets).map_err(system("the socket for events can't be made"))?;
+    // A file system without sockets must not stop the command: its output can tell of events, too.
+    let events = Events::listen(&job.work).ok();
     let package = python::unpack(&job.objects).map_err(system("the Python package can't be unpacked"))?;
-    let python_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH").map(|(_, path)| OsString::from(path));
-    let python_path = python_path.or_else(|| env::var_os("PYTHONPATH"));
+    let own_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH");
+    let mask = Mask::of(&job.secrets);
 
     // One pipe for both streams keeps their lines in the order in which they were written.
-    let (output_lines, written) = io::pipe().map_err(system("the command's output can't be read"))?;
-    let mask = Mask::of(&job.secrets);
+    let (written, stream) = io::pipe().map_err(system("the command's output can't be read"))?;
     let mut process = program(&command.program, &job.project, objects);
     process
         .current_dir(folder.path())
-        .envs(command.inputs.iter().filter_map(|(name, value)| Some((&**name, scalar(value, objects)?))))
+        .envs(environment::variables(&inputs))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .envs(secrets(command, job)?)
         .env("SMLT_IN", &input)
         .env("SMLT_OUT", &output)
         .env("SMLT_PROJECT", &job.project)
-        .env("SMLT_CHECKPOINT", &checkpoint)
-        .env("SMLT_EVENTS", events.path())
-        .env("PYTHONPATH", python::search_path(python_path.as_deref(), &package))
+        .env("SMLT_CHECKPOINT", &job.scratch)
+        .env("PYTHONPATH", python::search_path(own_path.map(|(_, path)| &**path), &package))
+        // A terminal's interrupt is for the run alone.
+        .process_group(0)
         .stdin(Stdio::null())
-        .stdout(written.try_clone().map_err(system("the command's output can't be read"))?)
-        .stderr(written);
+        .stdout(stream.try_clone().map_err(system("the command's output can't be read"))?)
+        .stderr(stream);
+    match &events {
+        Some(events) => process.env("SMLT_EVENTS", events.path()),
+        // A run inside of a command has that of the command.
+        None => process.env_remove("SMLT_EVENTS"),
+    };
     if let Some(left) = job.time_left {
         process.env("SMLT_DEADLINE", left.secs_f64().to_string());
     }
     if let Some(left) = job.money_left {
         process.env("SMLT_BUDGET", left.to_f64().to_string());
     }
-    // SAFETY: between fork and exec only this one system call is made, which allocates nothing and takes no lock.
-    unsafe {
-        process.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
-    }
-    let mut child = process.spawn().map_err(|error| not_started(&process, &error))?;
+    fs::write(&input, Json::Object(inputs).to_string()).map_err(system("the inputs can't be written"))?;
+    let kills = memory::kills();
+    let child = {
+        let _starting = control.starting();
+        process.spawn().map_err(|error| not_started(&process, &error))?
+    };
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
-    let mut log = Log { report, mask: &mask, tail: VecDeque::new() };
-    let status = log.follow(output_lines, &events, &mut child).map_err(system("the command can't be followed"))?;
-    if !status.success() {
-        return Err(Failure { log: log.tail.into(), ..exited(status) });
+    let mut log = Log::new(job.log.clone(), &mask, report);
+    let ended = process::follow(&child, written, events, control, &mut log);
+    let log = log.close();
+    let ended = ended.map_err(system("the command can't be followed"))?;
+    if ended.stopped {
+        return Err(Failure { log, ..Failure::new(Kind::WorkerLost, "it was stopped") });
     }
-    let output = result(command, &output, folder.path(), objects, &mask)
-        .map_err(|failure| Failure { log: log.tail.into(), ..failure })?;
+    if !ended.status.success() {
+        return Err(Failure { log, ..exited(ended.status, kills) });
+    }
+    let output =
+        result(command, &output, folder.path(), objects, &mask).map_err(|failure| Failure { log, ..failure })?;
     Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
 }
 
@@ -112,7 +140,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure::new(Kind::TaskFailed, format!("{what}: {error}"))
 }
 
-fn program(program: &Program, project: &Path, objects: &Objects) -> process::Command {
+fn program(program: &Program, project: &Path, objects: &Objects) -> std::process::Command {
     // The command runs in a folder of its own, so a file of the project is given by its whole path.
     let whole = |word: &Word| match word {
         Word::File(artifact) => objects.path(artifact),
@@ -124,19 +152,19 @@ fn program(program: &Program, project: &Path, objects: &Objects) -> process::Com
     match program {
         Program::Args(words) => {
             let mut words = words.iter().map(whole);
-            let mut command = process::Command::new(words.next().unwrap_or_default());
+            let mut command = std::process::Command::new(words.next().unwrap_or_default());
             command.args(words);
             command
         }
         Program::Shell(script) => {
-            let mut command = process::Command::new("sh");
+            let mut command = std::process::Command::new("sh");
             command.args(["-eu", "-c", script]);
             command
         }
     }
 }
 
-fn not_started(process: &process::Command, error: &io::Error) -> Failure {
+fn not_started(process: &std::process::Command, error: &io::Error) -> Failure {
     let program = process.get_program().to_string_lossy().into_owned();
     match error.kind() {
         _ if program.is_empty() => Failure::new(Kind::TaskFailed, "the command is empty")
@@ -150,8 +178,16 @@ fn not_started(process: &process::Command, error: &io::Error) -> Failure {
     }
 }
 
-fn exited(status: ExitStatus) -> Failure {
+fn exited(status: ExitStatus, kills: u64) -> Failure {
     match (status.code(), status.signal()) {
+        (Some(TRY_LATER), _) => {
+            Failure::new(Kind::Throttled, format!("the command asks to be tried later: exit code {TRY_LATER}"))
+                .help("`@retry(max: 5, backoff: 10s, on: [Throttled])` tries it again")
+        }
+        _ if memory::was_killed(status, kills) => {
+            Failure::new(Kind::OutOfMemory, "the system had no memory left and killed the command")
+                .help("declare what it needs with `memory`, so that less runs beside it")
+        }
         (Some(code), _) => Failure::new(Kind::TaskFailed, format!("the command ended with exit code {code}")),
         (None, Some(signal)) => Failure::new(Kind::TaskFailed, format!("the command was killed by signal {signal}")),
         (None, None) => Failure::new(Kind::TaskFailed, "the command ended without an exit code"),
@@ -168,16 +204,6 @@ fn input_json(value: &Value, objects: &Objects) -> Json {
         }
         Value::Model(model) => model.weights.as_ref().map_or(Json::Null, |weights| json!(objects.path(weights))),
         value => value.to_json(),
-    }
-}
-
-/// A value as an environment variable, if it is a single one.
-fn scalar(value: &Value, objects: &Objects) -> Option<String> {
-    match input_json(value, objects) {
-        Json::String(text) => Some(text),
-        Json::Number(number) => Some(number.to_string()),
-        Json::Bool(truth) => Some(truth.to_string()),
-        _ => None,
     }
 }
 
@@ -248,75 +274,4 @@ fn stored(json: Json, wanted: &Type, folder: &Path, objects: &Objects) -> Result
         }
         (_, json) => json,
     })
-}
-
-/// What a command writes, line by line.
-struct Log<'a> {
-    report: &'a mut dyn FnMut(Progress),
-    mask: &'a Mask,
-    tail: VecDeque<String>,
-}
-
-impl Log<'_> {
-    fn follow(
-        &mut self,
-        output: impl Read + Send + 'static,
-        events: &Events,
-        child: &mut process::Child,
-    ) -> io::Result<ExitStatus> {
-        let (sender, lines) = channel();
-        events.serve(child, sender.clone())?;
-        thread::spawn(move || send_lines(output, &sender));
-        self.drain(&lines, child)?;
-        child.wait()
-    }
-
-    fn drain(&mut self, lines: &Receiver<String>, child: &mut process::Child) -> io::Result<()> {
-        loop {
-            match lines.recv_timeout(LINGER) {
-                Ok(line) => self.line(line),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-    }
-
-    fn line(&mut self, line: String) {
-        let event =
-            line.starts_with('{').then(|| serde_json::from_str(&line).ok()).flatten().and_then(|json| event(&json));
-        if let Some(event) = event {
-            (self.report)(self.mask.hide_in(event));
-            return;
-        }
-        let line = self.mask.hide(line);
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line.clone());
-        (self.report)(Progress::Log(line));
-    }
-}
-
-/// `{"metric": "loss", "step": 3, "value": 0.2}` and `{"progress": 0.5}`
-fn event(json: &Json) -> Option<Progress> {
-    if let Some(share) = json.get("progress").and_then(Json::as_f64) {
-        return Some(Progress::Share(share.clamp(0.0, 1.0)));
-    }
-    let name = json.get("metric")?.as_str()?.to_owned();
-    let step = json.get("step").and_then(Json::as_u64);
-    Some(Progress::Metric { name, step, value: float::deserialize(json.get("value")?).ok()? })
-}
-
-/// Sends what is written line by line. An error ends it like an end of file: the command's exit tells the rest.
-pub(super) fn send_lines(source: impl Read, sender: &Sender<String>) {
-    let mut reader = BufReader::new(source);
-    let mut line = Vec::new();
-    while let Ok(1..) = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-        let text = String::from_utf8_lossy(&line);
-        if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
-            return;
-        }
-        line.clear();
-    }
 }

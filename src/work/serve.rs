@@ -1,20 +1,23 @@
-use super::Worker;
+use super::{Control, Worker};
 use crate::wire::{Failure, Job, Kind, Reply};
-use serde::Deserialize;
 use std::{
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
 };
 
-/// Serves jobs until there are no more: a line comes in for each, its progress and its end go out, a line each.
+/// A job, if it can be read, and what controls it.
+pub type Assignment = (serde_json::Result<Box<Job>>, Arc<Control>);
+
+/// Serves jobs until there are no more: the progress and the end of each go out, a line each.
 ///
 /// # Errors
 /// When the output is closed.
-pub fn serve(jobs: impl IntoIterator<Item = String>, mut output: impl Write) -> io::Result<()> {
+pub fn serve(jobs: impl IntoIterator<Item = Assignment>, mut output: impl Write) -> io::Result<()> {
     let mut worker = Worker::default();
-    for line in jobs {
-        let reply = match read(&line) {
-            Ok(job) => attempt(&mut worker, &job, &mut output),
+    for (job, control) in jobs {
+        let reply = match job {
+            Ok(job) => attempt(&mut worker, &job, &control, &mut output),
             Err(error) => Reply::Failed(Failure::new(Kind::TaskFailed, format!("the job can't be read: {error}"))),
         };
         send(&mut output, &reply)?;
@@ -22,17 +25,10 @@ pub fn serve(jobs: impl IntoIterator<Item = String>, mut output: impl Write) -> 
     Ok(())
 }
 
-/// A job's expressions may be nested deeper than JSON from strangers should be.
-fn read(line: &str) -> serde_json::Result<Job> {
-    let mut json = serde_json::Deserializer::from_str(line);
-    json.disable_recursion_limit();
-    Job::deserialize(&mut json)
-}
-
-fn attempt(worker: &mut Worker, job: &Job, output: &mut impl Write) -> Reply {
+fn attempt(worker: &mut Worker, job: &Job, control: &Control, output: &mut impl Write) -> Reply {
     // A closed output shows again when the job's end is sent.
     let mut report = |progress| drop(send(output, &Reply::Progress(progress)));
-    let done = panic::catch_unwind(AssertUnwindSafe(|| worker.work(job, &mut report)));
+    let done = panic::catch_unwind(AssertUnwindSafe(|| worker.work(job, control, &mut report)));
     match done {
         Ok(Ok(done)) => Reply::Done(done),
         Ok(Err(failure)) => Reply::Failed(failure),

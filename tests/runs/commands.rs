@@ -2,7 +2,12 @@
 
 use crate::project::*;
 use serde_json::{Value as Json, json};
-use std::fs;
+use std::{
+    fs,
+    io::Write,
+    os::unix::{fs::FileTypeExt, net::UnixStream},
+    process::Stdio,
+};
 
 /// The result of a workflow whose only task is a Python program.
 fn outcome(project: &Project) -> Json {
@@ -180,19 +185,86 @@ workflow main() { for number in [10, 11, 12, 13] { run send(number) } }
 }
 
 #[test]
-fn a_socket_is_found_however_long_the_paths_are_and_leaves_nothing() {
+fn a_socket_is_found_however_long_its_path_is() {
     let text = "task send(number: Int) { command: [\"python3\", \"program.py\"] }\nworkflow main() { run send(1) }\n";
-    let project = with_program(text, SENDER);
-    let temporary = project.path(&"deep/".repeat(30));
-    fs::create_dir_all(&temporary).unwrap();
-    let status = project.command(&["run", "main.smlt", "--quiet"]).env("TMPDIR", &temporary).status().unwrap();
-    assert!(status.success());
-    assert_eq!(told(&project).len(), 102);
+    let project = Project::new();
+    let deep = project.path(&"deep/".repeat(30));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("main.smlt"), text).unwrap();
+    fs::write(deep.join("program.py"), SENDER).unwrap();
+    let output = project.command(&["run", "main.smlt", "--json"]).current_dir(&deep).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told.lines().filter(|line| line.contains("\"metric\"")).count(), 100);
+}
 
+#[test]
+fn more_connections_than_are_heard_at_once_are_heard_in_the_end() {
+    let text = "task send() { command: [\"python3\", \"program.py\"] }\nworkflow main() { run send() }\n";
+    let program = r#"
+import os, socket
+connections = []
+for step in range(200):
+    to = socket.socket(socket.AF_UNIX)
+    to.connect(os.environ["SMLT_EVENTS"])
+    # The last line needs no end.
+    to.sendall(b'{"progress": 0.5}\n{"metric": "n", "step": %d, "value": 1}' % step)
+    connections.append(to)
+"#;
+    let project = with_program(text, program);
+    assert!(project.smltc(&["run", "main.smlt", "--quiet"]).status.success());
+    let told = told(&project);
+    assert_eq!(told.iter().filter(|(_, event)| event.is_number()).count(), 200);
+    let mut steps: Vec<u64> = told.iter().filter_map(|(_, event)| event[1].as_u64()).collect();
+    steps.sort_unstable();
+    assert_eq!(steps, (0..200).collect::<Vec<_>>());
+}
+
+/// Waits until it may go on; the project has the path of its socket meanwhile.
+const WAITER: &str = r#"
+task wait() { shell: "echo $SMLT_EVENTS > socket; mv socket $SMLT_PROJECT; while [ ! -e $SMLT_PROJECT/go ]; do sleep 0.05; done" }
+workflow main() { run wait() }
+"#;
+
+#[test]
+fn who_stays_connected_does_not_hold_a_step_up() {
+    let project = Project::with("main.smlt", WAITER);
+    let run = project.start(&["run", "main.smlt", "--quiet"], |_| project.path("socket").exists());
+    let path = fs::read_to_string(project.path("socket")).unwrap();
+    let mut connection = UnixStream::connect(path.trim()).unwrap();
+    connection.write_all(b"{\"progress\": 0.5}\n{\"progress\": 0.75}").unwrap();
+    fs::write(project.path("go"), "").unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shares: Vec<Json> = told(&project).into_iter().map(|(_, share)| share).collect();
+    assert_eq!(shares, [0.5, 0.75]);
+    connection.write_all(b"{}").unwrap_err();
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_socket() {
+    let project = Project::with("main.smlt", WAITER);
     let temporary = tempfile::tempdir().unwrap();
-    let status = project.command(&["run", "main.smlt", "--quiet"]).env("TMPDIR", temporary.path()).status().unwrap();
-    assert!(status.success());
+    let mut run = project.command(&["run", "main.smlt", "--quiet"]);
+    let mut run = run.env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the command waits", || project.path("socket").exists());
+    run.kill().unwrap();
+    run.wait().unwrap();
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+
+    fs::write(project.path("go"), "").unwrap();
+    let output = project.smltc(&["run", "--resume", "--quiet"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut folders = vec![project.path(".smlt")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let kind = entry.file_type().unwrap();
+            assert!(!kind.is_socket(), "{} is left", entry.path().display());
+            if kind.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
 }
 
 #[test]

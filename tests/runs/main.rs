@@ -2,9 +2,13 @@
 //! when processes are killed.
 
 mod commands;
+mod data;
 mod faults;
 mod limits;
+mod processes;
 mod project;
 mod python;
+mod resources;
 mod results;
+mod resume;
 mod secrets;

@@ -65,17 +65,24 @@ impl Project {
         run
     }
 
+    /// The latest run, with its events.
+    pub fn show(&self) -> Json {
+        serde_json::from_slice(&self.smltc(&["show", "--json"]).stdout).unwrap()
+    }
+
+    /// All runs, the latest first.
+    pub fn runs(&self) -> Vec<Json> {
+        let output = self.smltc(&["runs", "--json"]);
+        serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect()
+    }
+
     pub fn state(&self) -> String {
-        let output = self.smltc(&["show", "--json"]);
-        let run: Json = serde_json::from_slice(&output.stdout).unwrap();
-        run["state"].as_str().unwrap().to_owned()
+        self.show()["state"].as_str().unwrap().to_owned()
     }
 
     /// The events of the latest run.
     pub fn events(&self) -> Vec<Json> {
-        let output = self.smltc(&["show", "--json"]);
-        let mut run: Json = serde_json::from_slice(&output.stdout).unwrap();
-        serde_json::from_value(run["events"].take()).unwrap()
+        serde_json::from_value(self.show()["events"].take()).unwrap()
     }
 }
 

@@ -30,8 +30,9 @@ print("over", flush=True)
 how = os.environ["how"]
 if how == "fails":
     sys.exit(3)
-if how == "waits":
-    open(os.path.join(os.environ["SMLT_PROJECT"], "waiting"), "w").close()
+waiting = os.path.join(os.environ["SMLT_PROJECT"], "waiting")
+if how == "waits" and not os.path.exists(waiting):
+    open(waiting, "w").close()
     time.sleep(1000)
 smlt.result(length=len(secrets[0]), note=secrets[1] if how == "returns" else "fine")
 "#;
@@ -179,6 +180,14 @@ fn a_killed_run_leaves_none_behind() {
     run.kill().unwrap();
     run.wait().unwrap();
     assert_nothing_is_left(&project);
+
+    // They are to be given again, in the same ways.
+    let output = project.smltc(&["run", "--resume", "--quiet"]);
+    assert_eq!(output.status.code(), Some(2));
+    says(&output.stderr, "the secret `API_KEY` is not set");
+    let output = command(&project, &["run", "--resume", "--quiet"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), TOKEN.len().to_string());
+    assert_nothing_is_left(&project);
 }
 
 #[test]
@@ -197,6 +206,8 @@ fn a_file_may_hold_them() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), TOKEN.len().to_string());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_nothing_is_left(&project);
+    let output = project.command(&["run", "--resume", "--quiet", "--secrets"]).arg(&file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), TOKEN.len().to_string());
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let output = given(&file);

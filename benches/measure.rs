@@ -16,21 +16,26 @@ pub struct Cost {
     pub memory: u64,
 }
 
-/// Runs a program once to warm up and then `runs` times.
+impl Cost {
+    /// The cost of several runs.
+    pub fn of(runs: &[Self]) -> Self {
+        let mut walls: Vec<Duration> = runs.iter().map(|run| run.wall).collect();
+        walls.sort();
+        Self {
+            wall: walls.get(walls.len() / 2).copied().unwrap_or_default(),
+            cpu: runs.iter().map(|run| run.cpu).min().unwrap_or_default(),
+            memory: runs.iter().map(|run| run.memory).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// Runs a program, which is to say nothing.
 ///
 /// # Errors
 /// When it can't be started, or ends with another exit status than `status`.
-pub fn cost(command: &mut Command, runs: usize, status: i32) -> io::Result<Cost> {
+pub fn run(command: &mut Command, status: i32) -> io::Result<Cost> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    once(command, status)?;
-    let runs = (0..runs).map(|_| once(command, status)).collect::<io::Result<Vec<Cost>>>()?;
-    let mut walls: Vec<Duration> = runs.iter().map(|run| run.wall).collect();
-    walls.sort();
-    Ok(Cost {
-        wall: walls[walls.len() / 2],
-        cpu: runs.iter().map(|run| run.cpu).min().unwrap_or_default(),
-        memory: runs.iter().map(|run| run.memory).max().unwrap_or_default(),
-    })
+    once(command, status)
 }
 
 fn once(command: &mut Command, wanted: i32) -> io::Result<Cost> {
@@ -55,4 +60,28 @@ fn wait(id: u32) -> io::Result<(i32, libc::rusage)> {
     // it in the standard library was dropped, which neither waits nor kills.
     let waited = unsafe { libc::wait4(id as libc::pid_t, &raw mut status, 0, &raw mut usage) };
     if waited < 0 { Err(io::Error::last_os_error()) } else { Ok((status, usage)) }
+}
+
+/// A time as a table shows it.
+pub fn shown(time: Duration) -> String {
+    match time.as_secs_f64() * 1e3 {
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1e3),
+    }
+}
+
+/// Memory as a table shows it.
+pub fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// A goal, and whether it was met.
+pub fn verdict(goal: &str, met: bool) -> String {
+    format!("{goal}, {}", if met { "met" } else { "missed" })
+}
+
+/// Milliseconds.
+pub const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
 }

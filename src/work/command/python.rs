@@ -3,12 +3,12 @@
 use crate::disk::write_atomically;
 use std::{
     env,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
 
-const PACKAGE: &str = include_str!("../../python/smlt/__init__.py");
+const PACKAGE: &str = include_str!("../../../python/smlt/__init__.py");
 
 /// Puts the package into a folder beside the object store, unless it lies there already: the folder for `PYTHONPATH`.
 ///
@@ -23,10 +23,10 @@ pub(super) fn unpack(objects: &Path) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// `PYTHONPATH` with one more folder, behind those that are there.
-pub(super) fn search_path(given: Option<&OsStr>, folder: &Path) -> OsString {
-    let given = given.filter(|given| !given.is_empty());
+/// `PYTHONPATH` with one more folder behind those of the task's `own`, or else of the environment.
+pub(super) fn search_path(own: Option<&str>, folder: &Path) -> OsString {
+    let given = own.map(OsString::from).or_else(|| env::var_os("PYTHONPATH")).filter(|given| !given.is_empty());
     // A folder with a `:` in its name can't be listed.
     env::join_paths(given.iter().flat_map(env::split_paths).chain([folder.to_owned()]))
-        .unwrap_or_else(|_| given.unwrap_or_default().to_owned())
+        .unwrap_or_else(|_| given.unwrap_or_default())
 }
