@@ -1,18 +1,36 @@
 //! The command line: one file a subcommand, all of them thin.
 
 mod check;
+#[cfg(feature = "local")]
+mod compare;
 mod doc;
 mod explain;
+#[cfg(feature = "local")]
+mod export;
 mod fmt;
+#[cfg(feature = "local")]
+mod gc;
 mod graph;
+#[cfg(feature = "local")]
+mod history;
 #[cfg(feature = "local")]
 mod json;
 #[cfg(feature = "local")]
 mod keeper;
 #[cfg(feature = "local")]
+mod logs;
+#[cfg(feature = "local")]
+mod metrics;
+#[cfg(feature = "local")]
 mod params;
 #[cfg(feature = "local")]
+mod plot;
+#[cfg(feature = "local")]
 mod progress;
+#[cfg(feature = "local")]
+mod result;
+#[cfg(feature = "local")]
+mod rm;
 #[cfg(feature = "local")]
 mod run;
 #[cfg(feature = "local")]
@@ -21,6 +39,8 @@ mod runs;
 mod secrets;
 #[cfg(feature = "local")]
 mod show;
+#[cfg(feature = "local")]
+mod table;
 #[cfg(feature = "local")]
 mod test;
 #[cfg(feature = "local")]
@@ -91,6 +111,20 @@ enum Command {
     #[cfg(feature = "local")]
     Show(show::Args),
     #[cfg(feature = "local")]
+    Logs(logs::Args),
+    #[cfg(feature = "local")]
+    Compare(compare::Args),
+    #[cfg(feature = "local")]
+    Metrics(metrics::Args),
+    #[cfg(feature = "local")]
+    Result(result::Args),
+    #[cfg(feature = "local")]
+    Export(export::Args),
+    #[cfg(feature = "local")]
+    Rm(rm::Args),
+    #[cfg(feature = "local")]
+    Gc(gc::Args),
+    #[cfg(feature = "local")]
     #[command(hide = true)]
     Keeper,
     #[cfg(feature = "local")]
@@ -139,6 +173,20 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Runs(args) => runs::main(&args),
             #[cfg(feature = "local")]
             Command::Show(args) => show::main(&args),
+            #[cfg(feature = "local")]
+            Command::Logs(args) => logs::main(&args),
+            #[cfg(feature = "local")]
+            Command::Compare(args) => compare::main(&args),
+            #[cfg(feature = "local")]
+            Command::Metrics(args) => metrics::main(&args),
+            #[cfg(feature = "local")]
+            Command::Result(args) => result::main(&args),
+            #[cfg(feature = "local")]
+            Command::Export(args) => export::main(&args),
+            #[cfg(feature = "local")]
+            Command::Rm(args) => rm::main(&args),
+            #[cfg(feature = "local")]
+            Command::Gc(args) => gc::main(&args),
             #[cfg(feature = "local")]
             Command::Keeper => keeper::main(),
             #[cfg(feature = "local")]

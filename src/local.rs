@@ -10,9 +10,8 @@ pub use past::{Past, PastError};
 use crate::{
     graph::Graph,
     processes,
-    runs::{Recorder, RunsError},
-    schedule::{Action, Event, Launch, Notice, Options, Scheduler, StepPath, Time, Verdict},
-    seed::Seed,
+    runs::{self, Recorder, RunsError, logs},
+    schedule::{Action, Event, Launch, Notice, Options, Scheduler, Time, Verdict},
     source::Name,
     units::{Duration, Money},
     value::Fields,
@@ -174,7 +173,7 @@ impl Driver<'_> {
         drop(incoming);
         self.pool.end().await;
         // It's there when a command has run, and what of it can't go does no harm.
-        let _ = fs::remove_dir_all(self.machine.folder.join("work"));
+        let _ = fs::remove_dir_all(runs::work(&self.machine.folder));
         Ok((verdict, elapsed, spent))
     }
 
@@ -252,8 +251,7 @@ impl Driver<'_> {
     }
 
     fn start(&mut self, launch: Launch) {
-        let name = file_name(&launch.attempt.step);
-        let log = format!("{name}.{}.log", launch.attempt.number);
+        let name = logs::step_name(&launch.attempt.step);
         let with_worker = !matches!(launch.op, Op::Command(_));
         let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
         // A command that outlives its timeout is stopped, so that is the time it has; a training ends at a deadline by itself.
@@ -276,8 +274,8 @@ impl Driver<'_> {
             objects: self.machine.objects.clone(),
             run: self.machine.folder.clone(),
             scratch: self.machine.folder.join("steps").join(name),
-            work: self.machine.folder.join("work"),
-            log: Some(self.machine.folder.join("logs").join(log)),
+            work: runs::work(&self.machine.folder),
+            log: Some(logs::path(&self.machine.folder, &launch.attempt)),
             time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
@@ -285,14 +283,4 @@ impl Driver<'_> {
         };
         self.pool.start(launch.attempt, job, launch.timeout, allowance);
     }
-}
-
-/// A step's path as the name of a file, which a system lets be 255 bytes long.
-fn file_name(step: &StepPath) -> String {
-    let name = step.0.replace('/', ".");
-    if name.len() <= 200 {
-        return name;
-    }
-    let hash = Seed::new(0).child(&name).get();
-    format!("{}~{hash:016x}", &name[..name.floor_char_boundary(180)])
 }

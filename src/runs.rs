@@ -3,9 +3,26 @@
 //! All is kept in `.smlt/` beside the workflow file: `runs.db` holds the list and the logs, `objects/` what steps made,
 //! `runs/<id>/` each run's working files and the logs of its commands. Two programs may use it at the same time.
 
+pub mod compare;
+mod find;
+pub mod gc;
+mod leaves;
+mod log;
+pub mod logs;
+pub mod metrics;
+pub mod mlflow;
+pub mod pick;
 mod recorder;
+pub mod references;
+mod remove;
+mod story;
 
+pub use find::{NotFound, Query, Standing};
+pub use leaves::leaves;
+pub use log::Place;
 pub use recorder::Recorder;
+pub use remove::Removal;
+pub use story::{End, Step, Story, Trial};
 
 use crate::{
     schedule::{Event, Notice, Options, Time, Verdict},
@@ -32,6 +49,7 @@ const TABLES: &str = "
     create table if not exists events (run text not null, at integer not null, event text not null) strict;
     -- What the user was told: reports read it.
     create table if not exists notices (run text not null, at integer not null, notice text not null) strict;
+    create index if not exists runs_by_start on runs (started, id);
     create index if not exists events_of on events (run);
     create index if not exists notices_of on notices (run);
 ";
@@ -106,6 +124,11 @@ impl Home {
     }
 }
 
+/// Where the commands of a run get folders to work in, inside the run's own.
+pub fn work(run: &Path) -> PathBuf {
+    run.join("work")
+}
+
 /// A run as the list has it.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -152,17 +175,7 @@ pub enum RunState {
 impl RunState {
     /// The state in one word.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Interrupted => "interrupted",
-            Self::Over(verdict) => match &**verdict {
-                Verdict::Succeeded { marks, .. } if marks.is_empty() => "succeeded",
-                Verdict::Succeeded { .. } => "cut short",
-                Verdict::Failed { failure, .. } if failure.kind.is_limit() => "limit missed",
-                Verdict::Failed { .. } => "failed",
-                Verdict::Cancelled => "cancelled",
-            },
-        }
+        self.standing().word()
     }
 }
 
@@ -207,6 +220,8 @@ impl Runs {
 
     fn ready(database: Connection) -> Result<Self, RunsError> {
         database.busy_timeout(std::time::Duration::from_secs(10))?;
+        // Of a new file: so that it can give back the room of what was removed.
+        database.pragma_update(None, "auto_vacuum", "incremental")?;
         database.pragma_update(None, "journal_mode", "wal")?;
         database.pragma_update(None, "synchronous", "normal")?;
         match database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
@@ -293,32 +308,6 @@ impl Runs {
     /// Takes the connection for a thread that writes the log of the run `id`.
     pub fn record(self, id: &str) -> Recorder {
         Recorder::new(self.database, id.to_owned())
-    }
-
-    /// All runs, the latest first.
-    ///
-    /// # Errors
-    /// When the list can't be read.
-    pub fn list(&self) -> Result<Vec<Run>, RunsError> {
-        let mut query = self.database.prepare("select * from runs order by started desc, id desc")?;
-        let rows = query.query_map([], |row| Ok(read(row)))?;
-        rows.map(|run| run?).collect()
-    }
-
-    /// The run whose name starts with `name`, or the latest; `Err` inside when several start so.
-    ///
-    /// # Errors
-    /// When the list can't be read.
-    pub fn find(&self, name: Option<&str>) -> Result<Result<Run, Vec<String>>, RunsError> {
-        let runs = self.list()?;
-        let Some(name) = name else {
-            return Ok(runs.into_iter().next().ok_or_else(Vec::new));
-        };
-        let mut fitting: Vec<Run> = runs.into_iter().filter(|run| run.id.starts_with(name)).collect();
-        Ok(match (fitting.pop(), fitting.is_empty()) {
-            (Some(run), true) => Ok(run),
-            (last, _) => Err(fitting.into_iter().chain(last).map(|run| run.id).collect()),
-        })
     }
 
     /// What the user was told in a run, in order.

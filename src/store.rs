@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// A folder of stored files.
@@ -51,7 +52,9 @@ impl Objects {
     /// When the folder can't be written.
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> io::Result<Artifact> {
         let artifact = Artifact { name: name.to_owned(), hash: Hash::of(bytes), bytes: bytes.len() as u64 };
-        if !self.check(&artifact)? {
+        if self.check(&artifact)? {
+            renew(&self.path(&artifact));
+        } else {
             self.make_room(&artifact)?;
             write_atomically(&self.path(&artifact), bytes)?;
         }
@@ -68,7 +71,9 @@ impl Objects {
         let mut copy = new_file(&self.root)?;
         let (hash, bytes) = hash(&mut file, |part| copy.write_all(part))?;
         let artifact = Artifact { name: name.to_owned(), hash, bytes };
-        if !self.check(&artifact)? {
+        if self.check(&artifact)? {
+            renew(&self.path(&artifact));
+        } else {
             let folder = self.make_room(&artifact)?;
             copy.as_file().sync_all()?;
             copy.persist(self.path(&artifact))?;
@@ -127,6 +132,12 @@ impl Objects {
         let hash = artifact.hash.to_string();
         self.root.join(&hash[..2]).join(&hash[2..])
     }
+}
+
+/// Lets a stored file count as new, so that nobody who sweeps old ones away takes it.
+fn renew(path: &Path) {
+    // Who may not write it can't sweep it away either.
+    let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// The hash and the length of what is read, part by part; `see` is shown each.

@@ -7,7 +7,7 @@ mod pins;
 mod serve;
 
 pub use control::Control;
-pub use serve::{Assignment, serve};
+pub use serve::{Ordered, serve};
 
 use crate::{
     data::{self, Data, Files, Print},

@@ -3,10 +3,11 @@
 use crate::{
     schedule::{Mark, Notice, Time, Verdict},
     units::{Duration, Money, Size},
-    value::Value,
+    value::{Artifact, Value},
     wire::{Failure, Progress},
 };
 use serde_json::{Value as Json, json};
+use std::path::PathBuf;
 
 /// A notice as an object; `None` for what only moves a display.
 pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
@@ -23,6 +24,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         }
         Notice::StepStarted { step, kind, attempt } => {
             json!({ "event": "step_started", "step": step, "kind": kind, "attempt": attempt })
+        }
+        Notice::StepServed { step, kind, run } => {
+            json!({ "event": "step_served", "step": step, "kind": kind, "run": run })
         }
         Notice::Epoch { step, metrics } => json!({
             "event": "epoch",
@@ -95,6 +99,22 @@ pub fn verdict(verdict: &Verdict) -> Json {
             json!({ "status": "failed", "step": step, "failure": self::failure(failure) })
         }
         Verdict::Cancelled => json!({ "status": "cancelled" }),
+    }
+}
+
+/// A result, with the path of each stored file.
+pub fn result(value: &Value, path: &dyn Fn(&Artifact) -> PathBuf) -> Json {
+    match value {
+        Value::Artifact(artifact) => {
+            let mut json = value.to_json();
+            json["path"] = json!(path(artifact));
+            json
+        }
+        Value::List(items) => items.iter().map(|item| result(item, path)).collect(),
+        Value::Map(fields) | Value::Record(fields) => {
+            fields.iter().map(|(name, value)| (name.to_string(), result(value, path))).collect()
+        }
+        value => value.to_json(),
     }
 }
 

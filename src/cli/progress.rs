@@ -4,6 +4,7 @@ use super::{json, words};
 use crate::{
     local::Watch,
     schedule::{Notice, StepPath, Time},
+    source::Name,
     units::{Duration, Money},
     wire::Progress,
 };
@@ -72,6 +73,8 @@ impl View {
 #[derive(Default)]
 pub struct Plain {
     kinds: HashMap<StepPath, String>,
+    /// Steps whose results are those of earlier runs, with these.
+    served: HashMap<StepPath, Name>,
     /// The tenths of its work that a command was last said to have done.
     tenths: HashMap<StepPath, u8>,
 }
@@ -89,12 +92,12 @@ impl Plain {
                 line + &budget.map(|budget| format!("; budget {budget}")).unwrap_or_default()
             }
             Notice::RunResumed { steps, trials } => {
-                let trials = if *trials > 0 {
-                    format!(" and {}", words::count(*trials as usize, "trial"))
-                } else {
-                    String::new()
-                };
-                format!("resumed after {}{trials}", words::count(*steps as usize, "step"))
+                let counted = [(*steps, "step"), (*trials, "trial")].into_iter().filter(|(count, _)| *count > 0);
+                let done: Vec<String> = counted.map(|(count, what)| words::count(count as usize, what)).collect();
+                match done.is_empty() {
+                    true => "resumed".into(),
+                    false => format!("resumed after {}", done.join(" and ")),
+                }
             }
             Notice::StepStarted { step, kind, attempt } => {
                 self.kinds.insert(step.clone(), kind.to_string());
@@ -102,6 +105,11 @@ impl Plain {
                     return None;
                 }
                 format!("{}: {kind} started", words::step(step))
+            }
+            Notice::StepServed { step, kind, run } => {
+                self.kinds.insert(step.clone(), kind.to_string());
+                self.served.insert(step.clone(), run.clone());
+                return None;
             }
             // Ten lines tell a training's course.
             Notice::Epoch { step, metrics } => {
@@ -130,9 +138,10 @@ impl Plain {
                 let best = best.map(|(trial, value)| format!("; best {} (trial[{trial}])", words::number(value)));
                 let after = epochs.map(|epochs| format!(" after {}", words::count(epochs as usize, "epoch")));
                 format!(
-                    "{}/trial[{trial}]: {came}{} with {}{}",
+                    "{}/trial[{trial}]: {came}{}{} with {}{}",
                     words::step(search),
                     after.unwrap_or_default(),
+                    if self.take_served_trial(search, *trial) { " from the cache" } else { "" },
                     words::fields(params),
                     best.unwrap_or_default()
                 )
@@ -140,6 +149,10 @@ impl Plain {
             Notice::StepDone { step, elapsed, cost, value } => {
                 let value = words::value(value);
                 let value = if value.is_empty() { value } else { format!(": {value}") };
+                if let Some(run) = self.served.remove(step) {
+                    let kind = self.kinds.get(step).map_or("", String::as_str);
+                    return Some(format!("{}: {kind} from the cache (run {run}){value}", words::step(step)));
+                }
                 format!("{}: done in {}, {cost}{value}", words::step(step), words::brief(*elapsed))
             }
             Notice::StepFailed { step, failure } => format!("{}: failed: {failure}", words::step(step)),
@@ -159,6 +172,14 @@ impl Plain {
             Notice::Limit { scope, message } => format!("{}: {message}", words::step(scope)),
             Notice::Spent { .. } => return None,
         })
+    }
+
+    /// Whether the latest training of a trial was served.
+    fn take_served_trial(&mut self, search: &StepPath, trial: u64) -> bool {
+        let path = format!("{search}/trial[{trial}]");
+        let rung = format!("{path}/rung[");
+        let found = self.served.keys().find(|step| *step.0 == *path || step.0.starts_with(&rung)).cloned();
+        found.is_some_and(|step| self.served.remove(&step).is_some())
     }
 }
 
@@ -228,6 +249,7 @@ impl Live {
                 self.print(at, console::style("•").dim(), line);
             }
             Notice::StepStarted { step, kind, .. } => self.begin(step, kind),
+            Notice::StepServed { .. } => {}
             Notice::Epoch { step, metrics } => {
                 self.news(step, &format!("epoch {}/{}  {}", metrics.epoch, metrics.of, words::metrics(metrics)));
             }

@@ -1,203 +1,172 @@
-use super::{Exit, json, runs, words};
-use crate::{
-    runs::{Run, RunState},
-    schedule::{Notice, StepPath, Time, Verdict},
-    units::{Duration, Money},
-    value::{Fields, Value},
+use super::{
+    Exit,
+    history::{Project, failed},
+    json, runs, words,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use crate::{
+    runs::{End, Run, RunState, Step, Story, Trial, logs::Logs},
+    schedule::{StepPath, Verdict},
+};
+use std::{collections::BTreeSet, fmt::Write};
 
 /// The trials of a search that are shown.
 const TRIALS: usize = 5;
 
+/// The items of a `for` and the rounds of a `repeat` that are shown where there are many.
+const ITEMS: u64 = 20;
+
 /// Show a run: its steps with their times, costs and values, and its result.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run, or how its name starts; the latest if left out
+    /// The run: how its name starts, `last`, or `last~1` for the one before; the last if left out
     run: Option<String>,
-    /// The project's folder, or a workflow file in it
-    #[arg(long, short, default_value = ".", value_name = "PATH")]
-    project: PathBuf,
+    #[command(flatten)]
+    project: Project,
+    /// Show all trials and items, however many there are
+    #[arg(long, short)]
+    all: bool,
     /// One JSON object, with everything that happened
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all")]
     json: bool,
 }
 
 pub fn main(args: &Args) -> Exit {
-    let failed = |message: &str| {
-        super::complain(format_args!("error: {message}"));
-        Exit::Failed
-    };
-    let runs = match runs::open(&args.project) {
-        Ok(Some(runs)) => runs,
-        Ok(None) => {
-            return failed("there are no runs yet\nhelp: `smltc run FILE` makes one; `--project` names another folder");
-        }
-        Err(exit) => return exit,
-    };
-    let run = match runs.find(args.run.as_deref()) {
-        Ok(Ok(run)) => run,
-        Ok(Err(several)) if several.is_empty() => {
-            let name = args.run.as_deref().unwrap_or_default();
-            return failed(&format!("there is no run `{name}`\nhelp: `smltc runs` lists them"));
-        }
-        Ok(Err(several)) => return failed(&format!("several runs start so: {}", several.join(", "))),
-        Err(error) => return failed(&error.to_string()),
-    };
-    let notices = match runs.notices(&run.id) {
-        Ok(notices) => notices,
-        Err(error) => return failed(&error.to_string()),
-    };
+    show(args).unwrap_or_else(|exit| exit)
+}
+
+fn show(args: &Args) -> Result<Exit, Exit> {
+    let history = args.project.history()?;
+    let run = history.run(args.run.as_deref())?;
     if args.json {
-        let mut object = runs::to_json(&run);
-        object["events"] = notices.iter().filter_map(|(at, notice)| json::notice(*at, notice)).collect();
-        super::say(format_args!("{object}\n"));
-    } else {
-        super::say(text(&run, &notices));
+        // A log may be larger than memory, so that the object is written bit by bit, its events last.
+        let object = runs::to_json(&run).to_string();
+        super::say(format_args!("{},\"events\":[", object.strip_suffix('}').unwrap_or(&object)));
+        let mut comma = "";
+        let each = history.runs.each_notice(&run.id, &[], |at, notice| {
+            if let Some(notice) = json::notice(at, &notice) {
+                super::say(format_args!("{comma}{notice}"));
+                comma = ",";
+            }
+        });
+        super::say("]}\n");
+        return each.map_err(failed).map(|()| Exit::Ok);
     }
-    Exit::Ok
+    let story = history.runs.story(&run).map_err(failed)?;
+    let logs =
+        Logs::of(&history.home, &run.id).map_err(|error| failed(format_args!("the logs can't be read: {error}")))?;
+    super::say(head(&run, &story, &logs));
+    let few = Most { items: ITEMS, trials: TRIALS };
+    tree(&story, if args.all { Most { items: u64::MAX, trials: usize::MAX } } else { few });
+    super::say(tail(&run));
+    Ok(Exit::Ok)
 }
 
-/// What is known of a step from the log.
-#[derive(Default)]
-struct Step {
-    kind: String,
-    started: Option<Time>,
-    attempts: u32,
-    state: State,
-    epoch: Option<String>,
-    trials: Vec<Trial>,
-}
-
-#[derive(Default)]
-enum State {
-    #[default]
-    Open,
-    Done(Duration, Money, Value),
-    Failed(String),
-    Stopped,
-}
-
-struct Trial {
-    number: u64,
-    params: Fields,
-    epochs: Option<u64>,
-    value: Option<f64>,
-    best: Option<u64>,
-}
-
-fn text(run: &Run, notices: &[(Time, Notice)]) -> String {
+/// What is known of the run as a whole.
+fn head(run: &Run, story: &Story, logs: &Logs) -> String {
     let mut out = format!("{}  {}  {}\n", run.id, run.file, run.state.word());
+    let mut line = |name: &str, text: String| out += &format!("{name:9}  {text}\n");
     if !run.args.is_empty() {
-        out += &format!("arguments  {}\n", words::fields(&run.args));
+        line("arguments", words::fields(&run.args));
     }
-    out += &format!("seed       {}\n", run.seed);
+    line("seed", run.seed.to_string());
+    if let Some(started) = words::moment(run.started) {
+        line("started", started);
+    }
     if let (Some(elapsed), Some(spent)) = (run.elapsed, run.spent) {
-        out += &format!("took       {}, {spent} estimated cloud cost\n", words::brief(elapsed));
+        line("took", format!("{}, {spent} estimated cloud cost", words::brief(elapsed)));
     }
-    out.push('\n');
-    let mut steps = steps(notices);
-    if let RunState::Over(_) = run.state {
-        stop_below(&mut steps, "");
+    let deadline = story.deadline.map(|deadline| format!("deadline {deadline}"));
+    let limits: Vec<String> =
+        deadline.into_iter().chain(story.budget.map(|budget| format!("budget {budget}"))).collect();
+    if !limits.is_empty() {
+        line("limits", limits.join(", "));
     }
-    for (path, step) in in_order(steps) {
-        out += &step_text(&path, &step);
+    if !logs.is_empty() {
+        line("logs", format!("`smltc logs {}`", run.id));
     }
-    match &run.state {
-        RunState::Over(verdict) => match &**verdict {
-            Verdict::Succeeded { value, marks } => {
-                for mark in marks {
-                    out += &format!("\nnote: `{}` was cut short: {}\n", mark.scope, mark.message);
-                }
-                let value = words::value(value);
-                if !value.is_empty() {
-                    out += &format!("\nresult  {value}\n");
-                }
+    for (at, scope, message) in &story.limits {
+        // Nothing can fail that is written into a text.
+        let _ = write!(out, "\nat {}  {scope}: {message}", words::brief(at.0));
+    }
+    out + if story.limits.is_empty() { "\n" } else { "\n\n" }
+}
+
+/// What came of it.
+fn tail(run: &Run) -> String {
+    let RunState::Over(verdict) = &run.state else { return String::new() };
+    let mut out = String::new();
+    match &**verdict {
+        Verdict::Succeeded { value, marks } => {
+            for mark in marks {
+                out += &format!("\nnote: `{}` was cut short: {}\n", mark.scope, mark.message);
             }
-            Verdict::Failed { step, failure, .. } => {
-                out += &format!("\n`{step}` failed: {failure}\n");
-                out += &failure.help.as_ref().map(|help| format!("help: {help}\n")).unwrap_or_default();
-                failure.log.iter().for_each(|line| out += &format!("    {line}\n"));
+            let value = words::value(value);
+            if !value.is_empty() {
+                out += &format!("\nresult  {value}\n");
             }
-            Verdict::Cancelled => {}
-        },
-        RunState::Running | RunState::Interrupted => {}
+        }
+        Verdict::Failed { step, failure, .. } => {
+            out += &format!("\n`{step}` failed: {failure}\n");
+            out += &failure.help.as_ref().map(|help| format!("help: {help}\n")).unwrap_or_default();
+            failure.log.iter().for_each(|line| out += &format!("    {line}\n"));
+        }
+        Verdict::Cancelled => {}
     }
     out
 }
 
-fn steps(notices: &[(Time, Notice)]) -> BTreeMap<StepPath, Step> {
-    let mut steps: BTreeMap<StepPath, Step> = BTreeMap::new();
-    for (at, notice) in notices {
-        match notice {
-            Notice::StepStarted { kind, .. } if &**kind == "trial" => {}
-            Notice::StepStarted { step, kind, attempt } => {
-                let step = steps.entry(step.clone()).or_default();
-                step.kind = kind.to_string();
-                step.started.get_or_insert(*at);
-                step.attempts = *attempt;
-                step.state = State::Open;
+/// Tells of the steps, of many items of a step only those first and those that failed.
+fn tree(story: &Story, most: Most) {
+    let mut hidden: Option<Hidden> = None;
+    for (path, step) in story.in_order() {
+        if hidden.as_ref().is_some_and(|hidden| !path.0.starts_with(&*hidden.start)) {
+            hidden.take().into_iter().for_each(Hidden::tell);
+        }
+        if &*step.kind == "trial" {
+            continue;
+        }
+        match far_item(&path.0, most.items) {
+            Some((start, item)) if !matches!(step.end, Some((_, End::Failed(_)))) => {
+                let hidden = hidden.get_or_insert_with(|| Hidden { start: start.into(), items: BTreeSet::new() });
+                hidden.items.insert(item);
             }
-            Notice::Epoch { step, metrics } => {
-                if let Some(step) = steps.get_mut(step) {
-                    step.epoch = Some(format!("epoch {}/{}, {}", metrics.epoch, metrics.of, words::metrics(metrics)));
-                }
-            }
-            Notice::Trial { search, trial, params, epochs, value, best, .. } => {
-                let trials = &mut steps.entry(search.clone()).or_default().trials;
-                trials.retain(|earlier| earlier.number != *trial);
-                let best = best.map(|(best, _)| best);
-                trials.push(Trial { number: *trial, params: params.clone(), epochs: *epochs, value: *value, best });
-                stop_below(&mut steps, &format!("{search}/trial[{trial}]/"));
-            }
-            Notice::StepDone { step, elapsed, cost, value } => {
-                steps.entry(step.clone()).or_default().state = State::Done(*elapsed, *cost, value.clone());
-            }
-            Notice::StepFailed { step, failure } => {
-                steps.entry(step.clone()).or_default().state = State::Failed(failure.to_string());
-            }
-            Notice::StepCaught { step, .. } => stop_below(&mut steps, &format!("{step}/")),
-            Notice::StepStopped { step } => {
-                if let Some(step) = steps.get_mut(step) {
-                    step.state = State::Stopped;
-                }
-            }
-            _ => {}
+            _ => super::say(step_text(path, step, most.trials)),
         }
     }
-    steps
+    hidden.into_iter().for_each(Hidden::tell);
 }
 
-/// What has not ended below a path never will.
-fn stop_below(steps: &mut BTreeMap<StepPath, Step>, path: &str) {
-    let open = |step: &Step| matches!(step.state, State::Open);
-    let stopped = steps.iter_mut().filter(|(step, state)| step.0.starts_with(path) && open(state));
-    stopped.for_each(|(_, step)| step.state = State::Stopped);
+/// How much of what there may be many of is shown.
+#[derive(Clone, Copy)]
+struct Most {
+    items: u64,
+    trials: usize,
 }
 
-/// The steps as a tree: what is inside a step follows it, and what stands side by side is in the order of its beginning.
-fn in_order(steps: BTreeMap<StepPath, Step>) -> Vec<(StepPath, Step)> {
-    let key = |path: &StepPath| {
-        let ends = path.0.match_indices('/').map(|(end, _)| end).chain([path.0.len()]);
-        let key = ends.map(|end| {
-            // `best[7]` is an item of the step `best`.
-            let path = &path.0[..end];
-            let (step, item) = match path.strip_suffix(']').and_then(|path| path.rsplit_once('[')) {
-                Some((step, item)) => (step, item.parse::<u64>().ok()),
-                None => (path, None),
-            };
-            let step = StepPath(step.into());
-            (steps.get(&step).and_then(|step| step.started), step, item)
-        });
-        key.collect::<Vec<_>>()
-    };
-    let mut keyed: Vec<_> = steps.keys().map(|path| (key(path), path.clone())).collect();
-    keyed.sort();
-    let mut steps = steps;
-    keyed.into_iter().filter_map(|(_, path)| steps.remove_entry(&path)).collect()
+/// Items of a step that are not shown.
+struct Hidden {
+    /// How their paths start.
+    start: String,
+    items: BTreeSet<u64>,
 }
 
-fn step_text(path: &StepPath, step: &Step) -> String {
+impl Hidden {
+    fn tell(self) {
+        let indent = "  ".repeat(self.start.matches('/').count());
+        let items = words::count(self.items.len(), "further item");
+        super::say(format_args!("{indent}and {items}; `--all` shows them\n"));
+    }
+}
+
+/// The first item in a path that is too far back to be shown, and how the paths of all items beside it start.
+fn far_item(path: &str, most: u64) -> Option<(&str, u64)> {
+    path.match_indices('[').find_map(|(open, _)| {
+        let (number, _) = path[open + 1..].split_once(']')?;
+        number.parse().ok().filter(|item| *item >= most).map(|item| (&path[..=open], item))
+    })
+}
+
+fn step_text(path: &StepPath, step: &Step, most: usize) -> String {
     let inside = words::step(path);
     let indent = "  ".repeat(inside.matches('/').count());
     // A name alone does not tell one item, round or trial from another.
@@ -207,33 +176,42 @@ fn step_text(path: &StepPath, step: &Step) -> String {
         None => inside,
     };
     let again = if step.attempts > 1 { format!(" (attempt {})", step.attempts) } else { String::new() };
-    let state = match &step.state {
-        State::Open => step.epoch.clone().unwrap_or_else(|| "not over".into()),
-        State::Stopped => "stopped".into(),
-        State::Failed(why) => format!("failed: {why}"),
-        State::Done(elapsed, cost, value) => {
+    let state = match &step.end {
+        None => step.epoch.as_ref().map_or_else(
+            || "not over".into(),
+            |epoch| format!("epoch {}/{}, {}", epoch.epoch, epoch.of, words::metrics(epoch)),
+        ),
+        Some((_, End::Stopped)) => "stopped".into(),
+        Some((_, End::Failed(failure))) => format!("failed: {failure}"),
+        Some((_, End::Done { elapsed, cost, value })) => {
             let value = words::value(value);
-            format!("{}, {cost}{}{value}", words::brief(*elapsed), if value.is_empty() { "" } else { "  " })
+            let whence = match &step.served {
+                Some(run) => format!("from the cache (run {run})"),
+                None => format!("{}, {cost}", words::brief(*elapsed)),
+            };
+            format!("{whence}{}{value}", if value.is_empty() { "" } else { "  " })
         }
     };
     let mut out = format!("{indent}{name}  {}{again}  {state}\n", step.kind);
-    let mut trials: Vec<&Trial> = step.trials.iter().collect();
+    for (attempt, failure) in (1..).zip(&step.retried) {
+        out += &format!("{indent}  attempt {attempt}  failed: {failure}\n");
+    }
+    let mut trials: Vec<(u64, &Trial)> = step.trials.iter().map(|(number, trial)| (*number, trial)).collect();
     // The best is whichever the search last called so; the others follow by value, in the same direction.
-    let best = step.trials.last().and_then(|trial| trial.best);
-    let top = trials.iter().find(|trial| Some(trial.number) == best).and_then(|trial| trial.value);
+    let top = step.best_trial().and_then(|(_, trial)| trial.value);
     let distance = |trial: &Trial| match (trial.value, top) {
         (Some(value), Some(top)) => (value - top).abs(),
         _ => f64::INFINITY,
     };
-    trials.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.number.cmp(&b.number)));
-    for trial in trials.iter().take(TRIALS) {
+    trials.sort_by(|(a, one), (b, other)| distance(one).total_cmp(&distance(other)).then(a.cmp(b)));
+    for (number, trial) in trials.iter().take(most) {
         let value = trial.value.map_or_else(|| "no value".into(), words::number);
         let epochs = trial.epochs.map(|epochs| format!("{}, ", words::count(epochs as usize, "epoch")));
         let (epochs, params) = (epochs.unwrap_or_default(), words::fields(&trial.params));
-        out += &format!("{indent}  trial[{}]  {value}  {epochs}{params}\n", trial.number);
+        out += &format!("{indent}  trial[{number}]  {value}  {epochs}{params}\n");
     }
-    if trials.len() > TRIALS {
-        out += &format!("{indent}  and {}\n", words::count(trials.len() - TRIALS, "further trial"));
+    if trials.len() > most {
+        out += &format!("{indent}  and {}\n", words::count(trials.len() - most, "further trial"));
     }
     out
 }

@@ -1,6 +1,7 @@
 //! How values, amounts and steps are put into words for people.
 
 use crate::{
+    runs::leaves,
     schedule::StepPath,
     units::Duration,
     value::{Fields, Value},
@@ -15,6 +16,22 @@ pub fn brief(time: Duration) -> String {
         60_000..3_600_000 => format!("{}min{:02}s", ms / 60_000, ms / 1000 % 60),
         _ => format!("{}h{:02}min", ms / 3_600_000, ms / 60_000 % 60),
     }
+}
+
+/// A moment, in milliseconds since 1970, by the clock and the calendar of this place.
+pub fn moment(ms: i64) -> Option<String> {
+    let moment = jiff::Timestamp::from_millisecond(ms).ok()?.to_zoned_datetime(jiff::tz::TimeZone::system());
+    Some(moment.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// A number of bytes as a glance takes it in: `512 B`, `1.2 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let Some(first) = bytes.checked_ilog2().map(|log| log as usize / 10).filter(|index| *index > 0) else {
+        return format!("{bytes} B");
+    };
+    let unit = first.min(units.len());
+    format!("{:.1} {}", bytes as f64 / (1_u64 << (10 * unit)) as f64, units[unit - 1])
 }
 
 /// A number with four significant digits.
@@ -49,18 +66,8 @@ pub fn value(value: &Value) -> String {
 
 /// Fields in a line: `lr 0.004, hidden 64`; those of records inside by their whole names.
 pub fn fields(fields: &Fields) -> String {
-    let mut parts = Vec::new();
-    flatten("", fields, &mut parts);
-    parts.join(", ")
-}
-
-fn flatten(prefix: &str, fields: &Fields, parts: &mut Vec<String>) {
-    for (name, value) in fields {
-        match value {
-            Value::Record(inner) => flatten(&format!("{prefix}{name}."), inner, parts),
-            value => parts.push(format!("{prefix}{name} {}", self::value(value))),
-        }
-    }
+    let parts = leaves(fields).into_iter().map(|(name, value)| format!("{name} {}", self::value(value)));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// The metrics of an epoch in a line.

@@ -2,7 +2,7 @@ use super::{Exit, STACK};
 use crate::{
     processes,
     wire::Order,
-    work::{self, Assignment, Control},
+    work::{self, Control, Ordered},
 };
 use serde::Deserialize;
 use std::{
@@ -27,7 +27,7 @@ pub fn main() -> Exit {
 
 /// The jobs, heard on a thread of its own, so that the worker can be told something in the middle of one. When nobody can
 /// tell it anything any more, it ends with all that it has started.
-fn orders() -> io::Result<Receiver<Assignment>> {
+fn orders() -> io::Result<Receiver<Ordered>> {
     let (sender, jobs) = channel();
     thread::Builder::new().stack_size(STACK).spawn(move || {
         let mut control = Arc::new(Control::new());

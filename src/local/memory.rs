@@ -104,9 +104,8 @@ impl Watch {
 
 /// What the worker below a keeper has for itself, in bytes.
 fn held_below(keeper: Pid) -> u64 {
-    let keeper = keeper.as_raw_nonzero();
-    let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
-    children.split_ascii_whitespace().filter_map(|id| own_share(id.parse().ok()?)).sum()
+    let keeper = keeper.as_raw_nonzero().get();
+    processes().iter().filter(|process| process.parent == keeper).filter_map(|worker| own_share(worker.id)).sum()
 }
 
 fn exceeded(memory: Size) -> Failure {

@@ -6,7 +6,7 @@ use crate::{
     value::Value,
 };
 
-fn run(id: &str) -> Run {
+pub fn run(id: &str) -> Run {
     Run {
         id: id.into(),
         file: "a.smlt".into(),
@@ -20,7 +20,7 @@ fn run(id: &str) -> Run {
     }
 }
 
-fn recipe() -> Recipe {
+pub fn recipe() -> Recipe {
     let options = Options {
         seed: Seed::new(1),
         enforce: true,
@@ -31,17 +31,71 @@ fn recipe() -> Recipe {
     Recipe { files: Hash::of(b"text"), options }
 }
 
+/// The runs of a project with these in it, one after another.
+pub fn project(folder: &Path, ids: &[&str]) -> Runs {
+    let runs = Runs::open(&Home::of(folder)).unwrap();
+    for (started, id) in (1..).zip(ids) {
+        runs.enter(&Run { started, ..run(id) }, &recipe()).unwrap();
+    }
+    runs
+}
+
 #[test]
 fn a_run_is_found_by_the_start_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let runs = Runs::open(&Home::of(folder.path())).unwrap();
-    for id in ["20260101-a", "20260101-b", "20270101-c"] {
-        runs.enter(&run(id), &recipe()).unwrap();
-    }
-    assert_eq!(runs.find(Some("2027")).unwrap().unwrap().id, "20270101-c");
-    assert_eq!(runs.find(Some("2026")).unwrap().unwrap_err().len(), 2);
-    assert_eq!(runs.find(Some("x")).unwrap().unwrap_err(), Vec::<String>::new());
-    assert_eq!(runs.find(None).unwrap().unwrap().id, "20270101-c");
+    let runs = project(folder.path(), &["20260101-a", "20260101-b", "20270101-c", "20270101-c-2"]);
+    let id = |name: &str| runs.find(Some(name)).unwrap().map(|run| run.id);
+    assert_eq!(id("20260101-b"), Ok("20260101-b".into()));
+    assert_eq!(id("20270101-c"), Ok("20270101-c".into()), "the whole name of one, and how another starts");
+    let ids = vec!["20260101-b".into(), "20260101-a".into()];
+    assert_eq!(id("2026"), Err(NotFound::Several { name: "2026".into(), ids }));
+    let near = Some("20260101-b".into());
+    assert_eq!(id("20260101-x"), Err(NotFound::Unknown { name: "20260101-x".into(), near }));
+    assert_eq!(id("x"), Err(NotFound::Unknown { name: "x".into(), near: None }));
+}
+
+#[test]
+fn runs_are_counted_from_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = project(folder.path(), &[]);
+    assert_eq!(runs.find(None).unwrap().unwrap_err(), NotFound::NoRuns);
+    let runs = project(folder.path(), &["20260101-a", "20260101-b"]);
+    let id = |name: Option<&str>| runs.find(name).unwrap().map(|run| run.id);
+    assert_eq!(id(None), Ok("20260101-b".into()));
+    assert_eq!(id(Some("last")), Ok("20260101-b".into()));
+    assert_eq!(id(Some("last~1")), Ok("20260101-a".into()));
+    assert_eq!(id(Some("last~2")), Err(NotFound::TooFar { name: "last~2".into(), count: 2 }));
+    assert!(matches!(id(Some("last~")), Err(NotFound::Unknown { .. })));
+}
+
+#[test]
+fn a_query_asks_for_files_states_times_and_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = project(folder.path(), &["a", "b", "c"]);
+    let ids = |query: &Query| runs.select(query, 2).unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(ids(&Query::default()), ["c", "b"]);
+    assert_eq!(ids(&Query { until: Some(2), ..Query::default() }), ["b", "a"]);
+    assert_eq!(ids(&Query { since: Some(3), ..Query::default() }), ["c"]);
+    assert!(ids(&Query { file: Some("b.smlt".into()), ..Query::default() }).is_empty());
+    assert!(ids(&Query { states: vec![Standing::Failed], ..Query::default() }).is_empty());
+    let params = |text: &str| Query { params: vec![("trials".into(), text.into())], ..Query::default() };
+    assert_eq!(ids(&params("3")).len(), 2);
+    assert_eq!(ids(&params("3.0")).len(), 2);
+    assert!(ids(&params("4")).is_empty());
+}
+
+#[test]
+fn a_removed_run_leaves_nothing_and_one_under_way_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::of(folder.path());
+    project(folder.path(), &["a"]).record("a").end(Time::default(), Money::ZERO, &Verdict::Cancelled).unwrap();
+    let runs = project(folder.path(), &["b"]);
+    fs::create_dir_all(home.run("a").join("logs")).unwrap();
+    assert_eq!(runs.remove(&home, "a").unwrap(), Removal::Removed);
+    assert_eq!(runs.remove(&home, "a").unwrap(), Removal::Gone);
+    assert_eq!(runs.remove(&home, "b").unwrap(), Removal::Running);
+    assert!(!home.run("a").exists());
+    assert_eq!(runs.list().unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]

@@ -133,6 +133,15 @@ pub enum Notice {
         /// Which attempt, from 1.
         attempt: u32,
     },
+    /// A step's result is that of an earlier run. Where that was known at once, the step was never said to have begun.
+    StepServed {
+        /// Which.
+        step: StepPath,
+        /// Its kind, as when it begins.
+        kind: Name,
+        /// The run that made the result.
+        run: Name,
+    },
     /// A training finished an epoch.
     Epoch {
         /// The step.

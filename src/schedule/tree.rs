@@ -210,11 +210,14 @@ impl<'g> Scheduler<'g> {
         self.wake_nodes(id);
     }
 
-    /// Makes the nodes of a new region ready that wait for nothing; a region without nodes is over at once.
+    /// Makes the nodes of a new region ready that wait for nothing; a region without nodes is over at once. They go before
+    /// all others, so that of many regions one is over before the next is entered.
     pub(super) fn wake_nodes(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get(&id) else { return };
-        let nodes = (0..).map(NodeIndex::new).zip(&instance.waits).filter(|(_, waits)| **waits == 0);
-        self.ready.extend(nodes.map(|(node, _)| Site { instance: id, node }));
+        let nodes = (0..instance.waits.len()).rev().filter(|node| instance.waits[*node] == 0);
+        for node in nodes.map(NodeIndex::new) {
+            self.ready.push_front(Site { instance: id, node });
+        }
         if instance.left == 0 {
             self.leave(id);
         }

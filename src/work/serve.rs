@@ -6,14 +6,14 @@ use std::{
     sync::Arc,
 };
 
-/// A job, if it can be read, and what controls it.
-pub type Assignment = (serde_json::Result<Box<Job>>, Arc<Control>);
+/// A job, if it could be read, and what may be said of it while it is done.
+pub type Ordered = (serde_json::Result<Box<Job>>, Arc<Control>);
 
 /// Serves jobs until there are no more: the progress and the end of each go out, a line each.
 ///
 /// # Errors
 /// When the output is closed.
-pub fn serve(jobs: impl IntoIterator<Item = Assignment>, mut output: impl Write) -> io::Result<()> {
+pub fn serve(jobs: impl IntoIterator<Item = Ordered>, mut output: impl Write) -> io::Result<()> {
     let mut worker = Worker::default();
     for (job, control) in jobs {
         let reply = match job {

@@ -66,6 +66,8 @@ fn settled(said: &str) -> String {
             (r"\d{8}-\d{6}-(\w+)-[0-9a-f]{4}", "<run-$1>"),
             (r"(?m)^! +\d+\.\ds  ", "! <at>  "),
             (r"\b\d+\.\ds\b", "<time>"),
+            (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", "<moment>"),
+            (r"\([0-9a-f]{12}\)", "(<hash>)"),
             (r"\$0\.\d{3,}", "<cost>"),
             (r#"("(?:at|cost|elapsed|total|after|started)":\s*)("[^"]*"|[\d.e-]+)"#, "$1<number>"),
             (r"[0-9a-f]{2}/[0-9a-f]{62}", "<hash>"),

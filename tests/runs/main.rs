@@ -4,6 +4,7 @@
 mod commands;
 mod data;
 mod faults;
+mod history;
 mod limits;
 mod processes;
 mod project;

@@ -78,18 +78,7 @@ impl Report<'_> {
 
     /// The result, with the path of each stored file.
     fn result(&self, value: &Value) -> Json {
-        match value {
-            Value::Artifact(artifact) => {
-                let mut json = value.to_json();
-                json["path"] = json!(self.path(artifact));
-                json
-            }
-            Value::List(items) => items.iter().map(|item| self.result(item)).collect(),
-            Value::Map(fields) | Value::Record(fields) => {
-                fields.iter().map(|(name, value)| (name.to_string(), self.result(value))).collect()
-            }
-            value => value.to_json(),
-        }
+        json::result(value, &|artifact| self.path(artifact))
     }
 
     /// A stored file's path from the folder in which the program was started.

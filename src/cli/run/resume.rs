@@ -2,7 +2,7 @@
 
 use super::{Args, Entered, Prepared, Report, carry_out, failed, prepare, writable};
 use crate::{
-    cli::{Args as Line, Exit, complain, runs, secrets, usage},
+    cli::{Args as Line, Exit, complain, history::History, secrets, usage},
     local::{Past, PastError},
     runs::{Home, Run, RunState, Runs},
     schedule::{Options, Verdict},
@@ -84,17 +84,18 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
     }
     let folder = args.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut runs = match runs::open(place) {
-        Ok(Some(runs)) => runs,
+    let history = match History::at(place) {
+        Ok(Some(history)) => history,
         Ok(None) => {
             return failed(&"there are no runs yet\nhelp: `smltc run FILE` makes one, in the folder of the file");
         }
         Err(exit) => return exit,
     };
-    let run = match choose(args, &runs) {
+    let run = match choose(args, &history) {
         Ok(run) => run,
-        Err(message) => return failed(&message),
+        Err(exit) => return exit,
     };
+    let mut runs = history.runs;
     match runs.holder(&run.id) {
         Ok(None) => {}
         Ok(Some(process)) => {
@@ -139,22 +140,19 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
 }
 
 /// The run that is meant.
-fn choose(args: &Args, runs: &Runs) -> Result<Run, String> {
+fn choose(args: &Args, history: &History) -> Result<Run, Exit> {
     let file = args.file.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
     if let Some(name) = args.resume.iter().flatten().next() {
-        return match runs.find(Some(name)).map_err(|error| error.to_string())? {
-            Ok(run) if file.as_ref().is_some_and(|file| *file != *run.file) => Err(format!(
+        let run = history.run(Some(name))?;
+        return match &file {
+            Some(file) if *file != *run.file => Err(failed(&format_args!(
                 "run {} is one of `{}`\nhelp: `smltc run --resume {}` goes on with it",
                 run.id, run.file, run.id
-            )),
-            Ok(run) => Ok(run),
-            Err(several) if several.is_empty() => {
-                Err(format!("there is no run `{name}` here\nhelp: `smltc runs` lists the runs of a project"))
-            }
-            Err(several) => Err(format!("several runs start so: {}", several.join(", "))),
+            ))),
+            _ => Ok(run),
         };
     }
-    let mut fitting = runs.list().map_err(|error| error.to_string())?;
+    let mut fitting = history.runs.list().map_err(|error| failed(&error))?;
     fitting.retain(|run| {
         file.as_ref().is_none_or(|file| *file == *run.file)
             && args.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
@@ -162,7 +160,7 @@ fn choose(args: &Args, runs: &Runs) -> Result<Run, String> {
     let last = fitting.iter().position(can_go_on).unwrap_or(0);
     match fitting.is_empty() {
         false => Ok(fitting.swap_remove(last)),
-        true => Err("there is no run to resume\nhelp: `smltc runs` lists the runs of a project".into()),
+        true => Err(failed(&"there is no run to resume\nhelp: `smltc runs` lists the runs of a project")),
     }
 }
 
