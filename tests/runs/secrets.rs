@@ -104,12 +104,11 @@ fn assert_nothing_is_left(project: &Project) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             assert_silent("a path", path.as_os_str().as_bytes());
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    count += 1;
-                    assert_silent(&path.display().to_string(), &fs::read(&path).unwrap());
-                }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                count += 1;
+                assert_silent(&path.display().to_string(), &fs::read(&path).unwrap());
             }
         }
     }
