@@ -17,6 +17,7 @@ pub mod program;
 mod reads;
 mod scope;
 mod search;
+mod secrets;
 mod settings;
 mod shapes;
 mod sketch;
@@ -28,7 +29,7 @@ mod workflows;
 use crate::{
     diagnostic::{Code, Diagnostic, Outcome},
     expr::{self, Expr, Fuel, Scope, Var},
-    source::{Span, World},
+    source::{Name, Span, World},
     types::Type,
     value::Value,
 };
@@ -36,7 +37,7 @@ use definitions::{Def, ItemId};
 use modules::Modules;
 use program::Program;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     rc::Rc,
 };
 
@@ -64,6 +65,7 @@ pub fn check(world: &dyn World) -> Outcome<Program> {
         parts: Fuel::new(shapes::ALL_PARTS),
         misfits: HashSet::new(),
         comparisons: COMPARISONS,
+        secrets: BTreeSet::new(),
     };
     let value = checker.program();
     let mut diagnostics = checker.diagnostics;
@@ -96,6 +98,8 @@ struct Checker {
     misfits: HashSet<Span>,
     /// How often names may still be compared.
     comparisons: usize,
+    /// The environment variables that are taken as secrets.
+    secrets: BTreeSet<Name>,
 }
 
 impl Checker {

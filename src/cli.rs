@@ -38,6 +38,8 @@ mod run;
 #[cfg(feature = "local")]
 mod runs;
 #[cfg(feature = "local")]
+mod secrets;
+#[cfg(feature = "local")]
 mod show;
 #[cfg(feature = "local")]
 mod table;

@@ -20,6 +20,7 @@ use crate::{
 };
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A workflow, ready to be scheduled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Graph {
     pub limits: Limits,
     /// The type of its result.
     pub output: Type,
+    /// The secrets that its tasks name, each with a task that does.
+    pub secrets: BTreeMap<Name, Name>,
     /// Its statements.
     pub root: Region,
     /// Its declaration.

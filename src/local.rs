@@ -18,7 +18,7 @@ use crate::{
     source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Op},
+    wire::{Job, Op, Secrets},
 };
 use cached::{Answer, Cached, Next};
 use clock::Clock;
@@ -26,7 +26,7 @@ use memory::Allowance;
 use pool::{Pool, Report, What};
 use rustix::process::Signal;
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs::{self, File},
     io,
     path::PathBuf,
@@ -53,6 +53,10 @@ pub struct Machine {
     pub folder: PathBuf,
     /// The processors.
     pub cores: usize,
+    /// What the run's secrets are.
+    pub secrets: Secrets,
+    /// Variables of the environment that are secrets, which workers and commands do not get with the others.
+    pub hidden: BTreeSet<Name>,
 }
 
 /// Why a run could not go on.
@@ -131,7 +135,7 @@ pub fn run(
     let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler,
-        pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, reports),
+        pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, machine.hidden.clone(), reports),
         cached: Cached::new(cache, answers),
         clock: Clock::from(begun),
         spent,
@@ -310,6 +314,19 @@ impl Driver<'_> {
         let name = logs::step_name(&launch.attempt.step);
         let with_worker = !matches!(launch.op, Op::Command(_));
         let allowance = launch.memory_limit.map(|memory| Allowance { memory, with_worker });
+        // A command that outlives its timeout is stopped, so that is the time it has; a training ends at a deadline by itself.
+        let time_left = match (&launch.op, launch.time_left, launch.timeout) {
+            (Op::Command(_), Some(left), Some(timeout)) => Some(left.min(timeout)),
+            (Op::Command(_), None, timeout) => timeout,
+            (_, left, _) => left,
+        };
+        let secrets = match &launch.op {
+            Op::Command(command) => {
+                let secret = |name: &String| Some((name.clone(), self.machine.secrets.get(name)?.clone()));
+                command.secrets.values().filter_map(secret).collect()
+            }
+            _ => Secrets::new(),
+        };
         let job = Job {
             path: launch.attempt.step.to_string(),
             op: launch.op,
@@ -319,9 +336,10 @@ impl Driver<'_> {
             scratch: self.machine.folder.join("steps").join(name),
             work: runs::work(&self.machine.folder),
             log: Some(logs::path(&self.machine.folder, &launch.attempt)),
-            time_left: launch.time_left,
+            time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
+            secrets,
         };
         self.pool.start(launch.attempt, job, launch.timeout, allowance);
     }

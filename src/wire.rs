@@ -6,7 +6,9 @@
 mod failure;
 mod job;
 mod progress;
+mod secret;
 
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
+pub use secret::{Secret, Secrets};

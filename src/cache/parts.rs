@@ -21,6 +21,8 @@ pub enum Subject {
     Setting(String),
     /// An environment variable of a task.
     Env(String),
+    /// An environment variable of a task that holds a secret, of which the name alone counts.
+    Secret(String),
     /// A file or folder, by its path.
     File(String),
 }
@@ -85,6 +87,7 @@ impl Parts {
                 Subject::Setting(name) => (3, &**name),
                 Subject::Env(name) => (4, &**name),
                 Subject::File(name) => (5, &**name),
+                Subject::Secret(name) => (6, &**name),
             };
             hasher.update(&[tag]).update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
             hasher.update(content.hash.as_bytes());

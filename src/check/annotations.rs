@@ -82,7 +82,8 @@ impl Checker {
         let name = &annotation.name.node;
         let diagnostic = if KNOWN.contains(&&**name) {
             let home = match &**name {
-                "range" | "one_of" | "secret" => "a parameter of a workflow",
+                "range" | "one_of" => "a parameter of a workflow",
+                "secret" => "a parameter of a workflow or a task",
                 "stub" => "a `test`",
                 "max_parallel" => "a workflow, a `for`, a `group` or a `search`",
                 "deadline" | "budget" | "goal" | "seed" => "a workflow, a step or a `group`",

@@ -18,6 +18,8 @@ pub struct ParamSig {
     pub var: Var,
     /// Its type.
     pub ty: Type,
+    /// Whether it takes a secret.
+    pub secret: bool,
     /// Its value when none is given.
     pub default: Option<ast::Expr>,
     /// The file of its declaration.

@@ -1,6 +1,6 @@
 //! Datasets and tasks: declarations made of settings.
 
-use super::{Checker, program::Script, scope::Place, settings::Settings, types::std};
+use super::{Checker, arguments::ParamSig, program::Script, scope::Place, settings::Settings, types::std};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
@@ -98,14 +98,15 @@ impl Checker {
         expr
     }
 
-    /// What a task runs, and its environment; its memory and processors go into `limits`.
+    /// What a task runs, its environment, and which of that is secret; its memory and processors go into `limits`.
     pub(super) fn task(
         &mut self,
         place: &mut Place,
         item: &ast::Item,
+        params: &[ParamSig],
         settings: &[Setting],
         limits: &mut Limits,
-    ) -> (Script, Vec<(Name, Expr)>) {
+    ) -> (Script, Vec<(Name, Expr)>, Vec<Name>) {
         let mut settings = Settings::new("a task", settings, item.name.span);
         let command = settings.ast(self, "command").map(|ast| self.command(place, ast));
         let shell = settings.ast(self, "shell").map(|ast| self.shell(place, ast));
@@ -150,9 +151,18 @@ impl Checker {
                 }
             }
         }
-        settings.unsupported(self, &["secrets", "image"]);
+        let mut secrets: Vec<Name> =
+            params.iter().filter(|param| param.secret).map(|param| param.name.clone()).collect();
+        if let Some(names) = settings.ast(self, "secrets") {
+            let params = params.iter().map(|param| &param.name);
+            let taken: Vec<Name> = params.chain(env.iter().map(|(name, _)| name)).cloned().collect();
+            let names = self.secret_names(place, names, &taken);
+            self.secrets.extend(names.iter().cloned());
+            secrets.extend(names);
+        }
+        settings.unsupported(self, &["image"]);
         settings.finish(self);
-        (script, env)
+        (script, env, secrets)
     }
 
     /// Reports a variable of a command that would stand in the place of one that tells it something else.

@@ -91,6 +91,13 @@ pub struct TaskDef {
     pub limits: Limits,
 }
 
+/// Whether parameters may be marked with `@secret`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    Allowed,
+    Refused,
+}
+
 impl Checker {
     /// What the declaration `id` defines.
     pub(super) fn def(&mut self, id: ItemId) -> Def {
@@ -173,7 +180,7 @@ impl Checker {
                 Def::Type(Type::Enum { name: name.clone(), members })
             }
             ItemKind::Fn { params, output, body } => {
-                let params = self.params(&mut place, params);
+                let params = self.params(&mut place, params, Secrets::Refused);
                 let output = self.ty(file, output);
                 let (body, _) = self.value(&mut place, body, Some(&output));
                 if output == Type::Model {
@@ -182,7 +189,7 @@ impl Checker {
                 self.function(name, params, output, body, FnBody::Expr)
             }
             ItemKind::Model { params, layers } => {
-                let params = self.params(&mut place, params);
+                let params = self.params(&mut place, params, Secrets::Refused);
                 let (layers, ty) = self.expr(&mut place, layers, Some(&Type::Model));
                 if !matches!(ty, Type::Model | Type::Unknown) && ty != super::types::std("Layer") {
                     self.mismatch(item.span, &Type::Model, &ty);
@@ -191,7 +198,7 @@ impl Checker {
                 self.function(name, params, Type::Model, layers, FnBody::Model)
             }
             ItemKind::Dataset { params, settings } => {
-                let params = self.params(&mut place, params);
+                let params = self.params(&mut place, params, Secrets::Refused);
                 let fields = self.dataset(&mut place, item, settings);
                 let body = Expr::Dataset(name.clone(), fields);
                 self.function(name, params, Type::Dataset, body, FnBody::Expr)
@@ -204,7 +211,7 @@ impl Checker {
                 Def::Broken
             }
             ItemKind::ExternFn { params, output } => {
-                let params = self.params(&mut place, params);
+                let params = self.params(&mut place, params, Secrets::Refused);
                 let output = self.ty(file, output);
                 let body = match (&**name, &output) {
                     ("spent", Type::Money) => FnBody::Context(Context::Spent),
@@ -223,7 +230,7 @@ impl Checker {
             }
             ItemKind::ExternTask { .. } => Def::Broken,
             ItemKind::Task { params, output, settings } => {
-                let params = self.params(&mut place, params);
+                let params = self.params(&mut place, params, Secrets::Allowed);
                 params.iter().for_each(|param| self.refuse_kept(&param.name, param.span));
                 let output = match output {
                     Some(ty) => {
@@ -242,10 +249,11 @@ impl Checker {
                     None => Type::record([]),
                 };
                 let mut limits = self.limits(&mut place, &item.annotations, super::annotations::Target::Task);
-                let (script, env) = self.task(&mut place, item, settings, &mut limits);
+                let (script, env, secrets) = self.task(&mut place, item, &params, settings, &mut limits);
                 let own = params.iter().map(|param| (param.name.clone(), param.var)).collect();
-                let task = Task { name: name.clone(), declared: item.name.span, params: own, script, env, output };
-                Def::Task(Rc::new(TaskDef { name: name.clone(), params, shared: Arc::new(task), limits }))
+                let (name, declared) = (name.clone(), item.name.span);
+                let task = Task { name: name.clone(), declared, params: own, script, env, secrets, output };
+                Def::Task(Rc::new(TaskDef { name, params, shared: Arc::new(task), limits }))
             }
             ItemKind::Workflow { params, output, body } => {
                 // What a long workflow says is given up statement by statement, so that it is not in memory twice.
@@ -285,11 +293,16 @@ impl Checker {
     }
 
     /// The parameters of a declaration, bound in `place`; their defaults may read the parameters before them.
-    pub(super) fn params(&mut self, place: &mut Place, params: &[ast::Param]) -> Vec<ParamSig> {
+    pub(super) fn params(&mut self, place: &mut Place, params: &[ast::Param], secrets: Secrets) -> Vec<ParamSig> {
         let mut sigs: Vec<ParamSig> = Vec::new();
         for param in params {
-            self.no_annotations(&param.annotations, "a parameter of this declaration");
             let ty = self.ty(place.file, &param.ty);
+            let is_secret = |annotation: &&ast::Annotation| &*annotation.name.node == "secret";
+            let secret = param.annotations.iter().find(is_secret).filter(|_| secrets == Secrets::Allowed);
+            match secret {
+                Some(annotation) => self.secret_param(annotation, param, &ty),
+                None => self.no_annotations(&param.annotations, "a parameter of this declaration"),
+            }
             if let Some(first) = sigs.iter().find(|sig| sig.name == param.name.node) {
                 self.report(
                     Diagnostic::new(Code::E0102, param.name.span, format!("`{}` is defined twice", param.name.node))
@@ -303,11 +316,12 @@ impl Checker {
             }
             let var = self.fresh();
             place.shifting.push(var);
-            place.bind(&param.name.node, param.name.span, Expr::Var(var), ty.clone());
+            place.bind_param(&param.name.node, param.name.span, var, ty.clone(), secret.is_some());
             sigs.push(ParamSig {
                 name: param.name.node.clone(),
                 var,
                 ty,
+                secret: secret.is_some(),
                 default: param.default.clone(),
                 file: place.file,
                 span: param.name.span,

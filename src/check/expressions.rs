@@ -225,6 +225,10 @@ impl Checker {
                 );
                 return broken();
             }
+            Some(Meaning::Secret(_)) => {
+                self.seen(name, span);
+                return broken();
+            }
             None => {}
         }
         match self.modules.lookup(place.file, name) {
@@ -357,7 +361,7 @@ impl Checker {
                         None => self.no_field("the space", field, known.iter().map(String::as_str)),
                     };
                 }
-                Some(Meaning::Value(..)) => {}
+                Some(Meaning::Value(..) | Meaning::Secret(_)) => {}
                 None => match self.modules.lookup(place.file, name) {
                     Some(Binding::Module(file)) => return self.module_item(place, file, name, field),
                     Some(Binding::Item(id)) => {

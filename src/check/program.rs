@@ -9,7 +9,7 @@ use crate::{
     wire::Kind,
 };
 use serde::{Deserialize, Serialize};
-use std::{rc::Rc, sync::Arc};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 /// The workflows and tests of a file.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Program {
     pub workflows: Vec<Rc<Workflow>>,
     /// In the order of the file.
     pub tests: Vec<Test>,
+    /// The environment variables that anything in the file, or in the files that it imports, takes as secrets.
+    pub secrets: BTreeSet<Name>,
 }
 
 /// A test.
@@ -195,8 +197,15 @@ pub struct Param {
     pub range: Option<(Value, Value)>,
     /// `@one_of([…])`: the values it may have; any when empty.
     pub one_of: Vec<Value>,
-    /// Its `@secret` mark.
+    /// Its `@secret` mark: its value is then the name of an environment variable that holds the secret.
     pub secret: bool,
+}
+
+impl Param {
+    /// The environment variable in which a secret parameter of a workflow is found.
+    pub fn variable(&self) -> String {
+        self.name.to_ascii_uppercase()
+    }
 }
 
 /// A command task with its arguments.
@@ -221,6 +230,9 @@ pub struct Task {
     pub script: Script,
     /// Further environment variables, over the parameters' variables.
     pub env: Vec<(Name, Expr)>,
+    /// Which of its environment variables are secrets: parameters, whose values are the secrets' names, and others, which
+    /// are called as the secrets are.
+    pub secrets: Vec<Name>,
     /// The result's type: a record.
     pub output: Type,
 }

@@ -38,6 +38,8 @@ pub enum Meaning {
     Metrics(Var),
     /// `space` in a search: its dimensions.
     Space(Vec<(Name, Var, Type)>),
+    /// A secret, whose name is the variable's value.
+    Secret(Var),
 }
 
 /// The names bound around a place, innermost last, and where each stands among them: a workflow may bind a great many.
@@ -141,6 +143,8 @@ pub struct Place {
     pub present: Vec<Path>,
     /// The limits that hold here.
     pub around: Around,
+    /// Whether it is in a test.
+    pub is_test: bool,
 }
 
 impl Place {
@@ -153,6 +157,7 @@ impl Place {
             shifting: Vec::new(),
             present: Vec::new(),
             around: Around::default(),
+            is_test: false,
         }
     }
 
@@ -160,6 +165,15 @@ impl Place {
     pub fn bind(&mut self, name: &Name, span: Span, expr: Expr, ty: Type) {
         let meaning = Meaning::Value(Box::new((expr, ty)));
         self.locals.push(Local { name: name.clone(), meaning, span, used: false });
+    }
+
+    /// Binds a name to a parameter, which may be a secret.
+    pub fn bind_param(&mut self, name: &Name, span: Span, var: Var, ty: Type, secret: bool) {
+        if secret {
+            self.locals.push(Local { name: name.clone(), meaning: Meaning::Secret(var), span, used: false });
+        } else {
+            self.bind(name, span, Expr::Var(var), ty);
+        }
     }
 
     /// What a name stands for here.

@@ -60,6 +60,9 @@ impl Checker {
                 let mut args: Vec<(Name, Expr, Type)> = Vec::new();
                 for (param, given) in task.params.iter().zip(given) {
                     let (expr, ty) = match given {
+                        given if param.secret => {
+                            (self.secret(place, &task.name, param, given, step.span), param.ty.clone())
+                        }
                         Some(Given::Written(ast)) => self.value(place, ast, Some(&param.ty)),
                         Some(Given::Known(expr, ty, span)) => self.coerce(expr, ty, &param.ty, span),
                         None => self.default(&task.name, param, &args, step.span),
@@ -137,6 +140,7 @@ impl Checker {
                     name: param.name.clone(),
                     var: param.var,
                     ty: param.ty.clone(),
+                    secret: param.secret,
                     default: written.default.clone(),
                     file: id.file,
                     span: written.name.span,
@@ -147,6 +151,7 @@ impl Checker {
         let mut args = Vec::new();
         for ((param, sig), given) in workflow.params.iter().zip(&sigs).zip(given) {
             let (expr, span) = match given {
+                given if sig.secret => (self.secret(place, &workflow.name, sig, given, step.span), step.span),
                 Some(Given::Written(ast)) => (self.value(place, ast, Some(&param.ty)).0, ast.span),
                 Some(Given::Known(expr, ty, span)) => (self.coerce(expr, ty, &param.ty, span).0, span),
                 None => (self.default(&workflow.name, sig, &[], step.span).0, step.span),

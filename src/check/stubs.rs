@@ -37,7 +37,9 @@ impl Checker {
             annotations: item.annotations.iter().filter(|annotation| !is_stub(annotation)).cloned().collect(),
             ..item.clone()
         };
-        let workflow = self.workflow(Place::new(file), &as_workflow, &[], None, body);
+        let mut place = Place::new(file);
+        place.is_test = true;
+        let workflow = self.workflow(place, &as_workflow, &[], None, body);
         Test { name: item.name.node.clone(), workflow, stubs }
     }
 
@@ -107,7 +109,7 @@ impl Checker {
             let var = self.fresh();
             params.push(var);
             place.shifting.push(var);
-            place.bind(&name.node, name.span, Expr::Var(var), param.ty.clone());
+            place.bind_param(&name.node, name.span, var, param.ty.clone(), param.secret);
         }
         let value = self.value(place, body, Some(output)).0;
         Some((params, Outcome::Gives(value)))

@@ -41,6 +41,7 @@ impl Checker {
                 }
             }
         }
+        program.secrets = std::mem::take(&mut self.secrets);
         // What could not be read, or was not looked at for a mistake, may use any of them.
         let all_seen = self.diagnostics.iter().all(|diagnostic| diagnostic.severity() != Severity::Error);
         for (span, name) in modules.unused().into_iter().filter(|_| all_seen) {
@@ -72,7 +73,7 @@ impl Checker {
                 continue;
             }
             let param = self.param(place.file, param);
-            place.bind(&param.0.name, param.1, Expr::Var(param.0.var), param.0.ty.clone());
+            place.bind_param(&param.0.name, param.1, param.0.var, param.0.ty.clone(), param.0.secret);
             own.push(param.0);
         }
         let limits = self.limits(&mut place, &item.annotations, Target::Workflow);
@@ -103,6 +104,14 @@ impl Checker {
             );
         }
         let default = param.default.as_ref().and_then(|default| self.constant(&mut place, default, &ty));
+        let name = param.name.node.clone();
+        let var = self.fresh();
+        if let Some(secret) = param.annotations.iter().find(|annotation| &*annotation.name.node == "secret") {
+            self.secret_param(secret, param, &ty);
+            let own = Param { name, var, ty, default: None, range: None, one_of: Vec::new(), secret: true };
+            self.secrets.insert(own.variable().into());
+            return (own, param.name.span);
+        }
         let (mut range, mut one_of) = (None, Vec::new());
         for annotation in &param.annotations {
             match (&*annotation.name.node, annotation.args.as_slice()) {
@@ -129,12 +138,9 @@ impl Checker {
                     )
                     .help("write `@range(1..256)` or `@one_of([\"a\", \"b\"])`"),
                 ),
-                ("secret", _) => self.unsupported(annotation.span, "`@secret`"),
                 _ => self.misplaced(annotation, "a parameter"),
             }
         }
-        let var = self.fresh();
-        let name = param.name.node.clone();
         let own = Param { name, var, ty, default, range, one_of, secret: false };
         if let (Some(default), Some(written)) = (&own.default, &param.default)
             && let Err(reason) = own.admits(default)

@@ -1,7 +1,7 @@
 use super::{Exit, worker};
 use crate::processes;
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::Pid,
 };
@@ -10,6 +10,9 @@ use std::{
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus},
 };
+
+/// How long a worker may take to end when the run is gone; one that hangs is killed.
+const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// Keep a worker: what `smltc run` starts for each. It does nothing but wait, so little can happen to it, and ends what
 /// its worker leaves behind when that ends, or when the run is gone.
@@ -51,6 +54,10 @@ fn keep(mut worker: Child) -> io::Result<ExitStatus> {
                 Err(error) => return Err(error.into()),
             }
         }
+        // When its input has ended, the worker ends what it has started, and itself. Were it killed at once, nobody would do
+        // so if this process is killed as well.
+        let mut awaited = [PollFd::new(&handle, PollFlags::IN)];
+        let _ = poll(&mut awaited, Some(&PATIENCE));
         worker.kill()?;
     }
     let status = worker.wait()?;

@@ -1,5 +1,6 @@
 //! A workflow's parameters on the command line.
 
+use super::secrets;
 use crate::{
     check::program::Param,
     diagnostic::similar,
@@ -22,8 +23,19 @@ pub fn add(mut command: Command, graph: &Graph) -> Command {
     if let Some(doc) = &graph.doc {
         command = command.before_help(super::explain::text(doc).trim_end().to_owned());
     }
+    let secrets = secrets::needed(graph);
+    if !secrets.is_empty() {
+        let width = secrets.keys().map(String::len).max().unwrap_or(0);
+        let lines: String = secrets.iter().map(|(name, whose)| format!("  {name:width$}  for {whose}\n")).collect();
+        command = command.after_help(format!("Secrets, from the environment or the file of `--secrets`:\n{lines}"));
+    }
     for param in &graph.params {
         let long = option(&own, param);
+        if param.secret {
+            // It is there to be refused in words that help.
+            command = command.arg(Arg::new(id(param)).long(long).hide(true));
+            continue;
+        }
         let mut arg = Arg::new(id(param))
             .long(long)
             .value_name(param.ty.to_string())
@@ -48,6 +60,18 @@ pub fn add(mut command: Command, graph: &Graph) -> Command {
 pub fn read(matches: &ArgMatches, own: &Command, graph: &Graph, objects: &Objects) -> Result<Fields, String> {
     let mut args = Fields::new();
     for param in &graph.params {
+        if param.secret {
+            if matches.contains_id(&id(param)) {
+                return Err(format!(
+                    "`--{}` is a secret, and others see what stands on a command line\nhelp: set the environment \
+                     variable `{}`, or name a file with `--secrets`",
+                    option(own, param),
+                    param.variable()
+                ));
+            }
+            args.insert(param.name.clone(), Value::String(param.variable().into()));
+            continue;
+        }
         let Some(text) = matches.get_one::<String>(&id(param)) else { continue };
         let given = matches.value_source(&id(param)) == Some(clap::parser::ValueSource::CommandLine);
         let value = match (&param.default, given) {

@@ -6,6 +6,7 @@ pub use report::tell_failure;
 use super::{
     Exit, check, graph, params,
     progress::{Live, Plain, View},
+    secrets,
     world::Files,
 };
 use crate::{
@@ -16,13 +17,16 @@ use crate::{
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
     seed::Seed,
+    source::Name,
     store::Objects,
     units::{Size, UnitError},
     value::Fields,
+    wire::Secrets,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use report::Report;
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -72,6 +76,9 @@ pub struct Args {
     /// Reckon costs with the prices in this JSON file
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
+    /// Read secrets from this file of lines `NAME=value`, and from the environment what it does not have
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// Go on with a run that was cut off or cancelled, or has failed: the last one, or the one whose name starts so
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     resume: Option<Option<String>>,
@@ -81,7 +88,7 @@ pub struct Args {
 }
 
 /// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 7] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices"];
+const WITH_VALUE: [&str; 8] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices", "--secrets"];
 
 /// The options of `run` that take none.
 const WITHOUT_VALUE: [&str; 5] = ["--quiet", "-q", "--json", "--no-limits", "--no-cache"];
@@ -91,6 +98,8 @@ struct Prepared {
     file: PathBuf,
     files: Files,
     graph: Graph,
+    /// The environment variables that are secrets.
+    hidden: BTreeSet<Name>,
 }
 
 /// Runs `smltc run` with the whole command line: its options depend on the file that it names.
@@ -167,11 +176,11 @@ fn prepare(file: PathBuf, workflow: Option<String>, words: &[OsString]) -> Resul
         Exit::Usage
     })?;
     let graph = crate::graph::build(workflow, &files);
-    Ok(Prepared { file, files, graph })
+    Ok(Prepared { file, files, graph, hidden: program.secrets })
 }
 
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
-    let Prepared { file, files, graph } = prepared;
+    let Prepared { file, files, graph, .. } = prepared;
     let (home, wrong) = (Home::of(files.project()), |message: String| {
         super::complain(format_args!("error: {message}"));
         Exit::Usage
@@ -188,6 +197,10 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let prices = match args.prices.as_deref().map_or_else(|| Ok(Prices::embedded()), Prices::read) {
         Ok(prices) => prices,
         Err(error) => return wrong(error.to_string()),
+    };
+    let secrets = match secrets::read(graph, args.secrets.as_deref()) {
+        Ok(secrets) => secrets,
+        Err(message) => return wrong(message),
     };
     if let Some(out) = &args.out
         && let Err(error) = writable(out)
@@ -228,7 +241,10 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         Ok::<_, RunsError>(runs.record(&run.id))
     };
     match Runs::open(&home).and_then(enter) {
-        Ok(recorder) => carry_out(args, prepared, &run.id, values, options, recorder, Past::default()),
+        Ok(recorder) => {
+            let Run { id, args: values, .. } = run;
+            carry_out(args, prepared, Entered { id, values, options, secrets, recorder, past: Past::default() })
+        }
         Err(error) => failed(&error),
     }
 }
@@ -251,25 +267,30 @@ fn failed(error: &dyn std::fmt::Display) -> Exit {
     Exit::Failed
 }
 
-/// Runs what was prepared from where its past ends, and tells how it went.
-fn carry_out(
-    args: &Args,
-    prepared: &Prepared,
-    id: &str,
+/// A run that is in the list of runs, and under way.
+struct Entered {
+    id: String,
     values: Fields,
     options: Options,
+    secrets: Secrets,
     recorder: Recorder,
     past: Past,
-) -> Exit {
+}
+
+/// Runs what was prepared from where its past ends, and tells how it went.
+fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
+    let Entered { id, values, options, secrets, recorder, past } = run;
     let home = Home::of(prepared.files.project());
     let machine = Machine {
         project: prepared.files.project().to_owned(),
         objects: home.objects(),
-        folder: home.run(id),
+        folder: home.run(&id),
         cores: processors().min(options.capacity.cpus.to_f64() as usize),
+        secrets,
+        hidden: prepared.hidden.clone(),
     };
     let objects = Objects::open(home.objects());
-    let mut cache = Session::open(&home.cache(), id, &machine.project, objects.clone(), !args.no_cache)
+    let mut cache = Session::open(&home.cache(), &id, &machine.project, objects.clone(), !args.no_cache)
         .inspect_err(without_cache)
         .ok();
     let mut view = match (args.quiet, args.json) {
@@ -289,7 +310,7 @@ fn carry_out(
     });
     match end {
         Ok((verdict, elapsed, spent)) => {
-            let report = Report { args, prepared, objects: &objects, id, tally };
+            let report = Report { args, prepared, objects: &objects, id: &id, tally };
             report.end(&verdict, elapsed, spent)
         }
         Err(error) => {

@@ -7,10 +7,13 @@ use crate::{
     runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
     seed::Seed,
+    source::Name,
     units::Duration,
     value::Fields,
+    wire::Secrets,
 };
 use std::{
+    collections::BTreeSet,
     error::Error,
     path::{Path, PathBuf},
     thread,
@@ -96,7 +99,7 @@ fn of_file(args: &Args, path: &Path, count: &mut Count) -> Result<Exit, Box<dyn 
     }
     for test in tests {
         let graph = graph::build_test(test, &files);
-        let (verdict, elapsed) = one(args, &files, &graph)?;
+        let (verdict, elapsed) = one(args, &files, &graph, &program.secrets)?;
         let sign = match verdict {
             Verdict::Succeeded { .. } => "✓",
             Verdict::Failed { .. } => "✗",
@@ -116,7 +119,12 @@ fn of_file(args: &Args, path: &Path, count: &mut Count) -> Result<Exit, Box<dyn 
 }
 
 /// Runs one test in a folder of its own, which is gone afterwards.
-fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Duration), Box<dyn Error>> {
+fn one(
+    args: &Args,
+    files: &Files,
+    graph: &graph::Graph,
+    hidden: &BTreeSet<Name>,
+) -> Result<(Verdict, Duration), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let home = Home::of(folder.path());
     let run = Run {
@@ -140,8 +148,14 @@ fn one(args: &Args, files: &Files, graph: &graph::Graph) -> Result<(Verdict, Dur
         capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
     };
     runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
-    let machine =
-        Machine { project: files.project().to_owned(), objects: home.objects(), folder: home.run(&run.id), cores };
+    let machine = Machine {
+        project: files.project().to_owned(),
+        objects: home.objects(),
+        folder: home.run(&run.id),
+        cores,
+        secrets: Secrets::new(),
+        hidden: hidden.clone(),
+    };
     let (verdict, elapsed, _) =
         local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Known::default(), &mut ())?;
     Ok((verdict, elapsed))

@@ -159,6 +159,7 @@ fn subject_text(subject: &Subject) -> String {
         Subject::Output => "its declared result".into(),
         Subject::Setting(name) => format!("`{name}`"),
         Subject::Env(name) => format!("the variable `{name}`"),
+        Subject::Secret(name) => format!("the secret in `{name}`"),
         Subject::File(name) => format!("`{name}`"),
     }
 }

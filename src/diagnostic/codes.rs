@@ -74,6 +74,8 @@ codes! {
     E0206,
     /// A match does not cover every case.
     E0207,
+    /// A secret would be seen, or what is none is taken for one.
+    E0208,
     /// Two units can't be combined.
     E0301,
     /// A constant can't be computed.

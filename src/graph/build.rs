@@ -16,8 +16,9 @@ use std::{
 
 /// The graph of a workflow of `world`.
 pub fn build(workflow: &Workflow, world: &dyn World) -> Graph {
-    let lines = Lines { world, ends: RefCell::default() };
+    let lines = Lines { world, ends: RefCell::default(), secrets: RefCell::default() };
     let path = workflow.name.to_string();
+    let root = region(&workflow.body, &path, &lines);
     Graph {
         workflow: workflow.name.clone(),
         file: world.source(workflow.span.file).name,
@@ -25,7 +26,8 @@ pub fn build(workflow: &Workflow, world: &dyn World) -> Graph {
         params: workflow.params.clone(),
         limits: workflow.limits.clone(),
         output: workflow.output.clone(),
-        root: region(&workflow.body, &path, &lines),
+        secrets: lines.secrets.into_inner(),
+        root,
         span: workflow.span,
     }
 }
@@ -116,7 +118,13 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
             NodeKind::Assert { cond: cond.clone(), message: message.as_deref().cloned() }
         }
         StmtKind::Inspect(dataset) => NodeKind::Inspect(dataset.clone()),
-        StmtKind::Run(run) => NodeKind::Run(run.clone()),
+        StmtKind::Run(run) => {
+            let task = &run.task;
+            let is_param = |name: &&Name| task.params.iter().any(|(param, _)| param == *name);
+            let named = task.secrets.iter().filter(|name| !is_param(name));
+            lines.secrets.borrow_mut().extend(named.map(|name| (name.clone(), task.name.clone())));
+            NodeKind::Run(run.clone())
+        }
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
         StmtKind::Evaluate(evaluate) => NodeKind::Evaluate(evaluate.clone()),
         StmtKind::Search(search) => {
@@ -223,6 +231,8 @@ impl Names {
 struct Lines<'w> {
     world: &'w dyn World,
     ends: RefCell<HashMap<FileId, Vec<usize>>>,
+    /// The secrets that the tasks name, which are seen on the way.
+    secrets: RefCell<BTreeMap<Name, Name>>,
 }
 
 impl Lines<'_> {

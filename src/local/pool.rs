@@ -6,11 +6,12 @@ use super::memory::{Allowance, Watch};
 use crate::{
     processes::{self, Reaped},
     schedule::Attempt,
+    source::Name,
     units::Duration,
     wire::{Done, Failure, GRACE, Job, Kind, Op, Order, Progress, Reply},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard},
@@ -49,6 +50,8 @@ pub(super) struct Pool {
     tasks: JoinSet<()>,
     memory: Arc<Watch>,
     log: File,
+    /// Variables of the environment that a worker does not get.
+    hidden: BTreeSet<Name>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -69,7 +72,7 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    pub fn new(log: File, reports: mpsc::Sender<Report>) -> Self {
+    pub fn new(log: File, hidden: BTreeSet<Name>, reports: mpsc::Sender<Report>) -> Self {
         Self {
             idle: Arc::default(),
             keepers: Arc::default(),
@@ -79,6 +82,7 @@ impl Pool {
             tasks: JoinSet::new(),
             memory: Arc::new(Watch::new()),
             log,
+            hidden,
             reports,
         }
     }
@@ -89,7 +93,7 @@ impl Pool {
         while self.tasks.try_join_next().is_some() {}
         self.busy.retain(|_, words| !words.is_closed());
         let idle = lock(&self.idle).pop();
-        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.keepers), Ok);
+        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
         let (sender, words) = mpsc::unbounded_channel();
         self.busy.insert(attempt.clone(), sender);
         let keepers = self.adopts.then(|| self.keepers.clone());

@@ -8,6 +8,7 @@ use crate::{
     value::{Artifact, Call, Dataset, Fields, Model, Value},
     wire::{self, Command, Failure, Kind, Op, Program, Word},
 };
+use std::collections::BTreeMap;
 
 /// What an expression of a step comes to, or the failure that it is.
 pub(super) fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
@@ -99,12 +100,19 @@ pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure
 }
 
 pub(super) fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
-    let mut inputs = Fields::new();
+    let (mut inputs, mut secrets) = (Fields::new(), BTreeMap::new());
     let mut params = Scope::default();
     for ((name, var), expr) in run.task.params.iter().zip(&run.args) {
         let value = value(expr, env)?;
+        if run.task.secrets.contains(name) {
+            secrets.insert(name.to_string(), text(&value));
+            continue;
+        }
         params.set(*var, value.clone());
         inputs.insert(name.clone(), value);
+    }
+    for name in &run.task.secrets {
+        secrets.entry(name.to_string()).or_insert_with(|| name.to_string());
     }
     let env = Inside { params, around: env };
     let program = match &run.task.script {
@@ -119,6 +127,7 @@ pub(super) fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
         program,
         inputs,
         output: run.task.output.clone(),
+        secrets,
         env: run.task.env.iter().map(variable).collect::<Result<_, Failure>>()?,
     })))
 }

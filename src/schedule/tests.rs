@@ -36,6 +36,7 @@ fn graph(nodes: &[(NodeKind, Vec<usize>, Limits)], limits: Limits) -> Graph {
         params: Vec::new(),
         limits,
         output: Type::Int,
+        secrets: Default::default(),
         root: region("main", 10, nodes),
         span: SPAN,
     }
@@ -70,6 +71,7 @@ fn command(name: &str) -> NodeKind {
             params: Vec::new(),
             script: Script::Args(Expr::List(Vec::new())),
             env: Vec::new(),
+            secrets: Vec::new(),
             output: Type::Int,
         }),
         args: Vec::new(),

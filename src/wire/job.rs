@@ -1,3 +1,4 @@
+use super::Secrets;
 use crate::{
     expr::Expr,
     seed::Seed,
@@ -5,7 +6,7 @@ use crate::{
     value::{Artifact, Call, Dataset, Fields, Model},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// How long a command that is asked to stop may take to end: it may want to write a checkpoint.
 pub const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -47,6 +48,8 @@ pub struct Job {
     pub money_left: Option<Money>,
     /// The threads the step may use; the result does not depend on them.
     pub threads: usize,
+    /// The values of the secrets that the op names.
+    pub secrets: Secrets,
 }
 
 /// What a worker can do.
@@ -144,6 +147,8 @@ pub struct Command {
     pub output: crate::types::Type,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
+    /// Environment variables that hold secrets, each with the secret's name.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// A command's program.

@@ -1,9 +1,13 @@
-//! Command tasks: any program, in any language. `docs/tasks.md` tells what a command sees and what it owes.
+//! Command tasks: any program, in any language. `docs/src/tasks.md` tells what a command sees and what it owes.
 
 mod environment;
+mod events;
 mod folder;
+mod lines;
 mod log;
+mod mask;
 mod process;
+mod python;
 
 pub(super) use folder::Folder;
 
@@ -16,7 +20,9 @@ use crate::{
     value::{Fields, Value},
     wire::{Command, Done, Failure, Job, Kind, Program, Progress, Word},
 };
+use events::Events;
 use log::Log;
+use mask::Mask;
 use serde_json::{Value as Json, json};
 use std::{
     fs,
@@ -62,6 +68,12 @@ fn run_in(
     let inputs: serde_json::Map<String, Json> =
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
 
+    // A file system without sockets must not stop the command: its output can tell of events, too.
+    let events = Events::listen(&job.work).ok();
+    let package = python::unpack(&job.objects).map_err(system("the Python package can't be unpacked"))?;
+    let own_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH");
+    let mask = Mask::of(&job.secrets);
+
     // One pipe for both streams keeps their lines in the order in which they were written.
     let (written, stream) = io::pipe().map_err(system("the command's output can't be read"))?;
     let mut process = program(&command.program, &job.project, objects);
@@ -69,15 +81,22 @@ fn run_in(
         .current_dir(folder.path())
         .envs(environment::variables(&inputs))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .envs(secrets(command, job)?)
         .env("SMLT_IN", &input)
         .env("SMLT_OUT", &output)
         .env("SMLT_PROJECT", &job.project)
         .env("SMLT_CHECKPOINT", &job.scratch)
+        .env("PYTHONPATH", python::search_path(own_path.map(|(_, path)| &**path), &package))
         // A terminal's interrupt is for the run alone.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(stream.try_clone().map_err(system("the command's output can't be read"))?)
         .stderr(stream);
+    match &events {
+        Some(events) => process.env("SMLT_EVENTS", events.path()),
+        // A run inside of a command has that of the command.
+        None => process.env_remove("SMLT_EVENTS"),
+    };
     if let Some(left) = job.time_left {
         process.env("SMLT_DEADLINE", left.secs_f64().to_string());
     }
@@ -92,8 +111,8 @@ fn run_in(
     };
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
-    let mut log = Log::new(job.log.clone(), report);
-    let ended = process::follow(&child, written, control, &mut log);
+    let mut log = Log::new(job.log.clone(), &mask, report);
+    let ended = process::follow(&child, written, events, control, &mut log);
     let log = log.close();
     let ended = ended.map_err(system("the command can't be followed"))?;
     if ended.stopped {
@@ -102,8 +121,18 @@ fn run_in(
     if !ended.status.success() {
         return Err(Failure { log, ..exited(ended.status, kills) });
     }
-    let output = result(command, &output, folder.path(), objects).map_err(|failure| Failure { log, ..failure })?;
+    let output =
+        result(command, &output, folder.path(), objects, &mask).map_err(|failure| Failure { log, ..failure })?;
     Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
+}
+
+/// The variables that hold secrets.
+fn secrets<'a>(command: &'a Command, job: &'a Job) -> Result<Vec<(&'a str, &'a str)>, Failure> {
+    let value = |(variable, name): (&'a String, &'a String)| match job.secrets.get(name) {
+        Some(secret) => Ok((&**variable, secret.reveal())),
+        None => Err(Failure::new(Kind::TaskFailed, format!("the secret `{name}` is not known to the worker"))),
+    };
+    command.secrets.iter().map(value).collect()
 }
 
 /// What the system refused, as a failure of the step.
@@ -190,7 +219,7 @@ fn read_result(path: &Path) -> io::Result<String> {
 }
 
 /// The result that the command wrote, with its files stored.
-fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects) -> Result<Value, Failure> {
+fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects, mask: &Mask) -> Result<Value, Failure> {
     let wanted = &command.output;
     let bad = |message: String| Failure::new(Kind::BadResult, message);
     let help = || format!("write a JSON object of the type `{wanted}` to the file that $SMLT_OUT names");
@@ -206,6 +235,10 @@ fn result(command: &Command, path: &Path, folder: &Path, objects: &Objects) -> R
     };
     let json: Json =
         serde_json::from_str(&text).map_err(|error| bad(format!("the result is not JSON: {error}")).help(help()))?;
+    if mask.is_in(&json) {
+        return Err(bad("the result holds a secret".into())
+            .help("leave it out: a result is kept, shown and handed on, and a step that needs the secret names it"));
+    }
     let json = stored(json, wanted, folder, objects)?;
     Value::from_json(&json, wanted).map_err(|error| bad(format!("the result has the wrong type: {error}")).help(help()))
 }

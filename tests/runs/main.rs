@@ -2,12 +2,15 @@
 //! when processes are killed.
 
 mod cache;
+mod commands;
 mod data;
 mod faults;
 mod history;
 mod limits;
 mod processes;
 mod project;
+mod python;
 mod resources;
 mod results;
 mod resume;
+mod secrets;

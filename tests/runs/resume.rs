@@ -325,7 +325,7 @@ fn a_run_goes_on_only_as_it_was_begun() {
     let told = refusal(&["--resume", "--trials", "3"], 2);
     assert!(told.starts_with("error: `--trials` can't be given with `--resume`"), "{told}");
     let told = refusal(&["--resume", "19990101"], 1);
-    assert!(told.starts_with("error: there is no run `19990101` here"), "{told}");
+    assert!(told.starts_with("error: there is no run `19990101`"), "{told}");
 
     // Another number is another workflow; a comment is not.
     fs::write(project.path("two.smlt"), TWO_STEPS.replace("sleep 0.05", "sleep 0.06")).unwrap();

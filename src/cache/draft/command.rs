@@ -21,7 +21,7 @@ enum Piece<'a> {
 impl Writer<'_> {
     pub(super) fn command(&mut self, command: &Command) -> Result<(), String> {
         // What a command may use or is told of limits decides whether it ends well, not what it comes to.
-        let Command { program, inputs, output, env } = command;
+        let Command { program, inputs, output, env, secrets } = command;
         self.parts.add(Subject::Output, &bytes(output), Some(output.to_string()));
         let mut data = BTreeSet::new();
         for (name, value) in inputs {
@@ -36,6 +36,9 @@ impl Writer<'_> {
         for (name, text) in env {
             self.parts.add(Subject::Env(name.clone()), text.as_bytes(), Some(format!("{text:?}")));
             self.script(text, &data);
+        }
+        for (variable, name) in secrets {
+            self.parts.add(Subject::Secret(variable.clone()), name.as_bytes(), Some(format!("`{name}`")));
         }
         match program {
             Program::Shell(script) => {

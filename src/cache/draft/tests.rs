@@ -60,6 +60,7 @@ fn command() -> Command {
         inputs: Fields::from([("shard".into(), text("data/a.csv")), ("keep".into(), Value::Int(7))]),
         output: Type::Record(Arc::new([("rows".into(), Type::Int)].into())),
         env: vec![("LANG".into(), "C".into())],
+        secrets: [("KEY".into(), "HUB_KEY".into())].into(),
     }
 }
 
@@ -75,6 +76,8 @@ fn a_command_depends_on_all_that_it_is_given_and_on_its_scripts() {
     assert_eq!(after(command()), []);
     assert_eq!(after(Command { output: Type::Int, ..command() }), [Subject::Output]);
     assert_eq!(after(Command { env: vec![("LANG".into(), "D".into())], ..command() }), [Subject::Env("LANG".into())]);
+    let secrets = [("KEY".into(), "OTHER_KEY".into())].into();
+    assert_eq!(after(Command { secrets, ..command() }), [Subject::Secret("KEY".into())]);
     let script = Command { program: Program::Shell("true".into()), ..command() };
     assert!(after(script).contains(&Subject::Command));
 

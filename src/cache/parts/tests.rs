@@ -9,6 +9,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         Just(Subject::Output),
         name.prop_map(Subject::Setting),
         name.prop_map(Subject::Env),
+        name.prop_map(Subject::Secret),
         name.prop_map(Subject::File),
     ]
 }

@@ -1,9 +1,9 @@
 //! `smltc run --resume`: the same run, from where it stood when it was cut off.
 
-use super::{Args, Prepared, Report, carry_out, failed, prepare, writable};
+use super::{Args, Entered, Prepared, Report, carry_out, failed, prepare, writable};
 use crate::{
     cache::Tally,
-    cli::{Args as Line, Exit, complain, history::History, usage},
+    cli::{Args as Line, Exit, complain, history::History, secrets, usage},
     local::{Past, PastError},
     runs::{Home, Run, RunState, Runs},
     schedule::{Options, Verdict},
@@ -123,10 +123,18 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
         }
         return report.end(verdict, run.elapsed.unwrap_or_default(), run.spent.unwrap_or_default());
     }
+    let secrets = match secrets::read(&prepared.graph, args.secrets.as_deref()) {
+        Ok(secrets) => secrets,
+        Err(message) => {
+            complain(format_args!("error: {message}"));
+            return Exit::Usage;
+        }
+    };
     match taken_up(&mut runs, &run, &prepared, &objects) {
         Ok((options, past)) => {
             let recorder = runs.record(&run.id);
-            carry_out(args, &prepared, &run.id, run.args.clone(), options, recorder, past)
+            let Run { id, args: values, .. } = run;
+            carry_out(args, &prepared, Entered { id, values, options, secrets, recorder, past })
         }
         Err(message) => failed(&message),
     }

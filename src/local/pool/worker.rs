@@ -1,10 +1,12 @@
 use super::lock;
 use crate::{
+    source::Name,
     wire::{Failure, Kind, Order, Reply},
     work::memory,
 };
 use rustix::process::{Pid, setsid};
 use std::{
+    collections::BTreeSet,
     env,
     fs::File,
     io,
@@ -44,8 +46,12 @@ pub(super) enum Said {
 }
 
 impl Worker {
-    pub fn start(log: &File, keepers: &Keepers) -> io::Result<Self> {
+    /// Starts one that does not get the variables that are `hidden`.
+    pub fn start(log: &File, hidden: &BTreeSet<Name>, keepers: &Keepers) -> io::Result<Self> {
         let mut keeper = Command::new(env::current_exe()?);
+        for name in hidden {
+            keeper.env_remove(&**name);
+        }
         keeper
             .arg0("smlt-keeper")
             .arg("keeper")

@@ -1,11 +1,12 @@
 //! What a command writes, line by line: into its log file, to those who watch, and into the failure it may end in.
 
-use crate::wire::Progress;
+use super::{lines::Lines, mask::Mask};
+use crate::{value::float, wire::Progress};
 use serde_json::Value as Json;
 use std::{
     collections::VecDeque,
     fs::{self, File},
-    io::{self, BufRead, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     os::unix::fs::FileExt,
     path::PathBuf,
     time::{Duration, Instant},
@@ -14,9 +15,6 @@ use std::{
 /// The lines of a log that a failure shows, and the characters of each.
 const TAIL: usize = 20;
 const TAIL_WIDTH: usize = 1000;
-
-/// Longer lines are cut into pieces, so that a program that never ends its line can't fill the memory.
-const MAX_LINE: usize = 64 << 10;
 
 /// A log file grows no larger than this: what is in the middle then goes.
 const MAX_FILE: u64 = 64 << 20;
@@ -29,32 +27,27 @@ const STRETCH: Duration = Duration::from_millis(100);
 const MAX_SEEN: usize = 200;
 const MAX_SEEN_BYTES: usize = 64 << 10;
 
-/// The log of a command.
+/// The log of a command. No secret gets into it.
 pub(super) struct Log<'a> {
     report: &'a mut dyn FnMut(Progress),
-    /// A line whose end has not come yet.
-    begun: Vec<u8>,
+    mask: &'a Mask,
+    output: Lines,
     file: Option<LogFile>,
     seen: Seen,
     tail: VecDeque<String>,
 }
 
 impl<'a> Log<'a> {
-    pub fn new(path: Option<PathBuf>, report: &'a mut dyn FnMut(Progress)) -> Self {
+    pub fn new(path: Option<PathBuf>, mask: &'a Mask, report: &'a mut dyn FnMut(Progress)) -> Self {
         let (file, tail) = (path.map(LogFile::new), VecDeque::new());
-        Self { report, begun: Vec::new(), file, seen: Seen::new(), tail }
+        Self { report, mask, output: Lines::default(), file, seen: Seen::new(), tail }
     }
 
-    /// Takes in what was written.
-    pub fn take(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let room = (MAX_LINE - self.begun.len()) as u64;
-            // Reading from memory does not fail.
-            let _ = Read::take(&mut bytes, room).read_until(b'\n', &mut self.begun);
-            if self.begun.ends_with(b"\n") || self.begun.len() == MAX_LINE {
-                self.end_line();
-            }
-        }
+    /// Takes in what the command's output was given.
+    pub fn take(&mut self, bytes: &[u8]) {
+        let mut output = std::mem::take(&mut self.output);
+        output.take(bytes, |line| self.line(line));
+        self.output = output;
     }
 
     /// Lets the log file hold all that was taken in.
@@ -64,28 +57,19 @@ impl<'a> Log<'a> {
 
     /// Ends the log, and gives its last lines.
     pub fn close(mut self) -> Vec<String> {
-        if !self.begun.is_empty() {
-            self.end_line();
-        }
+        std::mem::take(&mut self.output).end(|line| self.line(line));
         self.flush();
         self.tell_left_out();
         self.tail.into()
     }
 
-    fn end_line(&mut self) {
-        let mut begun = std::mem::take(&mut self.begun);
-        let text = String::from_utf8_lossy(&begun);
-        self.line(text.trim_end_matches(['\n', '\r']));
-        begun.clear();
-        self.begun = begun;
-    }
-
-    fn line(&mut self, line: &str) {
-        let json = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
-        if let Some(event) = json.and_then(|json| event(&json)) {
-            (self.report)(event);
+    /// Takes in a line, of the output or of a connection: an event, or a line of the log.
+    pub fn line(&mut self, line: &str) {
+        if let Some(event) = event(line) {
+            (self.report)(self.mask.hide_in(event));
             return;
         }
+        let line = &*self.mask.hide(line);
         let mut kept = if self.tail.len() == TAIL { self.tail.pop_front().unwrap_or_default() } else { String::new() };
         kept.clear();
         kept.push_str(&line[..line.floor_char_boundary(TAIL_WIDTH)]);
@@ -113,14 +97,15 @@ impl<'a> Log<'a> {
     }
 }
 
-/// `{"metric": "loss", "step": 3, "value": 0.2}` and `{"progress": 0.5}`
-fn event(json: &Json) -> Option<Progress> {
+/// What a line such as `{"metric": "loss", "step": 3, "value": 0.2}` or `{"progress": 0.5}` tells.
+fn event(line: &str) -> Option<Progress> {
+    let json: Json = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten()?;
     if let Some(share) = json.get("progress").and_then(Json::as_f64) {
         return Some(Progress::Share(share.clamp(0.0, 1.0)));
     }
     let name = json.get("metric")?.as_str()?.to_owned();
     let step = json.get("step").and_then(Json::as_u64);
-    Some(Progress::Metric { name, step, value: json.get("value")?.as_f64()? })
+    Some(Progress::Metric { name, step, value: float::deserialize(json.get("value")?).ok()? })
 }
 
 /// What those who watch were shown in this stretch of time.
@@ -224,15 +209,21 @@ impl LogFile {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::lines::MAX_LINE, *};
+    use crate::wire::{Secret, Secrets};
 
     /// The lines that those who watch are shown, and the log file, of a command that writes `bytes` in pieces.
     fn log(bytes: &[u8]) -> (Vec<Progress>, Vec<String>, String) {
+        log_without(&Secrets::new(), bytes)
+    }
+
+    fn log_without(secrets: &Secrets, bytes: &[u8]) -> (Vec<Progress>, Vec<String>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/step.log");
         let mut shown = Vec::new();
         let mut report = |progress| shown.push(progress);
-        let mut log = Log::new(Some(path.clone()), &mut report);
+        let mask = Mask::of(secrets);
+        let mut log = Log::new(Some(path.clone()), &mask, &mut report);
         bytes.chunks(7919).for_each(|piece| log.take(piece));
         let tail = log.close();
         (shown, tail, fs::read_to_string(path).unwrap_or_default())
@@ -244,6 +235,18 @@ mod tests {
         assert_eq!(shown[1], Progress::Share(0.5));
         assert_eq!(shown.len(), 5);
         assert_eq!(tail, ["one", "{\"other\": 1}", "\u{fffd}\u{fffd}", "last"]);
+        assert_eq!(file, tail.join("\n") + "\n");
+    }
+
+    #[test]
+    fn no_secret_gets_out() {
+        let secrets = Secrets::from([("KEY".into(), Secret::new("hush".into()))]);
+        let text = b"it is hush\n{\"metric\": \"hush\", \"value\": \"-inf\"}\n{\"hush\": 1}\nhush";
+        let (shown, tail, file) = log_without(&secrets, text);
+        let name = "***".to_owned();
+        assert_eq!(shown[1], Progress::Metric { name, step: None, value: f64::NEG_INFINITY });
+        assert_eq!(shown[3], Progress::Log("***".into()));
+        assert_eq!(tail, ["it is ***", "{\"***\": 1}", "***"]);
         assert_eq!(file, tail.join("\n") + "\n");
     }
 

@@ -1,6 +1,6 @@
 //! A command's process, and all that it starts, until nothing of it is left.
 
-use super::{Control, log::Log};
+use super::{Control, events::Events, log::Log};
 use crate::{
     processes::{self, Reaped},
     wire::GRACE,
@@ -35,7 +35,13 @@ pub(super) struct Ended {
 
 /// Follows a command until it has ended, and lets nothing that it has started outlive it. When it is to stop, all of it
 /// is asked to end, and may take [`GRACE`] to do so.
-pub(super) fn follow(child: &Child, mut output: PipeReader, control: &Control, log: &mut Log) -> io::Result<Ended> {
+pub(super) fn follow(
+    child: &Child,
+    mut output: PipeReader,
+    mut events: Option<Events>,
+    control: &Control,
+    log: &mut Log,
+) -> io::Result<Ended> {
     let child = Pid::from_child(child);
     let handle = processes::handle(child).ok();
     let (mut status, mut is_open, mut kill_at) = (None, true, None);
@@ -44,9 +50,12 @@ pub(super) fn follow(child: &Child, mut output: PipeReader, control: &Control, l
         let alone = status.is_none().then_some(()).and(handle.as_ref());
         let timeout = if kill_at.is_none() && alone.is_some() { SWEEP } else { TICK };
         let stop = control.stopped().filter(|_| kill_at.is_none());
-        let ready = wait(is_open.then_some(&output), stop, alone, timeout)?;
+        let ready = wait(is_open.then_some(&output), stop, alone, events.as_ref(), timeout)?;
         if ready.output {
             is_open = log_more(&mut output, log)?;
+        }
+        if let Some(events) = events.as_mut().filter(|_| ready.events) {
+            events.hear(log);
         }
         if ready.stop {
             processes::signal_all(Signal::TERM);
@@ -71,8 +80,11 @@ pub(super) fn follow(child: &Child, mut output: PipeReader, control: &Control, l
             some_left = false;
         }
     }
-    while is_open && wait(Some(&output), None, None, LINGER)?.output {
+    while is_open && wait(Some(&output), None, None, None, LINGER)?.output {
         is_open = log_more(&mut output, log)?;
+    }
+    if let Some(events) = events {
+        events.end(log);
     }
     let status = status.ok_or_else(|| io::Error::other("it was ended by its worker"))?;
     Ok(Ended { status, stopped: kill_at.is_some() })
@@ -91,23 +103,25 @@ fn log_more(output: &mut PipeReader, log: &mut Log) -> io::Result<bool> {
 struct Ready {
     output: bool,
     stop: bool,
+    events: bool,
 }
 
 fn wait(
     output: Option<&PipeReader>,
     stop: Option<BorrowedFd>,
     process: Option<&OwnedFd>,
+    events: Option<&Events>,
     timeout: Duration,
 ) -> io::Result<Ready> {
     let sources = [output.map(AsFd::as_fd), stop, process.map(AsFd::as_fd)];
-    let mut awaited: Vec<PollFd> =
-        sources.iter().flatten().map(|source| PollFd::from_borrowed_fd(*source, PollFlags::IN)).collect();
+    let all = sources.iter().flatten().copied().chain(events.into_iter().flat_map(Events::sources));
+    let mut awaited: Vec<PollFd> = all.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)).collect();
     let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
     match poll(&mut awaited, Some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let mut events = awaited.iter().map(|source| !source.revents().is_empty());
-    let [output, stop, _] = sources.map(|source| source.is_some() && events.next() == Some(true));
-    Ok(Ready { output, stop })
+    let mut ready = awaited.iter().map(|source| !source.revents().is_empty());
+    let [output, stop, _] = sources.map(|source| source.is_some() && ready.next() == Some(true));
+    Ok(Ready { output, stop, events: ready.any(|is_ready| is_ready) })
 }
