@@ -292,7 +292,7 @@ fn a_damaged_file_does_not_serve() {
     fs::write(&weights, other).unwrap();
     let verified = project.smltc(&["cache", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&verified.stdout).contains("was changed"));
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("gone or damaged"));
     assert!(project.smltc(&["cache", "verify"]).status.success());
     assert_eq!(run(&project, &[]).run, set(["net"]));
     assert_eq!(fs::read(&weights).unwrap(), whole);
@@ -386,7 +386,7 @@ fn only_what_no_run_needs_is_taken_away() {
     assert!(weights.exists(), "the run refers to it");
     // The judgement has no file, and came last; all that came before the weights went with them.
     assert_eq!(run(&project, &[]).served, set(["score"]));
-    let stray = project.path(".smlt/objects/stray");
+    let stray = project.path(".smlt/objects/.tmp-stray");
     fs::write(&stray, "left behind").unwrap();
     let old = std::time::SystemTime::now() - Duration::from_secs(7200);
     fs::File::options().append(true).open(&stray).unwrap().set_modified(old).unwrap();
