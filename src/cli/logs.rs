@@ -11,10 +11,11 @@ use crate::{
         pick::{Unpicked, pick},
     },
     schedule::{Attempt, Notice, StepPath},
+    source::Name,
 };
 use serde_json::json;
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::PathBuf,
@@ -71,11 +72,17 @@ fn tell(args: &Args) -> Result<Exit, Exit> {
     let (run, step) = run_and_step(args.first.as_deref(), args.second.as_deref());
     let run = history.run(run)?;
     let logs = Logs::of(&history.home, &run.id).map_err(unreadable)?;
-    let (mut steps, mut seen) = (Vec::new(), HashSet::new());
-    let each = history.runs.each_notice(&run.id, &["step_started"], |_, notice| {
-        if let Notice::StepStarted { step, .. } = notice
-            && seen.insert(step.clone())
-        {
+    let (mut steps, mut seen, mut served) = (Vec::new(), HashSet::new(), HashMap::new());
+    let each = history.runs.each_notice(&run.id, &["step_started", "step_served"], |_, notice| {
+        let step = match notice {
+            Notice::StepStarted { step, .. } => step,
+            Notice::StepServed { step, run, .. } => {
+                served.insert(step.clone(), run);
+                step
+            }
+            _ => return,
+        };
+        if seen.insert(step.clone()) {
             steps.push(step);
         }
     });
@@ -97,10 +104,10 @@ fn tell(args: &Args) -> Result<Exit, Exit> {
         tail.follow()?;
         return match Logs::of(&history.home, &run.id).map_err(unreadable)?.of_step(step) {
             Some(_) => Ok(Exit::Ok),
-            None => Err(without_log(step)),
+            None => Err(without_log(step, served.get(step))),
         };
     }
-    let attempts = logs.of_step(step).ok_or_else(|| without_log(step))?;
+    let attempts = logs.of_step(step).ok_or_else(|| without_log(step, served.get(step)))?;
     let chosen: BTreeMap<u32, PathBuf> = match args.attempt {
         None => attempts.clone(),
         Some(number) => match attempts.get(&number) {
@@ -164,8 +171,14 @@ pub fn unpicked(word: &str, error: Unpicked, run: &Run) -> Exit {
     }
 }
 
-fn without_log(step: &StepPath) -> Exit {
-    failed(format_args!("`{}` has no log: it is no command, or wrote nothing", words::step(step)))
+fn without_log(step: &StepPath, served: Option<&Name>) -> Exit {
+    let step = words::step(step);
+    match served {
+        None => failed(format_args!("`{step}` has no log: it is no command, or wrote nothing")),
+        Some(run) => failed(format_args!(
+            "`{step}` has no log: its result came from the cache\nhelp: `smltc logs {run}` tells of the run that made it"
+        )),
+    }
 }
 
 fn unreadable(error: io::Error) -> Exit {

@@ -150,8 +150,7 @@ impl Plain {
                 let value = words::value(value);
                 let value = if value.is_empty() { value } else { format!(": {value}") };
                 if let Some(run) = self.served.remove(step) {
-                    let kind = self.kinds.get(step).map_or("", String::as_str);
-                    return Some(format!("{}: {kind} from the cache (run {run}){value}", words::step(step)));
+                    return Some(format!("{}: from the cache (run {run}){value}", words::step(step)));
                 }
                 format!("{}: done in {}, {cost}{value}", words::step(step), words::brief(*elapsed))
             }

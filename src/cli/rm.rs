@@ -10,8 +10,8 @@ use crate::{
 
 /// Remove runs: their logs, and what they are listed with.
 ///
-/// A run that is under way stays. Stored files stay too, for other runs may refer to them; `smltc gc` removes those that
-/// nothing refers to any more.
+/// A run that is under way stays. Stored files stay too, for other runs and results of the cache may refer to them; `smltc gc`
+/// removes those that nothing refers to any more.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

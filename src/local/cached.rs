@@ -124,3 +124,6 @@ impl<'a> Cached<'a> {
         self.session.iter_mut().for_each(|session| session.failed(attempt));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1127,6 +1127,19 @@ proptest! {
     }
 
     #[test]
+    fn a_result_that_serves_is_as_good_as_one_that_is_made(case in case(), every in 1_usize..4) {
+        let case = case.without_limits();
+        let (graph, history) = (case.graph(), case.run());
+        let log = history.log.iter().enumerate().map(|(index, (time, event))| match event {
+            Event::Done(attempt, done) if index.is_multiple_of(every) => (*time, Event::Served(attempt.clone(), done.clone())),
+            event => (*time, event.clone()),
+        });
+        let served = Scheduler::replay(&graph, Fields::new(), options(case.slots), log, &mut |_, _| {});
+        prop_assert_eq!(served.verdict(), history.verdict.as_ref());
+        prop_assert_eq!(served.running(), 0);
+    }
+
+    #[test]
     fn a_report_that_comes_twice_changes_nothing(case in case(), twice: prop::sample::Index) {
         let (graph, history) = (case.graph(), case.run());
         let twice = twice.index(history.log.len());

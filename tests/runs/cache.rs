@@ -292,7 +292,7 @@ fn a_damaged_file_does_not_serve() {
     fs::write(&weights, other).unwrap();
     let verified = project.smltc(&["cache", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&verified.stdout).contains("was changed"));
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("gone or damaged"));
     assert!(project.smltc(&["cache", "verify"]).status.success());
     assert_eq!(run(&project, &[]).run, set(["net"]));
     assert_eq!(fs::read(&weights).unwrap(), whole);
@@ -386,11 +386,85 @@ fn only_what_no_run_needs_is_taken_away() {
     assert!(weights.exists(), "the run refers to it");
     // The judgement has no file, and came last; all that came before the weights went with them.
     assert_eq!(run(&project, &[]).served, set(["score"]));
-    let stray = project.path(".smlt/objects/stray");
+    let stray = project.path(".smlt/objects/.tmp-stray");
     fs::write(&stray, "left behind").unwrap();
     let old = std::time::SystemTime::now() - Duration::from_secs(7200);
     fs::File::options().append(true).open(&stray).unwrap().set_modified(old).unwrap();
     let output = project.smltc(&["cache", "gc"]);
     assert!(!stray.exists(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(weights.exists());
+}
+
+#[test]
+fn a_run_goes_on_with_what_was_served() {
+    // Files that a script names count, unless it names them in pieces.
+    let text = r#"
+task first() -> { file: Artifact } {
+  shell: "at=$SMLT_PROJECT; echo first >> $\{at\}/log; echo made > made; echo '\{\"file\": \"made\"\}' > $SMLT_OUT"
+}
+
+task second(file: Artifact, n: Int) -> { lines: Int } {
+  shell: "at=$SMLT_PROJECT; echo second >> $\{at\}/log; while [ ! -e $\{at\}/go ]; do sleep 0.05; done; echo \"\{\\\"lines\\\": $(wc -l < $file)\}\" > $SMLT_OUT"
+}
+
+workflow main(n: Int = 1) -> Int {
+  let made = run first()
+  let read = run second(made.file, n)
+  read.lines
+}
+"#;
+    let project = project(text);
+    fs::write(project.path("go"), "").unwrap();
+    run(&project, &[]);
+    fs::remove_file(project.path("go")).unwrap();
+    let count = |step: &str| log(&project).iter().filter(|line| *line == step).count();
+    let resumed = |args: &[&str]| {
+        fs::write(project.path("go"), "").unwrap();
+        let output = project.smltc(&[&["run", "--quiet", "--resume"], args].concat());
+        assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"1\n"[..]));
+        fs::remove_file(project.path("go")).unwrap();
+    };
+    let cut_off = |n: &str| {
+        let before = count("second");
+        let mut run = project.command(&["run", "flow.smlt", "--quiet", "--n", n]).spawn().unwrap();
+        wait_until("the second step is under way", || count("second") > before);
+        run.kill().unwrap();
+        run.wait().unwrap();
+    };
+
+    // What served before serves on, and is told of once.
+    cut_off("2");
+    resumed(&[]);
+    assert_eq!((count("first"), count("second")), (1, 3));
+    let served = project.events().into_iter().filter(|event| event["event"] == "step_served");
+    assert_eq!(served.map(|event| event["step"].clone()).collect::<Vec<_>>(), ["main/made"]);
+
+    // A step that begins again may be served meanwhile by another run; without the cache it is not.
+    for (args, begun) in [(&[][..], 0), (&["--no-cache"], 1)] {
+        let n = (3 + begun).to_string();
+        cut_off(&n);
+        let id = project.runs()[0]["run"].as_str().unwrap().to_owned();
+        fs::write(project.path("go"), "").unwrap();
+        run(&project, &["--n", &n]);
+        let before = count("second");
+        resumed(&[&[&*id], args].concat());
+        assert_eq!(count("second") - before, begun);
+    }
+    assert_eq!(count("first"), 1);
+
+    // A file of a served step that is damaged meanwhile is made again.
+    cut_off("5");
+    let stored = project.path(".smlt/objects").join(find_object(&project, "made\n"));
+    fs::write(stored, "math\n").unwrap();
+    resumed(&[]);
+    assert_eq!(count("first"), 2);
+}
+
+/// Where the stored file with a content lies in the store.
+fn find_object(project: &Project, content: &str) -> std::path::PathBuf {
+    let root = project.path(".smlt/objects");
+    let folders = fs::read_dir(&root).unwrap().flatten().filter_map(|folder| fs::read_dir(folder.path()).ok());
+    let mut files = folders.flatten().flatten().map(|file| file.path());
+    let found = files.find(|file| fs::read_to_string(file).is_ok_and(|text| text == content)).unwrap();
+    found.strip_prefix(root).unwrap().to_owned()
 }

@@ -164,10 +164,29 @@ fn data_depends_on_its_files_and_on_how_they_are_read() {
     fs::write(project.path().join("data/c.csv"), "x,y\n").unwrap();
     assert_eq!(differ(&before, &parts(&csv, &project)), [file("data/b.csv"), file("data/c.csv")]);
 
+    // Test files count as well, in every format.
+    for format in ["csv", "words", "parquet", "npz", "safetensors"] {
+        let files = Dataset { format: Call::new(format, Fields::new()), ..dataset(&["data/a.csv"]) };
+        let both = inspect(Dataset { test_files: vec![Location::Path("data/b.csv".into())], ..files });
+        let before = parts(&both, &project);
+        fs::write(project.path().join("data/b.csv"), format).unwrap();
+        assert_eq!(differ(&before, &parts(&both, &project)), [file("data/b.csv")]);
+    }
+
     let images = inspect(Dataset { format: Call::new("idx", Fields::new()), ..dataset(&["t-images-idx3"]) });
     let before = parts(&images, &project);
     fs::write(project.path().join("t-labels-idx1"), "others").unwrap();
     assert_eq!(differ(&before, &parts(&images, &project)), [file("t-labels-idx1")]);
+
+    // Labels of another name; those of test files are found by theirs.
+    let labels = Call::new("idx", Fields::from([("labels".into(), text("notes.txt"))]));
+    let images = Dataset { format: labels, ..dataset(&["t-images-idx3"]) };
+    let images = inspect(Dataset { test_files: images.files.clone(), ..images });
+    let before = parts(&images, &project);
+    for name in ["notes.txt", "t-labels-idx1"] {
+        fs::write(project.path().join(name), format!("new {name}")).unwrap();
+    }
+    assert_eq!(differ(&before, &parts(&images, &project)), [file("notes.txt"), file("t-labels-idx1")]);
 }
 
 #[test]

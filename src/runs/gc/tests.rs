@@ -66,6 +66,23 @@ fn stored_files_go_once_no_run_names_them_and_they_are_old() {
 }
 
 #[test]
+fn stored_files_stay_while_the_cache_refers_to_them() {
+    let case = Case::new();
+    let artifact = case.store("kept");
+    let runs = project(case.folder.path(), &[]);
+    let mut cache = Cache::open(&case.home.cache()).unwrap();
+    let key = Hash::of(b"key");
+    cache.keep(key, Value::Artifact(Box::new(artifact.clone())));
+    assert_eq!(sweep(&case, &runs, false).unwrap().objects.count, 0);
+    assert!(case.objects.path(&artifact).exists());
+    cache.drop_entries([key]).unwrap();
+    assert_eq!(sweep(&case, &runs, false).unwrap().objects, Tally { count: 1, bytes: 4 });
+    drop(cache);
+    fs::write(case.home.cache(), "no database".repeat(1000)).unwrap();
+    assert!(matches!(sweep(&case, &runs, false), Err(GcError::Cache(_))));
+}
+
+#[test]
 fn what_is_stored_again_is_young_again() {
     let case = Case::new();
     let artifact = case.store("text");
