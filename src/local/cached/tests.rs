@@ -33,6 +33,7 @@ fn launch() -> Launch {
         inputs: Fields::new(),
         output: Type::Record(Arc::new([("n".into(), Type::Int)].into())),
         env: Vec::new(),
+        secrets: [].into(),
     };
     Launch {
         attempt: Attempt { step: StepPath("main/a".into()), number: 1 },
