@@ -32,9 +32,28 @@ pub fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// When the folder can't be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = new_file(folder)?;
+    write_by_way_of(folder, path, bytes)
+}
+
+/// The same by way of another folder of the same file system, where the file lies while it is not whole: who may be killed
+/// half-way leaves it where somebody clears up.
+///
+/// # Errors
+/// When a folder can't be written.
+pub fn write_by_way_of(workshop: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(workshop)?;
+    let mut file = new_file(workshop)?;
     file.write_all(bytes)?;
+    finish(file, path)
+}
+
+/// Gives a file that is whole its name, for good.
+///
+/// # Errors
+/// When the folder can't be written.
+pub fn finish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_folder(folder)

@@ -1,7 +1,7 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed.
 
 use crate::{
-    disk::{new_file, open_plain, sync_folder, write_atomically},
+    disk::{finish, new_file, open_plain, sync_folder, write_by_way_of},
     value::{Artifact, Hash},
 };
 use std::{
@@ -15,6 +15,8 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Objects {
     root: PathBuf,
+    /// Where files lie while they are not whole.
+    workshop: PathBuf,
 }
 
 /// Why a stored file can't be had.
@@ -43,7 +45,18 @@ pub enum StoreError {
 impl Objects {
     /// The store in the folder `root`, which need not exist yet.
     pub fn open(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self { workshop: root.clone(), root }
+    }
+
+    /// The same store, whose files lie in a folder of the same file system while they are not whole.
+    pub fn by_way_of(self, workshop: &Path) -> Self {
+        Self { workshop: workshop.to_owned(), ..self }
+    }
+
+    /// Where files lie while they are not whole.
+    pub fn workshop(&self) -> &Path {
+        &self.workshop
     }
 
     /// Stores bytes under a name.
@@ -56,7 +69,7 @@ impl Objects {
             renew(&self.path(&artifact));
         } else {
             self.make_room(&artifact)?;
-            write_atomically(&self.path(&artifact), bytes)?;
+            write_by_way_of(&self.workshop, &self.path(&artifact), bytes)?;
         }
         Ok(artifact)
     }
@@ -67,17 +80,15 @@ impl Objects {
     /// When it is no plain file or can't be read, or the folder can't be written.
     pub fn put_file(&self, name: &str, path: &Path) -> io::Result<Artifact> {
         let mut file = open_plain(path)?;
-        fs::create_dir_all(&self.root)?;
-        let mut copy = new_file(&self.root)?;
+        fs::create_dir_all(&self.workshop)?;
+        let mut copy = new_file(&self.workshop)?;
         let (hash, bytes) = hash(&mut file, |part| copy.write_all(part))?;
         let artifact = Artifact { name: name.to_owned(), hash, bytes };
         if self.check(&artifact)? {
             renew(&self.path(&artifact));
         } else {
-            let folder = self.make_room(&artifact)?;
-            copy.as_file().sync_all()?;
-            copy.persist(self.path(&artifact))?;
-            sync_folder(&folder)?;
+            self.make_room(&artifact)?;
+            finish(copy, &self.path(&artifact))?;
         }
         Ok(artifact)
     }
@@ -102,15 +113,15 @@ impl Objects {
         }
     }
 
-    /// Makes the folder that a stored file lies in, for good, and names it.
-    fn make_room(&self, artifact: &Artifact) -> io::Result<PathBuf> {
+    /// Makes the folder that a stored file lies in, for good.
+    fn make_room(&self, artifact: &Artifact) -> io::Result<()> {
         let path = self.path(artifact);
         let folder = path.parent().unwrap_or(&self.root);
         if !folder.exists() {
             fs::create_dir_all(folder)?;
             sync_folder(&self.root)?;
         }
-        Ok(folder.to_owned())
+        Ok(())
     }
 
     /// The bytes of a stored file.

@@ -38,7 +38,7 @@ impl Worker {
     /// With the failure that the scheduler and the user are to hear of.
     pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
         let started = Instant::now();
-        let objects = Objects::open(&job.objects);
+        let objects = Objects::open(&job.objects).by_way_of(&job.work);
         let mut context = Context {
             threads: job.threads.max(1),
             time_left: job.time_left,
@@ -90,7 +90,7 @@ impl Worker {
             return Ok(kept.1);
         }
         let data = Arc::new(data::load(dataset, &files)?);
-        pins::hold(&job.run, &data.prints)?;
+        pins::hold(job, &data.prints)?;
         if self.kept.len() >= KEPT {
             self.kept.remove(0);
         }

@@ -1,6 +1,6 @@
 //! What a training leaves in its folder on the way, so that the next attempt at it need not begin anew.
 
-use crate::{disk::write_atomically, value::Hash};
+use crate::{disk::write_by_way_of, value::Hash};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -16,6 +16,8 @@ const SHARE: u32 = 20;
 /// The latest checkpoint of a training and the one before it, which serves when the latest is damaged.
 pub struct Checkpoints {
     folder: PathBuf,
+    /// Where they lie while they are not whole.
+    workshop: PathBuf,
     /// The hash of all that the training depends on: what another one left is of no use.
     job: Hash,
     /// The epochs that each file holds, as far as is known.
@@ -26,8 +28,9 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// The checkpoints in a step's own folder.
-    pub fn new(folder: &Path, job: Hash) -> Self {
-        Self { folder: folder.to_owned(), job, epochs: [0; 2], written: Instant::now(), took: Duration::ZERO }
+    pub fn new(folder: &Path, workshop: &Path, job: Hash) -> Self {
+        let (folder, workshop) = (folder.to_owned(), workshop.to_owned());
+        Self { folder, workshop, job, epochs: [0; 2], written: Instant::now(), took: Duration::ZERO }
     }
 
     fn path(&self, index: usize) -> PathBuf {
@@ -53,7 +56,7 @@ impl Checkpoints {
     pub fn write(&mut self, epochs: u64, state: Vec<u8>) -> io::Result<()> {
         let began = Instant::now();
         let older = usize::from(self.epochs[1] < self.epochs[0]);
-        write_atomically(&self.path(older), &seal(state, self.job, epochs))?;
+        write_by_way_of(&self.workshop, &self.path(older), &seal(state, self.job, epochs))?;
         self.epochs[older] = epochs;
         (self.written, self.took) = (Instant::now(), began.elapsed());
         Ok(())
@@ -99,14 +102,14 @@ mod tests {
     fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
         let folder = tempfile::tempdir().unwrap();
         let job = Hash::of(b"job");
-        let mut checkpoints = Checkpoints::new(folder.path(), job);
+        let mut checkpoints = Checkpoints::new(folder.path(), folder.path(), job);
         assert_eq!(checkpoints.latest(), None);
         for epochs in 1..=5_u8 {
             checkpoints.write(epochs.into(), vec![epochs; 100]).unwrap();
         }
-        let latest = || Checkpoints::new(folder.path(), job).latest();
+        let latest = || Checkpoints::new(folder.path(), folder.path(), job).latest();
         assert_eq!(latest(), Some(vec![5; 100]));
-        assert_eq!(Checkpoints::new(folder.path(), Hash::of(b"another")).latest(), None);
+        assert_eq!(Checkpoints::new(folder.path(), folder.path(), Hash::of(b"another")).latest(), None);
 
         // The fifth went in the place of the third.
         let whole = fs::read(checkpoints.path(0)).unwrap();
@@ -117,7 +120,7 @@ mod tests {
         let mut changed = whole.clone();
         changed[7] ^= 1;
         fs::write(checkpoints.path(0), changed).unwrap();
-        let mut again = Checkpoints::new(folder.path(), job);
+        let mut again = Checkpoints::new(folder.path(), folder.path(), job);
         assert_eq!(again.latest(), Some(vec![4; 100]));
         // What is damaged is written over first.
         again.write(5, vec![5; 100]).unwrap();

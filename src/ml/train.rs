@@ -134,7 +134,7 @@ impl<'a> Training<'a> {
             weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
         }
         let (mut ledger, mut best_weights) = (Ledger::default(), None);
-        let mut checkpoints = Checkpoints::new(context.scratch, identity(job, lesson)?);
+        let mut checkpoints = Checkpoints::new(context.scratch, context.objects.workshop(), identity(job, lesson)?);
         let checkpoint = match (checkpoints.latest(), job.rung.as_ref().and_then(|rung| rung.resume.as_ref())) {
             (Some(own), _) => Some(own),
             (None, Some(earlier)) => Some(read(context, earlier)?),

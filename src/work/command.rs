@@ -70,7 +70,7 @@ fn run_in(
 
     // A file system without sockets must not stop the command: its output can tell of events, too.
     let events = Events::listen(&job.work).ok();
-    let package = python::unpack(&job.objects).map_err(system("the Python package can't be unpacked"))?;
+    let package = python::unpack(job).map_err(system("the Python package can't be unpacked"))?;
     let own_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH");
     let mask = Mask::of(&job.secrets);
 

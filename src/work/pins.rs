@@ -2,7 +2,7 @@ use crate::{
     data::{DataError, Print},
     disk::new_file,
     value::Hash,
-    wire::{Failure, Kind},
+    wire::{Failure, Job, Kind},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,9 +20,9 @@ struct Pin {
 }
 
 /// Holds a run to what its first step found in the files, so that no two steps learn from two versions of one.
-pub fn hold(run: &Path, prints: &[Print]) -> Result<(), Failure> {
+pub fn hold(job: &Job, prints: &[Print]) -> Result<(), Failure> {
     for print in prints {
-        let first = first(&run.join("data"), print).map_err(|error| {
+        let first = first(&job.run.join("data"), &job.work, print).map_err(|error| {
             Failure::new(Kind::TaskFailed, format!("the run's folder can't be used: {error}"))
                 .help("check the disk's space and rights")
         })?;
@@ -34,7 +34,7 @@ pub fn hold(run: &Path, prints: &[Print]) -> Result<(), Failure> {
 }
 
 /// What the run first found in a file, which is what is found now where no step has read it before.
-fn first(folder: &Path, print: &Print) -> io::Result<Pin> {
+fn first(folder: &Path, workshop: &Path, print: &Print) -> io::Result<Pin> {
     let path = folder.join(Hash::of(print.path.as_os_str().as_bytes()).to_string());
     // One that a failing machine has left half-written says nothing.
     let known = || Ok::<_, io::Error>(serde_json::from_slice::<Pin>(&fs::read(&path)?).ok());
@@ -45,8 +45,9 @@ fn first(folder: &Path, print: &Print) -> io::Result<Pin> {
         Err(error) => return Err(error),
     }
     fs::create_dir_all(folder)?;
+    fs::create_dir_all(workshop)?;
     let pin = Pin { file: print.name.clone(), hash: print.hash };
-    let mut file = new_file(folder)?;
+    let mut file = new_file(workshop)?;
     file.write_all(&serde_json::to_vec(&pin)?)?;
     match file.persist_noclobber(&path) {
         Ok(_) => Ok(pin),

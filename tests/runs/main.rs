@@ -2,6 +2,7 @@
 //! when processes are killed.
 
 mod cache;
+mod chaos;
 mod commands;
 mod data;
 mod faults;

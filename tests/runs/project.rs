@@ -86,7 +86,7 @@ impl Project {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -115,6 +115,24 @@ pub fn children(parent: u32) -> Vec<Pid> {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         if fields[0] != "Z" && fields[1] == parent.to_string() {
+            found.extend(Pid::from_raw(id));
+        }
+    }
+    found
+}
+
+/// The processes that have to do with a folder: they run in it, or their environment or command line names it.
+pub fn processes_in(folder: &Path) -> Vec<Pid> {
+    let folder = folder.to_str().unwrap().as_bytes();
+    let names =
+        |file: PathBuf| fs::read(file).is_ok_and(|bytes| bytes.windows(folder.len()).any(|window| window == folder));
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let process = entry.path();
+        let works_there =
+            fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.as_os_str().as_encoded_bytes().starts_with(folder));
+        if works_there || names(process.join("environ")) || names(process.join("cmdline")) {
             found.extend(Pid::from_raw(id));
         }
     }

@@ -1,6 +1,6 @@
 //! The Python package `smlt`, which every command can import without installing anything.
 
-use crate::disk::write_atomically;
+use crate::{disk::write_by_way_of, wire::Job};
 use std::{
     env,
     ffi::OsString,
@@ -14,11 +14,11 @@ const PACKAGE: &str = include_str!("../../../python/smlt/__init__.py");
 ///
 /// # Errors
 /// When the folder can't be written.
-pub(super) fn unpack(objects: &Path) -> io::Result<PathBuf> {
-    let folder = objects.with_file_name("python");
+pub(super) fn unpack(job: &Job) -> io::Result<PathBuf> {
+    let folder = job.objects.with_file_name("python");
     let file = folder.join("smlt/__init__.py");
     if !fs::read(&file).is_ok_and(|bytes| bytes == PACKAGE.as_bytes()) {
-        write_atomically(&file, PACKAGE.as_bytes())?;
+        write_by_way_of(&job.work, &file, PACKAGE.as_bytes())?;
     }
     Ok(folder)
 }
