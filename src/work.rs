@@ -28,7 +28,7 @@ pub struct Worker {
     /// Most recently used last.
     kept: Vec<(String, Arc<Data>)>,
     /// Where the last command ran, if that is as new.
-    folder: Option<command::Folder>,
+    kept_by_commands: command::Kept,
 }
 
 impl Worker {
@@ -74,7 +74,7 @@ impl Worker {
                 let data = self.load(&evaluate.data, job, &objects)?;
                 ml::evaluate(evaluate, &data, &mut context)
             }
-            Op::Command(command) => command::run(command, job, &objects, control, &mut self.folder, report),
+            Op::Command(command) => command::run(command, job, &objects, control, &mut self.kept_by_commands, report),
         }
     }
 

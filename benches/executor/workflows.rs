@@ -6,22 +6,22 @@ use std::fmt::Write;
 pub fn commands(steps: usize) -> String {
     format!(
         "task nothing(i: Int) -> {{}} {{ command: [\"true\"] }}\n\
-         workflow main() {{\n  for i in 0..{steps} {{ run nothing(i) }}\n}}\n"
+         workflow main() {{\n  for i in range({steps}) {{ run nothing(i) }}\n}}\n"
     )
 }
 
 /// Commands whose results are kept.
 pub fn cached(steps: usize) -> String {
     format!(
-        "task number(i: Int) -> {{ n: Int }} {{ shell: \"echo \\{{\\\"n\\\": $i\\}} > $SMLT_OUT\" }}\n\
-         workflow main() -> Int {{\n  let all = for i in 0..{steps} {{ run number(i) }}\n  \
+        "task number(i: Int) -> {{ n: Int }} {{ shell: \"echo '\\{{\\\"n\\\": '$i'\\}}' > $SMLT_OUT\" }}\n\
+         workflow main() -> Int {{\n  let all = for i in range({steps}) {{ run number(i) }}\n  \
          all |> map(|one| one.n) |> fold(0, |sum, n| sum + n)\n}}\n"
     )
 }
 
 /// Steps that need no worker.
 pub fn pure(steps: usize) -> String {
-    format!("workflow main() {{\n  for i in 0..{steps} {{ assert i >= 0, \"{{i}} is negative\" }}\n}}\n")
+    format!("workflow main() {{\n  for i in range({steps}) {{ assert i >= 0, \"{{i}} is negative\" }}\n}}\n")
 }
 
 /// The same, each written out.

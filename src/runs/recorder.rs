@@ -8,17 +8,25 @@ use crate::{
 };
 use rusqlite::{Connection, params};
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::sync::Notify;
 
-/// Writes the log of a run. What comes while a write is under way is written together with the next.
+/// How long to wait for what is written together: a write costs more than what is in it, and what a kill takes away is only
+/// done again.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// Writes the log of a run, the lines of a moment together.
 pub struct Recorder {
     lines: Sender<Line>,
+    /// Dropped when there are no more.
+    end: Sender<Infallible>,
     thread: JoinHandle<Result<(), RunsError>>,
     broken: Arc<Notify>,
 }
@@ -32,16 +40,17 @@ enum Line {
 impl Recorder {
     pub(super) fn new(database: Connection, run: String) -> Self {
         let (lines, receiver) = channel();
+        let (end, ended) = channel();
         let broken = Arc::new(Notify::new());
         let breaks = broken.clone();
         let thread = thread::spawn(move || {
-            let written = write(database, &run, &receiver);
+            let written = write(database, &run, &receiver, &ended);
             if written.is_err() {
                 breaks.notify_one();
             }
             written
         });
-        Self { lines, thread, broken }
+        Self { lines, end, thread, broken }
     }
 
     /// Waits until the log can't be written any more, which may never be.
@@ -69,7 +78,7 @@ impl Recorder {
     /// When it could not be written.
     pub fn end(self, at: Time, spent: Money, verdict: &Verdict) -> Result<(), RunsError> {
         self.send(Line::End { at, spent, verdict: Box::new(verdict.clone()) });
-        drop(self.lines);
+        drop((self.lines, self.end));
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
@@ -79,8 +88,15 @@ impl Recorder {
     }
 }
 
-fn write(mut database: Connection, run: &str, lines: &Receiver<Line>) -> Result<(), RunsError> {
+fn write(
+    mut database: Connection,
+    run: &str,
+    lines: &Receiver<Line>,
+    end: &Receiver<Infallible>,
+) -> Result<(), RunsError> {
     while let Ok(first) = lines.recv() {
+        // Nothing is sent here: it only tells that the log is at its end.
+        let _ = end.recv_timeout(GATHER);
         let batch = database.transaction()?;
         for line in std::iter::once(first).chain(lines.try_iter()) {
             match line {

@@ -9,8 +9,6 @@ mod mask;
 mod process;
 mod python;
 
-pub(super) use folder::Folder;
-
 use super::{Control, memory};
 use crate::{
     disk::open_plain,
@@ -21,6 +19,7 @@ use crate::{
     wire::{Command, Done, Failure, Job, Kind, Program, Progress, Word},
 };
 use events::Events;
+use folder::Folder;
 use log::Log;
 use mask::Mask;
 use serde_json::{Value as Json, json};
@@ -39,18 +38,25 @@ const MAX_RESULT: u64 = 16 << 20;
 /// The exit code of a command that asks to be tried later: `EX_TEMPFAIL` of sysexits.h.
 const TRY_LATER: i32 = 75;
 
-/// Runs a command, in the folder that was kept if it can be.
+/// What one command leaves for the next, as long as it is as if new.
+#[derive(Default)]
+pub(super) struct Kept {
+    folder: Option<Folder>,
+    events: Option<Events>,
+}
+
+/// Runs a command, with what was kept if it can be.
 pub(super) fn run(
     command: &Command,
     job: &Job,
     objects: &Objects,
     control: &Control,
-    kept: &mut Option<Folder>,
+    kept: &mut Kept,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Done, Failure> {
-    let folder = Folder::take(kept, &job.work).map_err(system("the working folder can't be made"))?;
-    let done = run_in(&folder, command, job, objects, control, report);
-    folder.put_back(kept);
+    let folder = Folder::take(&mut kept.folder, &job.work).map_err(system("the working folder can't be made"))?;
+    let done = run_in(&folder, command, job, objects, control, &mut kept.events, report);
+    folder.put_back(&mut kept.folder);
     done
 }
 
@@ -60,6 +66,7 @@ fn run_in(
     job: &Job,
     objects: &Objects,
     control: &Control,
+    kept: &mut Option<Events>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Done, Failure> {
     let started = Instant::now();
@@ -69,7 +76,7 @@ fn run_in(
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();
 
     // A file system without sockets must not stop the command: its output can tell of events, too.
-    let events = Events::listen(&job.work).ok();
+    let mut events = Events::take(kept, &job.work).ok();
     let package = python::unpack(job).map_err(system("the Python package can't be unpacked"))?;
     let own_path = command.env.iter().rfind(|(name, _)| name == "PYTHONPATH");
     let mask = Mask::of(&job.secrets);
@@ -103,7 +110,7 @@ fn run_in(
     if let Some(left) = job.money_left {
         process.env("SMLT_BUDGET", left.to_f64().to_string());
     }
-    fs::write(&input, Json::Object(inputs).to_string()).map_err(system("the inputs can't be written"))?;
+    folder.write_input(&Json::Object(inputs).to_string()).map_err(system("the inputs can't be written"))?;
     let kills = memory::kills();
     let child = {
         let _starting = control.starting();
@@ -112,7 +119,8 @@ fn run_in(
     // The pipe ends when the last who can write to it is gone, so this process must not be one.
     drop(process);
     let mut log = Log::new(job.log.clone(), &mask, report);
-    let ended = process::follow(&child, written, events, control, &mut log);
+    let ended = process::follow(&child, written, &mut events, control, &mut log);
+    *kept = events.and_then(|events| events.end(&mut log));
     let log = log.close();
     let ended = ended.map_err(system("the command can't be followed"))?;
     if ended.stopped {

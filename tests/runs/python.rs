@@ -56,7 +56,7 @@ fn every_command_can_import_it_but_not_in_the_place_of_ones_own() {
     let project = Project::with("main.smlt", TASK);
     fs::write(project.path("program.py"), PROGRAM).unwrap();
     let file = |own: Option<&Path>| {
-        let mut run = project.command(&["run", "main.smlt", "--json"]);
+        let mut run = project.command(&["run", "main.smlt", "--json", "--no-cache"]);
         run.env_remove("PYTHONPATH");
         if let Some(own) = own {
             run.env("PYTHONPATH", own);

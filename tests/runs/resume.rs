@@ -208,7 +208,7 @@ fn a_log_whose_end_was_lost_loses_steps_but_no_truth() {
 
 #[test]
 fn a_training_goes_on_from_its_checkpoint_and_begins_anew_where_that_is_damaged() {
-    let args = ["long.smlt", "--epochs", "100"];
+    let args = ["long.smlt", "--epochs", "500"];
     let undisturbed = Project::with("long.smlt", LONG).result(&args);
     for is_damaged in [false, true] {
         let project = Project::with("long.smlt", LONG);

@@ -25,22 +25,33 @@ const NAME: usize = 8;
 /// So many connections are heard at the same time; others wait until one of them is closed.
 const MAX_CONNECTIONS: usize = 128;
 
-/// A socket of one attempt, which goes with it: what is written there can be nobody else's.
+/// A socket of one attempt: what is written there can be nobody else's. One to which nobody has connected serves the next.
 pub(super) struct Events {
     listener: UnixListener,
     connections: Vec<Connection>,
+    /// Whether anyone has connected.
+    is_used: bool,
     path: TempPath,
+    /// The folder in which it was asked for.
+    place: PathBuf,
     /// What a path leads through that would be too long otherwise.
     _folder: Option<File>,
 }
 
 impl Events {
-    /// Listens at a path of its own in `folder`.
+    /// The socket that was kept, if it lies in `place`, or one at a new path there.
     ///
     /// # Errors
     /// When the folder can't be written, or its file system has no sockets.
-    pub fn listen(folder: &Path) -> io::Result<Self> {
-        let folder = path::absolute(folder)?;
+    pub fn take(kept: &mut Option<Self>, place: &Path) -> io::Result<Self> {
+        match kept.take().filter(|events| events.place == place && events.path.exists()) {
+            Some(events) => Ok(events),
+            None => Self::listen(place),
+        }
+    }
+
+    fn listen(place: &Path) -> io::Result<Self> {
+        let folder = path::absolute(place)?;
         let is_long = folder.as_os_str().len() > MAX_FOLDER;
         let handle = is_long.then(|| File::open(&folder)).transpose()?;
         // Every process of the user finds the way through a handle of this one.
@@ -49,7 +60,8 @@ impl Events {
         let bind = |path: &Path| UnixListener::bind(path);
         let (listener, path) = Builder::new().prefix("").rand_bytes(NAME).make_in(folder, bind)?.into_parts();
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, connections: Vec::new(), path, _folder: handle })
+        let place = place.to_owned();
+        Ok(Self { listener, connections: Vec::new(), is_used: false, path, place, _folder: handle })
     }
 
     /// Where it listens.
@@ -68,19 +80,26 @@ impl Events {
         while self.connections.len() < MAX_CONNECTIONS
             && let Some(connection) = accept(&self.listener)
         {
+            self.is_used = true;
             self.connections.push(connection);
         }
         self.connections.retain_mut(|connection| connection.hear(log));
         log.flush();
     }
 
-    /// Takes in what is left when the command is over: whoever connected before that is heard.
-    pub fn end(self, log: &mut Log) {
+    /// Takes in what is left when the command is over: whoever connected before that is heard. Gives back a socket to
+    /// which nobody has connected.
+    pub fn end(mut self, log: &mut Log) -> Option<Self> {
+        match accept(&self.listener) {
+            None if !self.is_used => return Some(self),
+            first => self.connections.extend(first),
+        }
         // Nobody else can connect any more, so there is an end.
         drop(self.path);
         let waiting = iter::from_fn(|| accept(&self.listener));
         self.connections.into_iter().chain(waiting).for_each(|connection| connection.end(log));
         log.flush();
+        None
     }
 }
 

@@ -1,7 +1,8 @@
 //! The folder in which a command runs.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -29,6 +30,14 @@ impl Folder {
     /// The file with the parameters.
     pub fn input(&self) -> PathBuf {
         self.path().join(".smlt-in.json")
+    }
+
+    /// Writes the parameters. A file that was used before is not emptied first: ext4 brings what is written after that to
+    /// the disk at once, as for a file that must not be lost.
+    pub fn write_input(&self, text: &str) -> io::Result<()> {
+        let mut file = File::options().write(true).create(true).truncate(false).open(self.input())?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)
     }
 
     /// Where the result is to be written.

@@ -38,7 +38,7 @@ pub(super) struct Ended {
 pub(super) fn follow(
     child: &Child,
     mut output: PipeReader,
-    mut events: Option<Events>,
+    events: &mut Option<Events>,
     control: &Control,
     log: &mut Log,
 ) -> io::Result<Ended> {
@@ -82,9 +82,6 @@ pub(super) fn follow(
     }
     while is_open && wait(Some(&output), None, None, None, LINGER)?.output {
         is_open = log_more(&mut output, log)?;
-    }
-    if let Some(events) = events {
-        events.end(log);
     }
     let status = status.ok_or_else(|| io::Error::other("it was ended by its worker"))?;
     Ok(Ended { status, stopped: kill_at.is_some() })
