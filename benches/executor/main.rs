@@ -21,6 +21,9 @@ use std::{
 
 const SMLTC: &str = env!("CARGO_BIN_EXE_smltc");
 
+/// The steps of a chain.
+const CHAIN: usize = 100;
+
 fn main() -> io::Result<()> {
     // `cargo test --all-targets` runs benches too.
     if !env::args().any(|arg| arg == "--bench") {
@@ -130,35 +133,35 @@ fn spawning() -> io::Result<()> {
 
 /// The same work in other programs.
 fn beside_others() -> io::Result<()> {
-    println!("| | 1,000 at once | times `smltc` | a chain of 100 | times `smltc` | peak memory |");
-    println!("| --- | --- | --- | --- | --- | --- |");
-    let shapes = [Shape::Fan(1_000), Shape::Chain(100)];
-    let [fan, chain] = shapes.map(|shape| {
-        several(5, || match shape {
-            Shape::Fan(steps) => smltc(&workflows::commands(steps), &["--jobs", "2"], 0),
-            Shape::Chain(steps) => smltc(&workflows::chain(steps), &["--jobs", "2"], 0),
-        })
-    });
-    let (fan, chain) = (fan?, chain?);
-    println!("| `smltc` | {} | 1 | {} | 1 | {} |", shown(fan.wall), shown(chain.wall), mib(fan.memory));
+    println!("| | at once | | times `smltc` | a chain of 100 | times `smltc` | peak memory |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let own = |steps: usize| several(5, || smltc(&workflows::commands(steps), &["--jobs", "2"], 0));
+    let wide = [(1_000, own(1_000)?), (100, own(100)?)];
+    let long = several(5, || smltc(&workflows::chain(CHAIN), &["--jobs", "2"], 0))?;
+    for (steps, cost) in &wide {
+        let (wall, memory) = (shown(cost.wall), mib(cost.memory));
+        println!("| `smltc`: the command `true` | {steps} | {wall} | 1 | {} | 1 | {memory} |", shown(long.wall));
+    }
     for other in &OTHERS {
         let Some(program) = peers::program(other.name, other.program) else {
-            println!("| {} | not installed: `benches/peers.sh {}` | | | | |", other.name, other.name);
+            println!("| {} | not installed: `benches/peers.sh {}` | | | | | |", other.name, other.name);
             continue;
         };
-        let [wide, long] = shapes.map(|shape| several(other.runs, || measured(other, &program, shape)));
-        let (wide, long) = (wide?, long?);
+        let measured = |shape| several(other.runs, || measured(other, &program, shape));
+        let (fan, chain) = (measured(Shape::Fan(other.wide))?, measured(Shape::Chain(CHAIN))?);
         let times = |theirs: &Cost, own: &Cost| theirs.wall.as_secs_f64() / own.wall.as_secs_f64();
+        let own = wide.iter().find(|(steps, _)| *steps == other.wide).map_or(&long, |(_, cost)| cost);
         println!(
-            "| {} {}: {} | {} | {:.1} | {} | {:.1} | {} |",
+            "| {} {}: {} | {} | {} | {:.1} | {} | {:.1} | {} |",
             other.name,
             other.version,
             other.what,
-            shown(wide.wall),
-            times(&wide, &fan),
-            shown(long.wall),
-            times(&long, &chain),
-            mib(wide.memory)
+            other.wide,
+            shown(fan.wall),
+            times(&fan, own),
+            shown(chain.wall),
+            times(&chain, &long),
+            mib(fan.memory)
         );
     }
     Ok(())

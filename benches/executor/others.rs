@@ -23,6 +23,8 @@ pub struct Other {
     pub what: &'static str,
     /// How often it is measured: slow ones less.
     pub runs: usize,
+    /// The steps that are done at once: fewer where a thousand would take the better part of an hour.
+    pub wide: usize,
     /// Its settings.
     pub env: &'static [(&'static str, &'static str)],
     /// The name and text of a file for it, and the arguments.
@@ -37,6 +39,7 @@ pub const OTHERS: [Other; 5] = [
         program: "sprocket",
         what: "the command `true`",
         runs: 3,
+        wide: 1_000,
         env: &[],
         file: sprocket,
     },
@@ -46,6 +49,7 @@ pub const OTHERS: [Other; 5] = [
         program: "snakemake",
         what: "a shell with `touch`",
         runs: 1,
+        wide: 1_000,
         env: &[],
         file: snakemake,
     },
@@ -55,6 +59,7 @@ pub const OTHERS: [Other; 5] = [
         program: "python",
         what: "a Python process that does nothing",
         runs: 1,
+        wide: 100,
         env: &[("METAFLOW_USER", "bench"), ("USERNAME", "bench"), ("METAFLOW_RUN_MAX_WORKERS", "2")],
         file: metaflow,
     },
@@ -64,6 +69,7 @@ pub const OTHERS: [Other; 5] = [
         program: "python",
         what: "a function in the same process",
         runs: 1,
+        wide: 1_000,
         env: &[
             ("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
             ("DO_NOT_TRACK", "1"),
@@ -79,6 +85,7 @@ pub const OTHERS: [Other; 5] = [
         program: "python",
         what: "a function in one of two worker processes",
         runs: 3,
+        wide: 1_000,
         env: &[],
         file: dask,
     },

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 /// How long to wait for what is written together: a write costs more than what is in it, and what a kill takes away is only
 /// done again.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Writes the log of a run, the lines of a moment together.
 pub struct Recorder {

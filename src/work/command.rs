@@ -1,5 +1,6 @@
 //! Command tasks: any program, in any language. `docs/src/tasks.md` tells what a command sees and what it owes.
 
+mod checkpoint;
 mod environment;
 mod events;
 mod folder;
@@ -24,7 +25,6 @@ use log::Log;
 use mask::Mask;
 use serde_json::{Value as Json, json};
 use std::{
-    fs,
     io::{self, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -43,6 +43,7 @@ const TRY_LATER: i32 = 75;
 pub(super) struct Kept {
     folder: Option<Folder>,
     events: Option<Events>,
+    checkpoint: Option<checkpoint::Spare>,
 }
 
 /// Runs a command, with what was kept if it can be.
@@ -54,9 +55,11 @@ pub(super) fn run(
     kept: &mut Kept,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Done, Failure> {
+    checkpoint::take(&mut kept.checkpoint, &job.scratch).map_err(system("the checkpoint folder can't be made"))?;
     let folder = Folder::take(&mut kept.folder, &job.work).map_err(system("the working folder can't be made"))?;
     let done = run_in(&folder, command, job, objects, control, &mut kept.events, report);
     folder.put_back(&mut kept.folder);
+    checkpoint::put_back(&mut kept.checkpoint, &job.scratch, &job.work);
     done
 }
 
@@ -70,7 +73,6 @@ fn run_in(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Done, Failure> {
     let started = Instant::now();
-    fs::create_dir_all(&job.scratch).map_err(system("the checkpoint folder can't be made"))?;
     let (input, output) = (folder.input(), folder.output());
     let inputs: serde_json::Map<String, Json> =
         command.inputs.iter().map(|(name, value)| (name.to_string(), input_json(value, objects))).collect();

@@ -332,7 +332,7 @@ fn the_working_folder_goes_whatever_became_of_it() {
         let runs = fs::read_dir(scene.project.path(".smlt/runs")).unwrap();
         let run = runs.flatten().next().unwrap().path();
         assert!(!run.join("work").exists(), "{script}");
-        assert_eq!(fs::read_dir(run.join("steps/main.act")).unwrap().count(), 0, "{script}");
+        assert_eq!(fs::read_dir(run.join("steps")).unwrap().count(), 0, "{script}");
     }
 }
 
