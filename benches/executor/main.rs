@@ -169,8 +169,10 @@ fn beside_others() -> io::Result<()> {
 
 fn measured(other: &Other, program: &Path, shape: Shape) -> io::Result<Cost> {
     let folder = tempfile::tempdir()?;
-    let (name, text, args) = (other.file)(shape);
-    fs::write(folder.path().join(name), text)?;
+    let (files, args) = (other.files)(shape);
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text)?;
+    }
     let mut command = Command::new(program);
     command.args(args).envs(other.env.iter().copied());
     peers::at_home(&mut command, folder.path());

@@ -27,8 +27,8 @@ pub struct Other {
     pub wide: usize,
     /// Its settings.
     pub env: &'static [(&'static str, &'static str)],
-    /// The name and text of a file for it, and the arguments.
-    pub file: fn(Shape) -> (&'static str, String, Vec<String>),
+    /// The names and texts of files for it, and the arguments.
+    pub files: fn(Shape) -> (Vec<(&'static str, String)>, Vec<String>),
 }
 
 /// The other programs.
@@ -41,7 +41,7 @@ pub const OTHERS: [Other; 5] = [
         runs: 3,
         wide: 1_000,
         env: &[],
-        file: sprocket,
+        files: sprocket,
     },
     Other {
         name: "snakemake",
@@ -51,7 +51,7 @@ pub const OTHERS: [Other; 5] = [
         runs: 1,
         wide: 1_000,
         env: &[],
-        file: snakemake,
+        files: snakemake,
     },
     Other {
         name: "metaflow",
@@ -61,7 +61,7 @@ pub const OTHERS: [Other; 5] = [
         runs: 1,
         wide: 100,
         env: &[("METAFLOW_USER", "bench"), ("USERNAME", "bench"), ("METAFLOW_RUN_MAX_WORKERS", "2")],
-        file: metaflow,
+        files: metaflow,
     },
     Other {
         name: "prefect",
@@ -77,7 +77,7 @@ pub const OTHERS: [Other; 5] = [
             ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true"),
             ("PREFECT_LOGGING_TO_API_ENABLED", "false"),
         ],
-        file: prefect,
+        files: prefect,
     },
     Other {
         name: "dask",
@@ -87,7 +87,7 @@ pub const OTHERS: [Other; 5] = [
         runs: 3,
         wide: 1_000,
         env: &[],
-        file: dask,
+        files: dask,
     },
 ];
 
@@ -95,7 +95,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn sprocket(shape: Shape) -> (&'static str, String, Vec<String>) {
+fn sprocket(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     let mut calls = String::new();
     match shape {
         Shape::Fan(steps) => calls += &format!("  scatter (i in range({steps})) {{ call noop {{ input: i = i }} }}\n"),
@@ -111,10 +111,14 @@ fn sprocket(shape: Shape) -> (&'static str, String, Vec<String>) {
         "version 1.2\nworkflow main {{\n{calls}}}\ntask noop {{\n  input {{ Int i }}\n  command <<< true >>>\n  \
          output {{ Int o = i }}\n  requirements {{ cpu: 1 memory: \"64 MB\" }}\n}}\n"
     );
-    ("steps.wdl", text, words(&["-s", "run", "steps.wdl", "-t", "main", "-o", "out"]))
+    // Without this it asks for containers.
+    let settings =
+        "[run.backends.default]\ntype = \"local\"\ncpu = 2\n[run.task]\ncpu_limit_behavior = \"try_with_max\"\n";
+    let files = vec![("steps.wdl", text), ("sprocket.toml", settings.to_owned())];
+    (files, words(&["-s", "-c", "sprocket.toml", "run", "steps.wdl", "-t", "main", "-o", "out"]))
 }
 
-fn snakemake(shape: Shape) -> (&'static str, String, Vec<String>) {
+fn snakemake(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     let text = match shape {
         Shape::Fan(steps) => format!(
             "rule all:\n    input: expand(\"out/{{i}}.txt\", i=range({steps}))\n\
@@ -128,10 +132,10 @@ fn snakemake(shape: Shape) -> (&'static str, String, Vec<String>) {
             steps - 1
         ),
     };
-    ("Snakefile", text, words(&["-c2", "--quiet", "all"]))
+    (vec![("Snakefile", text)], words(&["-c2", "--quiet", "all"]))
 }
 
-fn metaflow(shape: Shape) -> (&'static str, String, Vec<String>) {
+fn metaflow(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     let mut text = String::from("from metaflow import FlowSpec, step\n\nclass Steps(FlowSpec):\n");
     match shape {
         Shape::Fan(steps) => {
@@ -155,10 +159,10 @@ fn metaflow(shape: Shape) -> (&'static str, String, Vec<String>) {
     }
     text += "\nif __name__ == \"__main__\": Steps()\n";
     let args = ["steps.py", "--quiet", "--no-pylint", "run", "--max-workers", "2", "--max-num-splits", "100000"];
-    ("steps.py", text, words(&args))
+    (vec![("steps.py", text)], words(&args))
 }
 
-fn prefect(shape: Shape) -> (&'static str, String, Vec<String>) {
+fn prefect(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     let body = match shape {
         Shape::Fan(steps) => format!("    [f.result() for f in [noop.submit(i) for i in range({steps})]]\n"),
         Shape::Chain(steps) => {
@@ -169,10 +173,10 @@ fn prefect(shape: Shape) -> (&'static str, String, Vec<String>) {
         "from prefect import flow, task\nfrom prefect.task_runners import ThreadPoolTaskRunner\n\n@task\n\
          def noop(i): return i\n\n@flow(task_runner=ThreadPoolTaskRunner(max_workers=2))\ndef steps():\n{body}\nsteps()\n"
     );
-    ("steps.py", text, words(&["steps.py"]))
+    (vec![("steps.py", text)], words(&["steps.py"]))
 }
 
-fn dask(shape: Shape) -> (&'static str, String, Vec<String>) {
+fn dask(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     let graph = match shape {
         Shape::Fan(steps) => format!("    graph = delayed(len)([noop(i) for i in range({steps})])\n"),
         Shape::Chain(steps) => format!("    graph = 0\n    for _ in range({steps}): graph = noop(graph)\n"),
@@ -183,5 +187,5 @@ fn dask(shape: Shape) -> (&'static str, String, Vec<String>) {
          with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as c:\n        \
          c.compute(graph, optimize_graph=False).result()\n"
     );
-    ("steps.py", text, words(&["steps.py"]))
+    (vec![("steps.py", text)], words(&["steps.py"]))
 }
