@@ -7,8 +7,10 @@ mod failure;
 mod job;
 mod progress;
 mod secret;
+mod variable;
 
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
 pub use secret::{Secret, Secrets};
+pub use variable::is_taken_variable;

@@ -11,6 +11,9 @@ pub enum Shape {
     Chain(usize),
 }
 
+/// Files by their names.
+pub type Files = Vec<(&'static str, String)>;
+
 /// Another program.
 pub struct Other {
     /// Its name, as `benches/peers.sh` has it.
@@ -28,7 +31,7 @@ pub struct Other {
     /// Its settings.
     pub env: &'static [(&'static str, &'static str)],
     /// The names and texts of files for it, and the arguments.
-    pub files: fn(Shape) -> (Vec<(&'static str, String)>, Vec<String>),
+    pub files: fn(Shape) -> (Files, Vec<String>),
 }
 
 /// The other programs.
@@ -95,7 +98,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn sprocket(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
+fn sprocket(shape: Shape) -> (Files, Vec<String>) {
     let mut calls = String::new();
     match shape {
         Shape::Fan(steps) => calls += &format!("  scatter (i in range({steps})) {{ call noop {{ input: i = i }} }}\n"),
@@ -118,7 +121,7 @@ fn sprocket(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     (files, words(&["-s", "-c", "sprocket.toml", "run", "steps.wdl", "-t", "main", "-o", "out"]))
 }
 
-fn snakemake(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
+fn snakemake(shape: Shape) -> (Files, Vec<String>) {
     let text = match shape {
         Shape::Fan(steps) => format!(
             "rule all:\n    input: expand(\"out/{{i}}.txt\", i=range({steps}))\n\
@@ -135,7 +138,7 @@ fn snakemake(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     (vec![("Snakefile", text)], words(&["-c2", "--quiet", "all"]))
 }
 
-fn metaflow(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
+fn metaflow(shape: Shape) -> (Files, Vec<String>) {
     let mut text = String::from("from metaflow import FlowSpec, step\n\nclass Steps(FlowSpec):\n");
     match shape {
         Shape::Fan(steps) => {
@@ -162,7 +165,7 @@ fn metaflow(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     (vec![("steps.py", text)], words(&args))
 }
 
-fn prefect(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
+fn prefect(shape: Shape) -> (Files, Vec<String>) {
     let body = match shape {
         Shape::Fan(steps) => format!("    [f.result() for f in [noop.submit(i) for i in range({steps})]]\n"),
         Shape::Chain(steps) => {
@@ -176,7 +179,7 @@ fn prefect(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
     (vec![("steps.py", text)], words(&["steps.py"]))
 }
 
-fn dask(shape: Shape) -> (Vec<(&'static str, String)>, Vec<String>) {
+fn dask(shape: Shape) -> (Files, Vec<String>) {
     let graph = match shape {
         Shape::Fan(steps) => format!("    graph = delayed(len)([noop(i) for i in range({steps})])\n"),
         Shape::Chain(steps) => format!("    graph = 0\n    for _ in range({steps}): graph = noop(graph)\n"),

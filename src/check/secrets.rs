@@ -13,6 +13,7 @@ use crate::{
     syntax::ast::{self, Annotation, ExprKind},
     types::Type,
     value::Value,
+    wire::is_taken_variable,
 };
 
 impl Checker {
@@ -109,8 +110,11 @@ impl Checker {
             if !is_variable(&name) {
                 self.report(
                     Diagnostic::new(Code::E0304, span, format!("\"{name}\" can't be the name of a secret"))
-                        .label("not the name of an environment variable")
-                        .help("a name has letters, digits and `_`, no digit first; those with `SMLT_` are taken"),
+                        .label("taken, or no name of a variable")
+                        .help(
+                            "a name has letters, digits and `_`, no digit first; those that tell programs how to work, such as \
+                             `PATH`, and those with `SMLT_` are taken",
+                        ),
                 );
             } else if names.contains(&name) || taken.contains(&name) {
                 self.report(
@@ -129,5 +133,5 @@ impl Checker {
 fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !name.starts_with("SMLT_")
+        && !is_taken_variable(name)
 }

@@ -16,6 +16,7 @@ use crate::{
     syntax::ast::{self, Block, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,
+    wire::is_taken_variable,
 };
 use std::borrow::Borrow;
 
@@ -109,7 +110,16 @@ impl Checker {
         if let Some(secret) = param.annotations.iter().find(|annotation| &*annotation.name.node == "secret") {
             self.secret_param(secret, param, &ty);
             let own = Param { name, var, ty, default: None, range: None, one_of: Vec::new(), secret: true };
-            self.secrets.insert(own.variable().into());
+            let variable = own.variable();
+            if is_taken_variable(&variable) {
+                let name = &own.name;
+                self.report(
+                    Diagnostic::new(Code::E0208, param.name.span, format!("a secret can't be called `{name}`"))
+                        .label(format!("would be read from `{variable}`"))
+                        .help(format!("that variable tells programs how to work; call it `{name}_secret` or so")),
+                );
+            }
+            self.secrets.insert(variable.into());
             return (own, param.name.span);
         }
         let (mut range, mut one_of) = (None, Vec::new());
