@@ -214,7 +214,9 @@ impl Runs {
         }
         match Connection::open_with_flags(home.database(), OpenFlags::SQLITE_OPEN_READ_WRITE).map(Self::ready)? {
             // Who may only read can read what was there when the last run ended.
-            Err(RunsError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            Err(RunsError::Database(error))
+                if matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) =>
+            {
                 let uri = format!("file:{}?immutable=1", home.database().display());
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
                 Ok(Some(Self { database: Connection::open_with_flags(uri, flags)? }))

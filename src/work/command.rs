@@ -259,12 +259,16 @@ fn stored(json: Json, wanted: &Type, folder: &Path, objects: &Objects) -> Result
         (Type::Artifact, Json::String(path)) => {
             let name =
                 Path::new(&path).file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
-            let artifact = objects.put_file(&name, &folder.join(&path)).map_err(|error| {
-                Failure::new(
+            let artifact = objects.put_file(&name, &folder.join(&path)).map_err(|error| match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    Failure::new(Kind::TaskFailed, format!("the file `{path}` of the result can't be stored: {error}"))
+                        .help("make space, then `smltc run --resume` goes on with the run")
+                }
+                _ => Failure::new(
                     Kind::BadResult,
                     format!("the result names the file `{path}`, which can't be read: {error}"),
                 )
-                .help("paths in a result start at the command's working folder")
+                .help("paths in a result start at the command's working folder"),
             })?;
             json!(artifact)
         }

@@ -384,6 +384,29 @@ workflow main() -> Int {
 }
 
 #[test]
+fn a_result_for_which_there_is_no_space_is_stored_when_there_is() {
+    // What the task writes is not limited, what its worker writes is.
+    let text = r#"
+task large() -> { file: Artifact } {
+  shell: "ulimit -S -f unlimited; head -c 300000 /dev/zero > large; echo '\{\"file\": \"large\"\}' > $SMLT_OUT"
+}
+workflow main() -> Artifact {
+  let made = run large()
+  made.file
+}
+"#;
+    let project = Project::with("large.smlt", text);
+    let command = format!("trap '' XFSZ; ulimit -S -f 320; exec {} run large.smlt", env!("CARGO_BIN_EXE_smltc"));
+    let output =
+        std::process::Command::new("sh").args(["-c", &command]).current_dir(project.folder()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = error_of(&output);
+    assert!(told.contains("the file `large` of the result can't be stored"), "{told}");
+    let output = project.smltc(&["run", "--resume", "--quiet"]);
+    assert!(output.status.success(), "{}", error_of(&output));
+}
+
+#[test]
 fn a_project_that_can_not_be_written_is_told_of() {
     let project = Project::with("two.smlt", TWO_STEPS);
     fs::write(project.path(".smlt"), "in the way").unwrap();
