@@ -172,7 +172,7 @@ impl Cache {
     /// # Errors
     /// When they can't be read.
     pub fn entries(&self) -> Result<Vec<Entry>, CacheError> {
-        let mut query = self.database.prepare("select * from entries order by made desc, step, key")?;
+        let mut query = self.database.prepare("select * from entries order by made desc, rowid desc")?;
         let rows = query.query_map([], |row| Ok((read(row)?, row.get::<_, String>("done")?)))?;
         rows.map(|row| {
             let (mut entry, done) = row?;

@@ -225,7 +225,7 @@ fn a_limit_still_holds_once_a_run_is_to_stop() {
     let scene = Scene::new(&WAITING.replace("workflow main", "@deadline(5s)\nworkflow main"));
     let mut run = scene.start(&["--jobs", "2"]);
     scene.lines("begun", 2);
-    kill_process(pid(&run), Signal::HUP).unwrap();
+    kill_process(pid(&run), Signal::TERM).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let events = scene.project.events();
     assert_eq!(events.iter().filter(|event| event["event"] == "step_stopped").count(), 2, "{events:?}");
