@@ -15,6 +15,7 @@ pub use parts::{Change, Content, Parts, Subject};
 pub use session::{Begin, Served, Session, Tally};
 
 use crate::{
+    database,
     units::Duration,
     value::{Artifact, Hash},
     wire::Done,
@@ -152,19 +153,10 @@ impl Cache {
     }
 
     fn ready(database: Connection) -> Result<Self, CacheError> {
-        database.busy_timeout(std::time::Duration::from_secs(10))?;
-        database.pragma_update(None, "journal_mode", "wal")?;
-        // What the last moments before a power failure brought may be lost, and is then made again.
-        database.pragma_update(None, "synchronous", "normal")?;
-        match database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
-            FORMAT => {}
-            0 => {
-                database.execute_batch(TABLES)?;
-                database.pragma_update(None, "user_version", FORMAT)?;
-            }
-            _ => return Err(CacheError::Version),
+        match database::ready(&database, FORMAT, TABLES)? {
+            true => Ok(Self { database }),
+            false => Err(CacheError::Version),
         }
-        Ok(Self { database })
     }
 
     /// All results, the newest first.

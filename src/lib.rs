@@ -13,6 +13,8 @@ pub mod check;
 pub mod cli;
 #[cfg(feature = "work")]
 pub mod data;
+#[cfg(feature = "local")]
+pub mod database;
 #[cfg(feature = "compile")]
 pub mod diagnostic;
 #[cfg(any(feature = "compile", feature = "work"))]

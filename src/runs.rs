@@ -25,6 +25,7 @@ pub use remove::Removal;
 pub use story::{End, Step, Story, Trial};
 
 use crate::{
+    database,
     schedule::{Event, Notice, Options, Time, Verdict},
     units::{Duration, Money},
     value::{Fields, Hash},
@@ -226,20 +227,10 @@ impl Runs {
     }
 
     fn ready(database: Connection) -> Result<Self, RunsError> {
-        database.busy_timeout(std::time::Duration::from_secs(10))?;
-        // Of a new file: so that it can give back the room of what was removed.
-        database.pragma_update(None, "auto_vacuum", "incremental")?;
-        database.pragma_update(None, "journal_mode", "wal")?;
-        database.pragma_update(None, "synchronous", "normal")?;
-        match database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
-            FORMAT => {}
-            0 => {
-                database.execute_batch(TABLES)?;
-                database.pragma_update(None, "user_version", FORMAT)?;
-            }
-            _ => return Err(RunsError::Version),
+        match database::ready(&database, FORMAT, TABLES)? {
+            true => Ok(Self { database }),
+            false => Err(RunsError::Version),
         }
-        Ok(Self { database })
     }
 
     /// Enters a run that begins now, in this process.

@@ -23,7 +23,7 @@ fn root() -> &'static Path {
 
 /// Every module may import those of lower levels only; two of one level know nothing of each other.
 const LEVELS: [&[&str]; 10] = [
-    &["units", "source", "seed", "disk", "processes"],
+    &["units", "source", "seed", "disk", "database", "processes"],
     &["types"],
     &["value"],
     &["expr", "layers"],

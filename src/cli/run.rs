@@ -4,7 +4,9 @@ mod resume;
 pub use report::tell_failure;
 
 use super::{
-    Exit, check, graph, params,
+    Exit, check, graph,
+    history::failed,
+    params,
     progress::{Live, Plain, View},
     secrets,
     world::Files,
@@ -260,11 +262,6 @@ fn tell_of_cut_off(runs: &Runs, file: &str) {
         _ => return,
     };
     super::complain(format_args!("note: the last run was {how}; `smltc run --resume {id}` goes on with it"));
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Exit {
-    super::complain(format_args!("error: {error}"));
-    Exit::Failed
 }
 
 /// A run that is in the list of runs, and under way.

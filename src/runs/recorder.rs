@@ -8,25 +8,17 @@ use crate::{
 };
 use rusqlite::{Connection, params};
 use std::{
-    convert::Infallible,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 use tokio::sync::Notify;
 
-/// How long to wait for what is written together: a write costs more than what is in it, and what a kill takes away is only
-/// done again.
-const GATHER: Duration = Duration::from_millis(2);
-
-/// Writes the log of a run, the lines of a moment together.
+/// Writes the log of a run. What comes while a write is under way is written together with the next.
 pub struct Recorder {
     lines: Sender<Line>,
-    /// Dropped when there are no more.
-    end: Sender<Infallible>,
     thread: JoinHandle<Result<(), RunsError>>,
     broken: Arc<Notify>,
 }
@@ -40,17 +32,16 @@ enum Line {
 impl Recorder {
     pub(super) fn new(database: Connection, run: String) -> Self {
         let (lines, receiver) = channel();
-        let (end, ended) = channel();
         let broken = Arc::new(Notify::new());
         let breaks = broken.clone();
         let thread = thread::spawn(move || {
-            let written = write(database, &run, &receiver, &ended);
+            let written = write(database, &run, &receiver);
             if written.is_err() {
                 breaks.notify_one();
             }
             written
         });
-        Self { lines, end, thread, broken }
+        Self { lines, thread, broken }
     }
 
     /// Waits until the log can't be written any more, which may never be.
@@ -78,7 +69,7 @@ impl Recorder {
     /// When it could not be written.
     pub fn end(self, at: Time, spent: Money, verdict: &Verdict) -> Result<(), RunsError> {
         self.send(Line::End { at, spent, verdict: Box::new(verdict.clone()) });
-        drop((self.lines, self.end));
+        drop(self.lines);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
@@ -88,15 +79,8 @@ impl Recorder {
     }
 }
 
-fn write(
-    mut database: Connection,
-    run: &str,
-    lines: &Receiver<Line>,
-    end: &Receiver<Infallible>,
-) -> Result<(), RunsError> {
+fn write(mut database: Connection, run: &str, lines: &Receiver<Line>) -> Result<(), RunsError> {
     while let Ok(first) = lines.recv() {
-        // Nothing is sent here: it only tells that the log is at its end.
-        let _ = end.recv_timeout(GATHER);
         let batch = database.transaction()?;
         for line in std::iter::once(first).chain(lines.try_iter()) {
             match line {

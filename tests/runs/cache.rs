@@ -428,8 +428,6 @@ workflow main(n: Int = 1) -> Int {
         let before = count("second");
         let mut run = project.command(&["run", "flow.smlt", "--quiet", "--n", n]).spawn().unwrap();
         wait_until("the second step is under way", || count("second") > before);
-        // What the log was told a moment ago may be lost, and is done again.
-        std::thread::sleep(Duration::from_millis(200));
         run.kill().unwrap();
         run.wait().unwrap();
     };

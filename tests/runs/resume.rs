@@ -90,8 +90,6 @@ fn killed_in_the_second_step() -> Project {
     let project = Project::with("two.smlt", TWO_STEPS);
     let run = start(&project, &["run", "two.smlt", "--quiet"]);
     wait_until("the second step is under way", || times(&project, "second") == 1);
-    // What the log was told a moment ago may be lost, and is done again.
-    thread::sleep(Duration::from_millis(200));
     kill(run);
     project
 }

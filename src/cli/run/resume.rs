@@ -81,14 +81,14 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
     if let Some(out) = &args.out
         && let Err(error) = writable(out)
     {
-        return failed(&format_args!("`{}` can't be written: {error}", out.display()));
+        return failed(format_args!("`{}` can't be written: {error}", out.display()));
     }
     let folder = args.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let history = match History::at(place) {
         Ok(Some(history)) => history,
         Ok(None) => {
-            return failed(&"there are no runs yet\nhelp: `smltc run FILE` makes one, in the folder of the file");
+            return failed("there are no runs yet\nhelp: `smltc run FILE` makes one, in the folder of the file");
         }
         Err(exit) => return exit,
     };
@@ -100,12 +100,12 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
     match runs.holder(&run.id) {
         Ok(None) => {}
         Ok(Some(process)) => {
-            return failed(&format_args!(
+            return failed(format_args!(
                 "run {} is under way in process {process}\nhelp: wait for its end, or stop it: `kill -INT {process}`",
                 run.id
             ));
         }
-        Err(error) => return failed(&error),
+        Err(error) => return failed(error),
     }
     let file = if folder.as_os_str().is_empty() { PathBuf::from(&run.file) } else { folder.join(&run.file) };
     let prepared = match prepare(file, Some(run.workflow.clone()), words) {
@@ -136,7 +136,7 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
             let Run { id, args: values, .. } = run;
             carry_out(args, &prepared, Entered { id, values, options, secrets, recorder, past })
         }
-        Err(message) => failed(&message),
+        Err(message) => failed(message),
     }
 }
 
@@ -146,14 +146,14 @@ fn choose(args: &Args, history: &History) -> Result<Run, Exit> {
     if let Some(name) = args.resume.iter().flatten().next() {
         let run = history.run(Some(name))?;
         return match &file {
-            Some(file) if *file != *run.file => Err(failed(&format_args!(
+            Some(file) if *file != *run.file => Err(failed(format_args!(
                 "run {} is one of `{}`\nhelp: `smltc run --resume {}` goes on with it",
                 run.id, run.file, run.id
             ))),
             _ => Ok(run),
         };
     }
-    let mut fitting = history.runs.list().map_err(|error| failed(&error))?;
+    let mut fitting = history.runs.list().map_err(failed)?;
     fitting.retain(|run| {
         file.as_ref().is_none_or(|file| *file == *run.file)
             && args.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
@@ -161,7 +161,7 @@ fn choose(args: &Args, history: &History) -> Result<Run, Exit> {
     let last = fitting.iter().position(can_go_on).unwrap_or(0);
     match fitting.is_empty() {
         false => Ok(fitting.swap_remove(last)),
-        true => Err(failed(&"there is no run to resume\nhelp: `smltc runs` lists the runs of a project")),
+        true => Err(failed("there is no run to resume\nhelp: `smltc runs` lists the runs of a project")),
     }
 }
 
