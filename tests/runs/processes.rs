@@ -7,7 +7,7 @@ use std::{
     fs,
     io::Read,
     os::unix::process::ExitStatusExt,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -48,8 +48,11 @@ impl Scene {
         Self::new(&text)
     }
 
+    /// Starts a run that hears every signal, even where the tests themselves stand behind `nohup`.
     fn start(&self, args: &[&str]) -> Child {
-        let mut command = self.project.command(&[&["run", "scene.smlt"], args].concat());
+        let mut command = Command::new("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_smltc"), "run", "scene.smlt"]).args(args);
+        command.current_dir(self.project.folder()).stdin(Stdio::null());
         command.env(MARK, &self.mark).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -225,7 +228,7 @@ fn a_limit_still_holds_once_a_run_is_to_stop() {
     let scene = Scene::new(&WAITING.replace("workflow main", "@deadline(5s)\nworkflow main"));
     let mut run = scene.start(&["--jobs", "2"]);
     scene.lines("begun", 2);
-    kill_process(pid(&run), Signal::TERM).unwrap();
+    kill_process(pid(&run), Signal::HUP).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let events = scene.project.events();
     assert_eq!(events.iter().filter(|event| event["event"] == "step_stopped").count(), 2, "{events:?}");
