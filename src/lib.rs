@@ -48,6 +48,8 @@ pub mod source;
 pub mod stdlib;
 #[cfg(feature = "work")]
 pub mod store;
+#[cfg(feature = "work")]
+pub mod sync;
 #[cfg(feature = "compile")]
 pub mod syntax;
 pub mod types;

@@ -1,4 +1,9 @@
-//! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed.
+//! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed. And the
+//! parameter store, through which workers talk.
+
+mod parameters;
+
+pub use parameters::{Key, ParameterError, ParameterStore, Traffic};
 
 use crate::{
     disk::{finish, new_file, open_plain, sync_folder, write_by_way_of},

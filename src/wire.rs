@@ -3,12 +3,14 @@
 //!
 //! A local worker process and a Lambda worker differ only in who delivers the job.
 
+mod elastic;
 mod failure;
 mod job;
 mod progress;
 mod secret;
 mod variable;
 
+pub use elastic::{Averaging, Codec, Every, Exchange, Staged, Team, Workers};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};

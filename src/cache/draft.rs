@@ -27,7 +27,7 @@ const QUICK: u64 = 1 << 20;
 pub(super) const fn meaning(op: &Op) -> (&'static str, u32) {
     match op {
         Op::Inspect(_) => ("inspect", 1),
-        Op::Train(_) => ("train", 1),
+        Op::Train(_) => ("train", 2),
         Op::Evaluate(_) => ("evaluate", 1),
         Op::Command(_) => ("run", 1),
     }
@@ -115,6 +115,8 @@ impl Writer<'_> {
             loss,
             schedule,
             batch,
+            shards,
+            averaging,
             horizon,
             until,
             metrics,
@@ -122,6 +124,7 @@ impl Writer<'_> {
             init,
             seed,
             rung,
+            team,
         } = train;
         self.model("model", model);
         self.dataset("data", data)?;
@@ -134,7 +137,13 @@ impl Writer<'_> {
                 self.call(name, call);
             }
         }
-        self.setting("batch", batch, Some(batch.to_string()));
+        self.setting("batch", batch, batch.later.is_empty().then(|| batch.first.to_string()));
+        self.setting("shards", shards, shards.map(|shards| shards.to_string()));
+        self.setting("sync", averaging, None);
+        // Who trains comes to the same bits, unless the workers' own ways are averaged.
+        if !averaging.is_exact() {
+            self.setting("workers", &team.workers, None);
+        }
         let (name, length) = match horizon {
             Horizon::Epochs(epochs) => ("epochs", epochs),
             Horizon::Steps(steps) => ("steps", steps),

@@ -6,7 +6,7 @@ use super::{
     loss::Loss,
     network::{Mode, Network, Weights},
 };
-use crate::{data::Table, seed::Seed};
+use crate::{data::Table, seed::Seed, sync::tree_sum};
 use candle_core::{Device, Tensor, Var};
 
 /// A batch is never cut into more shards than this.
@@ -163,36 +163,13 @@ fn in_order<'i, I: Sync + ?Sized, R: Send>(
     })
 }
 
-/// The sum of the leaves in a binary tree: neighbours first, then pairs of pairs.
-fn tree_sum(mut leaves: Vec<Vec<f32>>) -> Vec<f32> {
-    while leaves.len() > 1 {
-        let mut next = Vec::with_capacity(leaves.len().div_ceil(2));
-        let mut pairs = leaves.into_iter();
-        while let Some(mut left) = pairs.next() {
-            if let Some(right) = pairs.next() {
-                left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
-            }
-            next.push(left);
-        }
-        leaves = next;
-    }
-    leaves.pop().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{count, tree_sum};
+    use super::count;
 
     #[test]
     fn a_batch_is_cut_into_a_power_of_two() {
         let counts: Vec<usize> = [1, 31, 32, 64, 100, 128, 256, 1000].into_iter().map(count).collect();
         assert_eq!(counts, [1, 1, 1, 2, 2, 4, 8, 8]);
-    }
-
-    #[test]
-    fn leaves_are_summed_as_a_tree() {
-        // With rounding, the order shows: 2^24 + 1 is 2^24 in f32, but 2^24 + (1 + 1) is not.
-        let leaves = [16_777_216.0_f32, 0.0, 1.0, 1.0].map(|leaf| vec![leaf]);
-        assert_eq!(tree_sum(leaves.to_vec()), [16_777_218.0]);
     }
 }

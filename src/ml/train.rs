@@ -119,8 +119,11 @@ impl<'a> Training<'a> {
                 error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
             )
         })?;
-        if job.batch == 0 || job.batch > 1 << 24 {
-            return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {}", job.batch), "64 is usual"));
+        if job.batch.first == 0 || job.batch.first > 1 << 24 {
+            return Err(unusable(
+                format!("a batch must hold 1 to 2^24 samples, not {}", job.batch.first),
+                "64 is usual",
+            ));
         }
         let outputs = output.width();
         let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
@@ -204,7 +207,7 @@ impl<'a> Training<'a> {
     }
 
     fn steps_per_epoch(&self) -> u64 {
-        (self.lesson.train.rows() as u64).div_ceil(self.job.batch).max(1)
+        (self.lesson.train.rows() as u64).div_ceil(self.job.batch.first).max(1)
     }
 
     fn horizon(&self) -> u64 {
@@ -283,14 +286,14 @@ impl<'a> Training<'a> {
             Horizon::Epochs(_) => u64::MAX,
         };
         let (mut loss, mut outputs, mut seen) = (0.0, Vec::new(), 0);
-        for (index, rows) in order.chunks(self.job.batch as usize).enumerate() {
+        for (index, rows) in order.chunks(self.job.batch.first as usize).enumerate() {
             if self.time_left(context).is_some_and(|left| left <= 0.0) {
                 return Ok(None);
             }
             if self.ledger.steps >= last_step {
                 break;
             }
-            let step = self.worker(table, threads).step(&self.weights, rows, self.job.batch as usize, dropout)?;
+            let step = self.worker(table, threads).step(&self.weights, rows, self.job.batch.first as usize, dropout)?;
             if !step.loss.is_finite() || step.gradient.iter().any(|value| !value.is_finite()) {
                 return Err(MlError::Failed(
                     Failure::new(
@@ -425,7 +428,7 @@ impl<'a> Training<'a> {
             "lens": self.lesson.lens,
             "loss": format!("{:?}", self.loss),
             "optimizer": self.job.optimizer.to_string(),
-            "batch": self.job.batch,
+            "batch": self.job.batch.first,
             "seed": self.job.seed,
             "epochs": self.ledger.epochs,
             "best_epoch": best.epoch,

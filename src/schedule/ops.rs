@@ -6,7 +6,7 @@ use crate::{
     seed::Seed,
     source::Name,
     value::{Artifact, Call, Dataset, Fields, Model, Value},
-    wire::{self, Command, Failure, Kind, Op, Program, Word},
+    wire::{self, Averaging, Command, Failure, Kind, Op, Program, Staged, Team, Word},
 };
 use std::collections::BTreeMap;
 
@@ -75,7 +75,9 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Tr
         optimizer,
         loss: std(&train.loss)?,
         schedule: std(&train.schedule)?,
-        batch: train.batch.as_ref().map_or(Ok(64), |batch| count("batch", batch, env, 1))?,
+        batch: Staged::fixed(train.batch.as_ref().map_or(Ok(64), |batch| count("batch", batch, env, 1))?),
+        shards: None,
+        averaging: Averaging::EXACT,
         horizon: match &train.horizon {
             Horizon::Epochs(None) => wire::Horizon::Epochs(10),
             Horizon::Epochs(Some(epochs)) => wire::Horizon::Epochs(count("epochs", epochs, env, 1)?),
@@ -87,6 +89,7 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Tr
         init: artifact(optional(&train.init)?)?,
         seed,
         rung: None,
+        team: Team::default(),
     })
 }
 

@@ -1,4 +1,4 @@
-use super::Secrets;
+use super::{Averaging, Secrets, Staged, Team};
 use crate::{
     expr::Expr,
     seed::Seed,
@@ -89,7 +89,11 @@ pub struct Train {
     /// A learning-rate schedule.
     pub schedule: Option<Call>,
     /// The samples in a global batch.
-    pub batch: u64,
+    pub batch: Staged<u64>,
+    /// The shards that every batch is cut into, which bounds the workers; chosen by the batch when absent.
+    pub shards: Option<u64>,
+    /// What workers give each other.
+    pub averaging: Averaging,
     /// How long to train.
     pub horizon: Horizon,
     /// Stop after the first epoch where this holds, over `train.…`, `valid.…` and `epoch`.
@@ -104,6 +108,8 @@ pub struct Train {
     pub seed: Seed,
     /// Where a search lets the training pause and go on.
     pub rung: Option<Rung>,
+    /// Who trains.
+    pub team: Team,
 }
 
 /// How long to train at most.

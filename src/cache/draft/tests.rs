@@ -5,7 +5,7 @@ use crate::{
     types::Type,
     units::Percent,
     value::{Fields, Location, Part, Split, Value},
-    wire::{Command, Program, Rung, Word},
+    wire::{Averaging, Codec, Command, Program, Rung, Staged, Team, Word, Workers},
 };
 use std::fs;
 use tempfile::TempDir;
@@ -210,7 +210,9 @@ fn train() -> Train {
         optimizer: adam(0.1),
         loss: None,
         schedule: None,
-        batch: 64,
+        batch: Staged::fixed(64),
+        shards: None,
+        averaging: Averaging::EXACT,
         horizon: Horizon::Epochs(10),
         until: None,
         metrics: Vec::new(),
@@ -218,7 +220,24 @@ fn train() -> Train {
         init: None,
         seed: Seed::new(1),
         rung: None,
+        team: Team::default(),
     }
+}
+
+/// Two steps apart, and then together.
+fn local() -> Averaging {
+    Averaging { codec: Codec::F32, every: 2 }
+}
+
+#[test]
+fn only_where_ways_are_averaged_does_it_matter_who_trains() {
+    let project = project();
+    let with = |averaging, workers| {
+        let team = Team { workers: Workers::Staged(Staged::fixed(workers)), ..Team::default() };
+        parts(&Op::Train(Box::new(Train { averaging, team, ..train() })), &project)
+    };
+    assert_eq!(differ(&with(Averaging::EXACT, 1), &with(Averaging::EXACT, 4)), []);
+    assert_eq!(differ(&with(local(), 1), &with(local(), 4)), [setting("workers")]);
 }
 
 #[test]
@@ -231,7 +250,7 @@ fn a_training_depends_on_each_of_its_settings() {
     wide.model.args.insert("hidden".into(), Value::Int(2));
     let mut grown = train();
     grown.model.layers.push(Call::new("relu", Fields::new()));
-    let changed: [(&str, Train); 15] = [
+    let changed: [(&str, Train); 17] = [
         ("model.hidden", wide),
         ("model", grown),
         ("data", Train { data: dataset(&["data/*.csv"]), ..train() }),
@@ -239,7 +258,9 @@ fn a_training_depends_on_each_of_its_settings() {
         ("optimizer.lr", Train { optimizer: adam(0.2), ..train() }),
         ("loss", Train { loss: Some(Call::new("mse", Fields::new())), ..train() }),
         ("schedule", Train { schedule: Some(Call::new("cosine", Fields::new())), ..train() }),
-        ("batch", Train { batch: 32, ..train() }),
+        ("batch", Train { batch: Staged::fixed(32), ..train() }),
+        ("shards", Train { shards: Some(4), ..train() }),
+        ("sync", Train { averaging: local(), ..train() }),
         ("epochs", Train { horizon: Horizon::Epochs(11), ..train() }),
         ("steps", Train { horizon: Horizon::Steps(10), ..train() }),
         ("until", Train { until: Some(Expr::Const(Value::Bool(true))), ..train() }),

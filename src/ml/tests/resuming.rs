@@ -8,7 +8,7 @@ use crate::{
     store::Objects,
     units::Percent,
     value::{Artifact, Dataset, Hash, Part, Split},
-    wire::{Done, Failure, Horizon, Kind, Train},
+    wire::{Averaging, Done, Failure, Horizon, Kind, Staged, Team, Train},
 };
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
@@ -37,7 +37,9 @@ fn job(until: Option<Expr>) -> Train {
         optimizer: adam,
         loss: None,
         schedule: Some(Call::new("cosine", [("warmup".into(), Value::Float(2.0))].into())),
-        batch: 4,
+        batch: Staged::fixed(4),
+        shards: None,
+        averaging: Averaging::EXACT,
         horizon: Horizon::Epochs(9),
         until,
         metrics: vec![bare("accuracy")],
@@ -45,6 +47,7 @@ fn job(until: Option<Expr>) -> Train {
         init: None,
         seed: Seed::new(11),
         rung: None,
+        team: Team::default(),
     }
 }
 

@@ -1,0 +1,95 @@
+//! The parameter store: where the workers of a training put blobs and get them from, which is all that they see of each
+//! other.
+
+use bytes::Bytes;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// The name of a blob. It tells the round that the blob belongs to, so that what a worker of an abandoned round still puts
+/// is never found by another round.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// A key of parts that hold no `/`, from the widest to the narrowest.
+    pub fn new(parts: &[&dyn fmt::Display]) -> Self {
+        let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+        Self(parts.join("/").into())
+    }
+
+    /// The key as a text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a store can't be used. What may pass by itself was tried again for some time already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// It can't be reached, or broke off again and again.
+    #[error("the parameter store {store} can't be reached: {reason}")]
+    Unreachable {
+        /// Its address, without a password.
+        store: String,
+        /// What the system or the store said.
+        reason: String,
+    },
+    /// It has no room left.
+    #[error("the parameter store {store} is full: {reason}")]
+    Full {
+        /// Its address, without a password.
+        store: String,
+        /// What the store said.
+        reason: String,
+    },
+    /// It refused, or answered with what makes no sense.
+    #[error("the parameter store {store} refused: {reason}")]
+    Refused {
+        /// Its address, without a password.
+        store: String,
+        /// What the store said.
+        reason: String,
+    },
+}
+
+/// What went over the wire to and from a store: the blobs' own bytes and the requests that carried them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes of blobs put.
+    pub up: u64,
+    /// Bytes of blobs got.
+    pub down: u64,
+    /// Blobs put.
+    pub puts: u64,
+    /// Blobs got.
+    pub gets: u64,
+}
+
+/// A parameter store. Everything in it goes some time after it was last used, so that an abandoned run leaves nothing.
+pub trait ParameterStore: Send + Sync {
+    /// Puts blobs in one go; what was under a key is replaced. Once it returns, everyone can get them.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    fn put(&self, blobs: &[(Key, Bytes)]) -> Result<(), ParameterError>;
+
+    /// The blobs under `keys`, in their order, as soon as all are there; when `patience` has passed, those that are there.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    fn get(&self, keys: &[Key], patience: Duration) -> Result<Vec<Option<Bytes>>, ParameterError>;
+
+    /// Removes blobs; those that are not there don't matter.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    fn remove(&self, keys: &[Key]) -> Result<(), ParameterError>;
+
+    /// Removes all blobs whose keys begin with `prefix`.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    fn clear(&self, prefix: &Key) -> Result<(), ParameterError>;
+
+    /// What went up and down so far.
+    fn traffic(&self) -> Traffic;
+}
