@@ -1,8 +1,10 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed. And the
 //! parameter store, through which workers talk.
 
+mod memory;
 mod parameters;
 
+pub use memory::Memory;
 pub use parameters::{Key, ParameterError, ParameterStore, Traffic};
 
 use crate::{

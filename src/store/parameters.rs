@@ -2,7 +2,17 @@
 //! other.
 
 use bytes::Bytes;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// How long a store keeps what nobody uses, when it is not told otherwise.
+pub(super) const EXPIRY: Duration = Duration::from_hours(24);
 
 /// The name of a blob. It tells the round that the blob belongs to, so that what a worker of an abandoned round still puts
 /// is never found by another round.
@@ -19,6 +29,11 @@ impl Key {
     /// The key as a text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it begins with the parts of `prefix`.
+    pub fn is_within(&self, prefix: &Self) -> bool {
+        self.0.strip_prefix(&*prefix.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -51,7 +66,7 @@ pub enum ParameterError {
     },
 }
 
-/// What went over the wire to and from a store: the blobs' own bytes and the requests that carried them.
+/// What went over the wire to and from a store: the blobs and their own bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes of blobs put.
@@ -62,6 +77,39 @@ pub struct Traffic {
     pub puts: u64,
     /// Blobs got.
     pub gets: u64,
+}
+
+/// Counts what goes up and down.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    up: AtomicU64,
+    down: AtomicU64,
+    puts: AtomicU64,
+    gets: AtomicU64,
+}
+
+impl Meter {
+    /// Counts blobs that were put.
+    pub(super) fn put(&self, blobs: &[(Key, Bytes)]) {
+        self.up.fetch_add(blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum(), Relaxed);
+        self.puts.fetch_add(blobs.len() as u64, Relaxed);
+    }
+
+    /// Counts blobs that were got.
+    pub(super) fn got(&self, blobs: &[Option<Bytes>]) {
+        self.down.fetch_add(blobs.iter().flatten().map(|bytes| bytes.len() as u64).sum(), Relaxed);
+        self.gets.fetch_add(blobs.iter().flatten().count() as u64, Relaxed);
+    }
+
+    /// What it has counted.
+    pub(super) fn read(&self) -> Traffic {
+        Traffic {
+            up: self.up.load(Relaxed),
+            down: self.down.load(Relaxed),
+            puts: self.puts.load(Relaxed),
+            gets: self.gets.load(Relaxed),
+        }
+    }
 }
 
 /// A parameter store. Everything in it goes some time after it was last used, so that an abandoned run leaves nothing.
@@ -84,7 +132,7 @@ pub trait ParameterStore: Send + Sync {
     /// When the store can't be used.
     fn remove(&self, keys: &[Key]) -> Result<(), ParameterError>;
 
-    /// Removes all blobs whose keys begin with `prefix`.
+    /// Removes all blobs whose keys begin with the parts of `prefix`.
     ///
     /// # Errors
     /// When the store can't be used.
