@@ -23,7 +23,7 @@ use crate::{
 use cached::{Answer, Cached, Next};
 use clock::Clock;
 use memory::Allowance;
-use pool::{Pool, Report, What};
+use pool::{Meeting, Pool, Report, What};
 use rustix::process::Signal;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -135,7 +135,12 @@ pub fn run(
     let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         scheduler,
-        pool: Pool::new(workers.map_err(system("the workers' log can't be made"))?, machine.hidden.clone(), reports),
+        pool: Pool::new(
+            workers.map_err(system("the workers' log can't be made"))?,
+            machine.hidden.clone(),
+            Meeting::new(machine.store.clone(), run_name(&machine.folder)),
+            reports,
+        ),
         cached: Cached::new(cache, answers),
         clock: Clock::from(begun),
         spent,
@@ -339,6 +344,8 @@ impl Driver<'_> {
             time_left,
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
+            attempt: launch.attempt.number,
+            seat: None,
             secrets,
         };
         self.pool.start(launch.attempt, job, launch.timeout, allowance);

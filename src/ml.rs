@@ -15,17 +15,20 @@ mod norm;
 mod optimizer;
 mod rate;
 mod shards;
+mod shuffle;
 mod state;
 mod train;
 
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::latest_steps;
 pub use evaluate::evaluate;
-pub use train::{Lesson, train};
+pub use train::{Lesson, Part, train};
 
 use crate::{
     store::Objects,
+    sync::SyncError,
     units::Duration,
     wire::{Failure, Kind, Progress},
 };
@@ -53,6 +56,9 @@ enum MlError {
     /// The step can't be done as asked.
     #[error("{0}")]
     Failed(#[from] Failure),
+    /// The workers of a training can't go on together.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// candle refused an operation.
     #[error("{0}")]
     Candle(#[from] candle_core::Error),
@@ -62,6 +68,10 @@ impl From<MlError> for Failure {
     fn from(error: MlError) -> Self {
         match error {
             MlError::Failed(failure) => failure,
+            MlError::Sync(error @ SyncError::Build { .. }) => {
+                Self::new(Kind::TaskFailed, error.to_string()).help("let all workers be of one build")
+            }
+            MlError::Sync(error) => Self::new(Kind::WorkerLost, error.to_string()),
             MlError::Candle(error) => Self::new(Kind::TaskFailed, format!("a computation failed: {error}")),
         }
     }

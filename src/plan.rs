@@ -2,9 +2,11 @@
 
 mod capacity;
 mod prices;
+mod replan;
 
 pub use capacity::{Capacity, Cpus, too_large};
 pub use prices::{PriceError, Prices};
+pub use replan::{Next, replan};
 
 use crate::{graph::NodeKind, limits::Limits, units::Size};
 

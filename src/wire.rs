@@ -10,9 +10,9 @@ mod progress;
 mod secret;
 mod variable;
 
-pub use elastic::{Averaging, Codec, Every, Exchange, Staged, Team, Workers};
+pub use elastic::{Averaging, Codec, Every, Exchange, Lap, Round, RoundId, Seat, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
-pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
+pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;

@@ -11,11 +11,12 @@ pub use serve::{Ordered, serve};
 
 use crate::{
     data::{self, Data, Files, Print},
-    ml::{self, Context, Lesson},
+    ml::{self, Context, Lesson, Part as TrainingPart},
     store::Objects,
+    sync::Alone,
     units::Duration,
     value::{Dataset, Part, Value},
-    wire::{Done, Failure, Job, Op, Progress},
+    wire::{Done, Failure, Job, Op, Outcome, Progress, RoundId},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -36,7 +37,7 @@ impl Worker {
     ///
     /// # Errors
     /// With the failure that the scheduler and the user are to hear of.
-    pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Done, Failure> {
+    pub fn work(&mut self, job: &Job, control: &Control, report: &mut dyn FnMut(Progress)) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let objects = Objects::open(&job.objects).by_way_of(&job.work);
         let mut context = Context {
@@ -51,7 +52,7 @@ impl Worker {
             Op::Inspect(inspect) => {
                 let data = self.load(&inspect.data, job, &objects)?;
                 let output = Value::from(data.facts.clone());
-                Ok(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) })
+                Ok(Outcome::Done(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) }))
             }
             Op::Train(train) => {
                 let data = self.load(&train.data, job, &objects)?;
@@ -68,13 +69,18 @@ impl Worker {
                     hash: data.hash,
                     valid_hash: other.as_ref().map(|other| other.hash),
                 };
-                ml::train(train, &lesson, &mut context)
+                let mut group = Alone::default();
+                let round = RoundId { attempt: job.attempt, number: 0 };
+                let mut part = TrainingPart { group: &mut group, round, until: None, replan: None };
+                ml::train(train, &lesson, &mut part, &mut context)
             }
             Op::Evaluate(evaluate) => {
                 let data = self.load(&evaluate.data, job, &objects)?;
-                ml::evaluate(evaluate, &data, &mut context)
+                ml::evaluate(evaluate, &data, &mut context).map(Outcome::Done)
             }
-            Op::Command(command) => command::run(command, job, &objects, control, &mut self.kept_by_commands, report),
+            Op::Command(command) => {
+                command::run(command, job, &objects, control, &mut self.kept_by_commands, report).map(Outcome::Done)
+            }
         }
     }
 

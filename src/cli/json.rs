@@ -38,6 +38,10 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         }),
         Notice::Progress { step, progress } => match progress {
             Progress::Epoch(_) => return None,
+            Progress::Round(round) => json!({ "event": "round_done", "step": step, "round": round }),
+            Progress::RoundLost { number, reason } => {
+                json!({ "event": "round_lost", "step": step, "round": number, "reason": reason })
+            }
             Progress::Metric { name, step: number, value } => {
                 json!({ "event": "metric", "step": step, "name": name, "at_step": number, "value": value })
             }

@@ -185,6 +185,10 @@ impl Plain {
 fn said(progress: &Progress) -> String {
     match progress {
         Progress::Epoch(metrics) => words::metrics(metrics),
+        Progress::Round(round) => words::round(round),
+        Progress::RoundLost { number, reason } => {
+            format!("round {number} was given up: {reason}; the next goes on from the last checkpoint")
+        }
         Progress::Metric { name, step, value } => {
             let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
             format!("{name} {}{step}", words::number(*value))

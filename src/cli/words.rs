@@ -5,7 +5,7 @@ use crate::{
     schedule::StepPath,
     units::Duration,
     value::{Fields, Value},
-    wire::EpochMetrics,
+    wire::{EpochMetrics, Lap, Round},
 };
 
 /// A time as a glance takes it in: `0.4s`, `12.3s`, `4min05s`, `1h30min`.
@@ -43,6 +43,20 @@ pub fn bytes(bytes: u64) -> String {
     };
     let unit = first.min(units.len());
     format!("{:.1} {}", bytes as f64 / (1_u64 << (10 * unit)) as f64, units[unit - 1])
+}
+
+/// What a round of a training came to.
+pub fn round(round: &Round) -> String {
+    let Round { number, workers, steps: [from, to], samples, elapsed, laps, .. } = round;
+    let rate = *samples as f64 / elapsed.secs_f64().max(1e-3);
+    let all = |part: fn(&Lap) -> Duration| laps.iter().map(|lap| part(lap).secs_f64()).sum::<f64>();
+    let (computing, waiting) = (all(|lap| lap.computing), all(|lap| lap.waiting));
+    let share = 100.0 * waiting / (computing + waiting).max(1e-9);
+    let workers = if *workers == 1 { "1 worker".into() } else { format!("{workers} workers") };
+    format!(
+        "round {number}, {workers}: steps {from} to {to}, {} samples/s, {share:.0}% of it exchange",
+        self::number(rate)
+    )
 }
 
 /// A number with four significant digits.

@@ -1,5 +1,6 @@
 //! Worker processes: started when needed, used again, and ended with all that they started.
 
+mod team;
 mod worker;
 
 use super::memory::{Allowance, Watch};
@@ -16,6 +17,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard},
 };
+pub(super) use team::Meeting;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinSet,
@@ -33,6 +35,14 @@ pub(super) enum What {
     Failed(Failure, Duration),
 }
 
+/// How a job came to its end.
+enum End {
+    Done(Box<Done>),
+    /// A worker has done its part of a training's round.
+    Left,
+    Failed(Failure),
+}
+
 /// How long a worker may take to tell that its command has ended, beyond the grace that the command has.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -41,18 +51,41 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// The worker processes of a run.
 pub(super) struct Pool {
-    idle: Arc<Mutex<Vec<Worker>>>,
-    keepers: Keepers,
-    /// Whether what is left behind where a worker was killed with its keeper comes to this process.
-    adopts: bool,
+    hands: Arc<Hands>,
+    meeting: Arc<Meeting>,
     busy: HashMap<Attempt, UnboundedSender<Word>>,
     /// Each attends an attempt, or ends a worker.
     tasks: JoinSet<()>,
-    memory: Arc<Watch>,
+    reports: mpsc::Sender<Report>,
+}
+
+/// Where workers come from, and where they wait for more to do.
+struct Hands {
+    idle: Mutex<Vec<Worker>>,
+    keepers: Keepers,
+    /// Whether what is left behind where a worker was killed with its keeper comes to this process.
+    adopts: bool,
+    memory: Watch,
     log: File,
     /// Variables of the environment that a worker does not get.
     hidden: BTreeSet<Name>,
-    reports: mpsc::Sender<Report>,
+}
+
+impl Hands {
+    /// A worker that waits, or else a new one.
+    fn hire(&self) -> Result<Worker, Failure> {
+        let idle = lock(&self.idle).pop();
+        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
+        worker.map_err(|error| Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))
+    }
+
+    /// Kills what has come to this process because a worker was killed with its keeper.
+    async fn sweep(&self) {
+        let started = Instant::now();
+        while self.adopts && processes::kill_children_but(&lock(&self.keepers)) && started.elapsed() < PATIENCE {
+            sleep(TICK).await;
+        }
+    }
 }
 
 /// What those who attend an attempt are told.
@@ -72,45 +105,53 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    pub fn new(log: File, hidden: BTreeSet<Name>, reports: mpsc::Sender<Report>) -> Self {
-        Self {
-            idle: Arc::default(),
+    pub fn new(log: File, hidden: BTreeSet<Name>, meeting: Meeting, reports: mpsc::Sender<Report>) -> Self {
+        let hands = Hands {
+            idle: Mutex::default(),
             keepers: Arc::default(),
             // Children that were there before, as behind `exec`, and what they leave behind are not to be touched.
             adopts: processes::reap() == Reaped::NoneLeft && processes::adopt_orphans().is_ok(),
-            busy: HashMap::new(),
-            tasks: JoinSet::new(),
-            memory: Arc::new(Watch::new()),
+            memory: Watch::new(),
             log,
             hidden,
+        };
+        Self {
+            hands: Arc::new(hands),
+            meeting: Arc::new(meeting),
+            busy: HashMap::new(),
+            tasks: JoinSet::new(),
             reports,
         }
     }
 
-    /// Lets a worker do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it
-    /// is allowed, is stopped.
+    /// Lets workers do a job, and reports how it goes. An attempt that takes longer than `timeout`, or more memory than it is
+    /// allowed, is stopped.
     pub fn start(&mut self, attempt: Attempt, job: Job, timeout: Option<Duration>, allowance: Option<Allowance>) {
         while self.tasks.try_join_next().is_some() {}
         self.busy.retain(|_, words| !words.is_closed());
-        let idle = lock(&self.idle).pop();
-        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
         let (sender, words) = mpsc::unbounded_channel();
         self.busy.insert(attempt.clone(), sender);
-        let keepers = self.adopts.then(|| self.keepers.clone());
-        let mut attended = Attended { attempt, words, reports: self.reports.clone(), keepers, began: Instant::now() };
-        let (idle, memory) = (self.idle.clone(), self.memory.clone());
+        let (hands, meeting, reports) = (self.hands.clone(), self.meeting.clone(), self.reports.clone());
+        let limit = timeout.and_then(|timeout| Some((Instant::now().checked_add(timeout.into())?, timeout)));
         self.tasks.spawn(async move {
-            let what = match worker {
-                Ok(worker) => {
-                    let over = memory.over(worker.keeper(), allowance);
-                    attended.attend(worker, job, timeout, over, &idle).await
+            let began = Instant::now();
+            let mut attended = Attended { attempt: attempt.clone(), words, reports: reports.clone(), hands };
+            let end = match &job.op {
+                Op::Train(train) if train.team.is_several() => {
+                    team::train(&mut attended, &meeting, job, limit, allowance).await
                 }
-                Err(error) => {
-                    attended.failed(Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))
+                _ => attended.attend(job, limit, allowance).await,
+            };
+            let what = match end {
+                End::Done(done) => What::Done(done),
+                End::Failed(failure) => What::Failed(failure, Duration::from(began.elapsed())),
+                End::Left => {
+                    let failure = Failure::new(Kind::WorkerLost, "its worker left it");
+                    What::Failed(failure, Duration::from(began.elapsed()))
                 }
             };
             // The run may be over already.
-            let _ = attended.reports.send((attended.attempt, what)).await;
+            let _ = reports.send((attempt, what)).await;
         });
     }
 
@@ -130,7 +171,7 @@ impl Pool {
     pub async fn end(mut self) {
         self.busy.values().for_each(|words| tell(words, Word::Kill));
         loop {
-            lock(&self.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
+            lock(&self.hands.idle).drain(..).for_each(|worker| drop(self.tasks.spawn(worker.end())));
             if self.tasks.join_next().await.is_none() {
                 return;
             }
@@ -143,50 +184,36 @@ fn tell(words: &UnboundedSender<Word>, word: Word) {
     let _ = words.send(word);
 }
 
+/// When an attempt is to be over, and the time that it then has had.
+type Limit = Option<(Instant, Duration)>;
+
 /// An attempt, as seen by who attends it.
 struct Attended {
     attempt: Attempt,
     words: UnboundedReceiver<Word>,
     reports: mpsc::Sender<Report>,
-    /// Those whose children are not to be killed when another worker is lost; none where nothing could come of it.
-    keepers: Option<Keepers>,
-    began: Instant,
+    hands: Arc<Hands>,
 }
 
 impl Attended {
-    fn failed(&self, failure: Failure) -> What {
-        What::Failed(failure, Duration::from(self.began.elapsed()))
-    }
-
-    /// Kills what has come to this process because a worker was killed with its keeper.
-    async fn sweep(&self) {
-        let Some(keepers) = &self.keepers else { return };
-        let started = Instant::now();
-        while processes::kill_children_but(&lock(keepers)) && started.elapsed() < PATIENCE {
-            sleep(TICK).await;
-        }
-    }
-
     /// Lets a worker do the job, passes on what it says, and puts it back among the idle ones if it is still there.
-    async fn attend(
-        &mut self,
-        mut worker: Worker,
-        job: Job,
-        timeout: Option<Duration>,
-        over: impl Future<Output = Failure>,
-        idle: &Mutex<Vec<Worker>>,
-    ) -> What {
+    async fn attend(&mut self, job: Job, limit: Limit, allowance: Option<Allowance>) -> End {
+        let mut worker = match self.hands.hire() {
+            Ok(worker) => worker,
+            Err(failure) => return End::Failed(failure),
+        };
+        let over = self.hands.memory.over(worker.keeper(), allowance);
         // A training is left at once: nothing of it is to be kept that it has not stored already.
         let stops_in_order = matches!(job.op, Op::Command(_));
         worker.tell(&Order::Job(Box::new(job))).await;
-        let mut limit = timeout.and_then(|timeout| self.began.checked_add(timeout.into()));
+        let mut alarm_at = limit.map(|(at, _)| at);
         // Why the attempt ends when it does not end by itself, and the same once its command was asked to stop.
         let mut why = Failure::new(Kind::WorkerLost, "it was stopped");
         let mut stopped: Option<Failure> = None;
         let mut over = pin!(over);
         loop {
             let alarm = async {
-                match limit {
+                match alarm_at {
                     Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -199,7 +226,7 @@ impl Attended {
                 () = alarm => match stopped {
                     Some(_) => Word::Kill,
                     None => {
-                        why = late(timeout.unwrap_or_default());
+                        why = late(limit);
                         Word::Stop
                     }
                 },
@@ -213,20 +240,24 @@ impl Attended {
                         continue;
                     }
                     Said::Reply(Reply::Done(done)) => {
-                        lock(idle).push(worker);
-                        return What::Done(Box::new(done));
+                        lock(&self.hands.idle).push(worker);
+                        return End::Done(Box::new(done));
+                    }
+                    Said::Reply(Reply::Left) => {
+                        lock(&self.hands.idle).push(worker);
+                        return End::Left;
                     }
                     Said::Reply(Reply::Failed(failure)) => {
-                        lock(idle).push(worker);
-                        return self.failed(match stopped {
+                        lock(&self.hands.idle).push(worker);
+                        return End::Failed(match stopped {
                             Some(stopped) => Failure { log: failure.log, ..stopped },
                             None => failure,
                         });
                     }
                     Said::Lost(failure) => {
                         worker.end().await;
-                        self.sweep().await;
-                        return self.failed(stopped.unwrap_or(failure));
+                        self.hands.sweep().await;
+                        return End::Failed(stopped.unwrap_or(failure));
                     }
                 },
             };
@@ -235,19 +266,20 @@ impl Attended {
                 Word::Stop if stopped.is_some() => {}
                 Word::Stop if stops_in_order => {
                     stopped = Some(why.clone());
-                    limit = Some(Instant::now() + GRACE + PATIENCE);
+                    alarm_at = Some(Instant::now() + GRACE + PATIENCE);
                     worker.tell(&Order::Stop).await;
                 }
                 Word::Stop | Word::Kill => {
                     worker.end().await;
-                    return self.failed(stopped.unwrap_or(why));
+                    return End::Failed(stopped.unwrap_or(why));
                 }
             }
         }
     }
 }
 
-fn late(timeout: Duration) -> Failure {
+fn late(limit: Limit) -> Failure {
+    let timeout = limit.map(|(_, timeout)| timeout).unwrap_or_default();
     Failure::new(Kind::Timeout, format!("it took longer than its timeout of {timeout}"))
         .help("allow more with `@timeout`, or let it have less to do")
 }

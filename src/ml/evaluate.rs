@@ -50,7 +50,7 @@ fn judge(job: &Evaluate, data: &Data, context: &Context) -> Result<Done, MlError
     network.check_vocabulary(&table.features)?;
     let weights = weights.weights(&network)?;
     let worker = Worker { network: &network, table, loss, threads: context.threads };
-    let raw = worker.outputs(&weights)?;
+    let raw = worker.outputs(&weights, 0..worker.chunks())?;
     let mean_loss = worker.mean_loss(&raw)?;
     let predictions = loss.predict(raw, outputs);
     let mut fields = Fields::new();

@@ -272,15 +272,9 @@ impl Network {
         }
     }
 
-    /// Moves the running averages towards the moments that the micro-batches met, in their order.
-    pub fn update_averages(&self, weights: &mut Weights, met: &[Vec<Vec<f32>>]) {
-        for shard in met {
-            for (average, moments) in self.averages.iter().zip(shard) {
-                for (value, moment) in weights.averages[average.range.clone()].iter_mut().zip(moments) {
-                    *value += MOMENTUM * (moment - *value);
-                }
-            }
-        }
+    /// Moves the running averages towards the mean of the moments that the micro-batches met.
+    pub fn update_averages(&self, averages: &mut [f32], moments: &[f32]) {
+        averages.iter_mut().zip(moments).for_each(|(value, moment)| *value += MOMENTUM * (moment - *value));
     }
 
     /// The samples that an embedding can't look up are refused before they reach it.

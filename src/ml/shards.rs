@@ -5,39 +5,41 @@ use super::{
     MlError,
     loss::Loss,
     network::{Mode, Network, Weights},
+    unusable,
 };
-use crate::{data::Table, seed::Seed, sync::tree_sum};
+use crate::{
+    data::Table,
+    seed::Seed,
+    wire::{Train, shards as elastic_shards},
+};
 use candle_core::{Device, Tensor, Var};
+use std::ops::Range;
 
-/// A batch is never cut into more shards than this.
-const MAX_SHARDS: usize = 8;
+/// Samples are judged so many at a time.
+const CHUNK: usize = 256;
 
-/// A shard holds at least this many samples; smaller ones spend their time on overhead.
-const MIN_SAMPLES: usize = 32;
-
-/// The shards of a batch: the largest power of two that leaves enough samples in each. It depends on the batch alone.
-pub fn count(batch: usize) -> usize {
-    let most = (batch / MIN_SAMPLES).clamp(1, MAX_SHARDS);
-    1 << most.ilog2()
+/// The shards of a training.
+///
+/// # Errors
+/// When they are no power of two, or do not divide every batch.
+pub fn count(job: &Train) -> Result<usize, MlError> {
+    let shards = elastic_shards(&job.batch, job.shards);
+    if !shards.is_power_of_two() || job.batch.values().any(|batch| !batch.is_multiple_of(shards)) {
+        return Err(unusable(
+            format!("a batch can't be cut into {shards} shards"),
+            "let `shards` be a power of two that divides every `batch`",
+        ));
+    }
+    Ok(shards as usize)
 }
 
-/// What a batch comes to.
-pub struct Step {
-    /// The sum of the samples' losses.
-    pub loss: f64,
-    /// The mean gradient of the samples' losses, in the order of the parameters.
-    pub gradient: Vec<f32>,
-    /// For each shard, the moments that its batch norms met.
-    pub moments: Vec<Vec<Vec<f32>>>,
-    /// The outputs of all samples, row after row.
-    pub outputs: Vec<f32>,
-}
-
-struct Shard {
-    loss: f64,
-    gradient: Vec<f32>,
-    moments: Vec<Vec<f32>>,
-    outputs: Vec<f32>,
+/// What some shards of a batch come to together.
+pub struct Share {
+    /// Sums in one row: of the samples' gradients, in the order of the parameters; of the moments that the batch norms met in
+    /// each shard, in the order of the averages; of the samples' losses. None without samples.
+    pub row: Option<Vec<f32>>,
+    /// For each shard, the outputs of its samples, row after row.
+    pub outputs: Vec<Vec<f32>>,
 }
 
 /// A model on its data, ready to be asked for gradients.
@@ -53,57 +55,58 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// The gradient of the batch `rows`.
-    pub fn step(&self, weights: &Weights, rows: &[usize], batch: usize, dropout: Seed) -> Result<Step, MlError> {
+    /// What the micro-batches of some shards come to.
+    pub fn share(&self, weights: &Weights, shards: &[&[usize]], dropout: Seed) -> Result<Share, MlError> {
         let variables = self.network.variables(weights)?;
-        let size = batch.div_ceil(count(batch));
-        let shards: Vec<&[usize]> = rows.chunks(size).collect();
-        let results = in_order(&shards, self.threads, |shard| self.shard(weights, &variables, shard, dropout));
-        let mut step = Step { loss: 0.0, gradient: Vec::new(), moments: Vec::new(), outputs: Vec::new() };
-        let mut leaves = Vec::with_capacity(results.len());
-        for shard in results {
-            let shard = shard?;
-            step.loss += shard.loss;
-            step.moments.push(shard.moments);
-            step.outputs.extend(shard.outputs);
-            leaves.push(shard.gradient);
+        let results = in_order(shards, self.threads, |rows| match rows {
+            [] => Ok((None, Vec::new())),
+            rows => self.shard(weights, &variables, rows, dropout).map(|(row, outputs)| (Some(row), outputs)),
+        });
+        let (mut leaves, mut all) = (Vec::with_capacity(shards.len()), Vec::with_capacity(shards.len()));
+        for result in results {
+            let (row, outputs) = result?;
+            leaves.push(row);
+            all.push(outputs);
         }
-        step.gradient = tree_sum(leaves);
-        let share = 1.0 / rows.len() as f32;
-        step.gradient.iter_mut().for_each(|value| *value *= share);
-        Ok(step)
+        Ok(Share { row: sum(leaves), outputs: all })
     }
 
-    fn shard(&self, weights: &Weights, variables: &[Var], rows: &[usize], dropout: Seed) -> Result<Shard, MlError> {
+    fn shard(
+        &self,
+        weights: &Weights,
+        variables: &[Var],
+        rows: &[usize],
+        dropout: Seed,
+    ) -> Result<(Vec<f32>, Vec<f32>), MlError> {
         let mode = Mode::Learn { seed: dropout, samples: rows };
         let (outputs, moments) = self.network.forward(samples(self.table, rows)?, variables, weights, mode)?;
         let loss = self.loss.sum(&outputs, &self.table.labels, rows)?;
         let grads = loss.backward()?;
-        let mut gradient = Vec::with_capacity(self.network.size());
+        let mut row = Vec::with_capacity(self.network.size() + weights.averages.len() + 1);
         for (variable, parameter) in variables.iter().zip(&self.network.parameters) {
             match grads.get(variable) {
-                Some(grad) => gradient.extend(grad.flatten_all()?.to_vec1::<f32>()?),
-                None => gradient.resize(parameter.range.end, 0.0),
+                Some(grad) => row.extend(grad.flatten_all()?.to_vec1::<f32>()?),
+                None => row.resize(parameter.range.end, 0.0),
             }
         }
-        let mut met = Vec::new();
         for moments in moments {
-            met.push(moments.mean.to_vec1()?);
-            met.push(moments.variance.to_vec1()?);
+            row.extend(moments.mean.to_vec1::<f32>()?);
+            row.extend(moments.variance.to_vec1::<f32>()?);
         }
-        Ok(Shard {
-            loss: f64::from(loss.to_scalar::<f32>()?),
-            gradient,
-            moments: met,
-            outputs: outputs.flatten_all()?.to_vec1()?,
-        })
+        row.push(loss.to_scalar()?);
+        Ok((row, outputs.flatten_all()?.to_vec1()?))
     }
 
-    /// The outputs for all samples of the table, row after row.
-    pub fn outputs(&self, weights: &Weights) -> Result<Vec<f32>, MlError> {
+    /// The chunks in which samples are judged.
+    pub fn chunks(&self) -> usize {
+        self.table.rows().div_ceil(CHUNK)
+    }
+
+    /// The outputs for the samples of some chunks, row after row.
+    pub fn outputs(&self, weights: &Weights, chunks: Range<usize>) -> Result<Vec<f32>, MlError> {
         let variables = self.network.variables(weights)?;
-        let rows: Vec<usize> = (0..self.table.rows()).collect();
-        let chunks: Vec<&[usize]> = rows.chunks(256).collect();
+        let rows: Vec<usize> = (chunks.start * CHUNK..(chunks.end * CHUNK).min(self.table.rows())).collect();
+        let chunks: Vec<&[usize]> = rows.chunks(CHUNK).collect();
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
             let (outputs, _) = self.network.forward(samples(self.table, rows)?, &variables, weights, Mode::Judge)?;
             Ok(outputs.flatten_all()?.to_vec1()?)
@@ -163,13 +166,21 @@ fn in_order<'i, I: Sync + ?Sized, R: Send>(
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::count;
-
-    #[test]
-    fn a_batch_is_cut_into_a_power_of_two() {
-        let counts: Vec<usize> = [1, 31, 32, 64, 100, 128, 256, 1000].into_iter().map(count).collect();
-        assert_eq!(counts, [1, 1, 1, 2, 2, 4, 8, 8]);
+/// The sum of rows in a binary tree, neighbours first, then pairs of pairs; those that are not there add nothing.
+fn sum(mut rows: Vec<Option<Vec<f32>>>) -> Option<Vec<f32>> {
+    while rows.len() > 1 {
+        let mut next = Vec::with_capacity(rows.len().div_ceil(2));
+        let mut pairs = rows.into_iter();
+        while let Some(left) = pairs.next() {
+            next.push(match (left, pairs.next().flatten()) {
+                (Some(mut left), Some(right)) => {
+                    left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
+                    Some(left)
+                }
+                (left, right) => left.or(right),
+            });
+        }
+        rows = next;
     }
+    rows.pop().flatten()
 }

@@ -28,6 +28,12 @@ impl State {
         self.rows.push((name.into(), vec![row.len()], row.to_vec()));
     }
 
+    /// Adds the part of a row that one of several writers has to write.
+    pub fn add_part(&mut self, name: impl Into<String>, row: &[f32], writer: usize, of: usize) {
+        let at = |writer: usize| row.len() * writer / of;
+        self.add(name, &row[at(writer)..at(writer + 1)]);
+    }
+
     /// The weights of a model, block by block, under the names of its parameters.
     pub fn of_model(network: &Network, weights: &Weights) -> Self {
         let block = |row: &[f32], parameter: &Parameter| {
@@ -74,6 +80,20 @@ impl State {
     }
 }
 
+/// Reads what several writers have written, in their order: their parts of each row, one after the other.
+pub fn join<T: DeserializeOwned>(parts: &[Vec<u8>], name: &str) -> Result<(Loaded, T), MlError> {
+    let nothing = || unusable(format!("`{name}` is of no writer"), "this is a fault of smltc");
+    let (first, others) = parts.split_first().ok_or_else(nothing)?;
+    let (mut all, about) = State::from_bytes::<T>(first, name)?;
+    for part in others {
+        let (part, _) = State::from_bytes::<serde::de::IgnoredAny>(part, name)?;
+        for (name, row) in part.rows {
+            all.rows.entry(name).or_default().extend(row);
+        }
+    }
+    Ok((all, about))
+}
+
 /// Rows that were read.
 pub struct Loaded {
     rows: HashMap<String, Vec<f32>>,
@@ -90,6 +110,11 @@ impl Loaded {
                 "weights fit the model that they were trained for, with the same sizes",
             )
         })
+    }
+
+    /// Takes the row called `name`, however long it is; an empty one where there is none.
+    pub fn take_any(&mut self, name: &str) -> Vec<f32> {
+        self.rows.remove(name).unwrap_or_default()
     }
 
     /// The weights of a model.

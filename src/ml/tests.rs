@@ -4,6 +4,7 @@ mod definitions;
 mod learning;
 mod resuming;
 mod slopes;
+mod together;
 
 use super::{
     loss::Loss,
@@ -118,6 +119,28 @@ fn parameters_have_names_by_their_place() {
     assert_eq!(names(&network.averages), averages);
 }
 
+/// What a batch comes to: mean gradients, the sum of losses, mean moments, and the outputs.
+struct Step {
+    gradient: Vec<f32>,
+    loss: f64,
+    moments: Vec<f32>,
+    outputs: Vec<f32>,
+}
+
+fn step(worker: &Worker, weights: &Weights, shards: &[&[usize]], dropout: Seed) -> Step {
+    let share = worker.share(weights, shards, dropout).unwrap();
+    let row = share.row.unwrap();
+    let (gradient, rest) = row.split_at(worker.network.size());
+    let (moments, loss) = rest.split_at(weights.averages.len());
+    let mean = |sums: &[f32], count: usize| sums.iter().map(|sum| sum / count as f32).collect();
+    Step {
+        gradient: mean(gradient, shards.iter().map(|rows| rows.len()).sum()),
+        loss: loss[0].into(),
+        moments: mean(moments, shards.len()),
+        outputs: share.outputs.concat(),
+    }
+}
+
 /// Running averages find their batch norms, also inside of residual blocks, whose body comes before the shortcut.
 #[test]
 fn averages_go_to_their_batch_norms() {
@@ -129,11 +152,11 @@ fn averages_go_to_their_batch_norms() {
     let rows: Vec<usize> = (0..ROWS).collect();
     let mut weights = network.initial(Seed::new(4));
     // After many looks at one batch, judging by the averages is the same as learning by the batch's own moments.
-    let step = worker.step(&weights, &rows, ROWS, Seed::new(5)).unwrap();
+    let step = step(&worker, &weights, &[&rows], Seed::new(5));
     for _ in 0..200 {
-        network.update_averages(&mut weights, &step.moments);
+        network.update_averages(&mut weights.averages, &step.moments);
     }
-    let judged = worker.outputs(&weights).unwrap();
+    let judged = worker.outputs(&weights, 0..worker.chunks()).unwrap();
     assert!(judged.iter().zip(&step.outputs).all(|(judged, learned)| (judged - learned).abs() < 1e-4));
 }
 
@@ -144,8 +167,9 @@ fn threads_change_nothing(layers: &[Call], table: &Table) {
     let order: Vec<usize> = (0..table.rows()).rev().collect();
     let step = |threads| {
         let worker = Worker { network: &network, table, loss: Loss::CrossEntropy, threads };
-        let step = worker.step(&weights, &order, table.rows(), Seed::new(3)).unwrap();
-        (step.gradient, step.loss, step.moments, step.outputs, worker.outputs(&weights).unwrap())
+        let micro: Vec<&[usize]> = order.chunks(40).collect();
+        let step = step(&worker, &weights, &micro, Seed::new(3));
+        (step.gradient, step.loss, step.moments, step.outputs, worker.outputs(&weights, 0..worker.chunks()).unwrap())
     };
     let one = step(1);
     for threads in [2, 3, 5, 8, 64] {

@@ -1,4 +1,10 @@
-//! The training loop.
+//! The training loop, as each worker of a training goes through it: they all do the same steps, each with its own shards.
+
+mod epoch;
+mod ledger;
+mod outcome;
+mod setup;
+mod step;
 
 use super::{
     Context, MlError,
@@ -9,27 +15,20 @@ use super::{
     optimizer::Optimizer,
     rate::Schedule,
     shards::Worker,
-    state::State,
+    shuffle::Shuffle,
     unusable,
 };
 use crate::{
     data::{Lens, Table},
     expr::{self, Expr, Scope, Var},
-    layers::{self, Shape},
+    sync::Group,
     units::Duration,
-    value::{Artifact, Fields, Hash, Value, float},
-    wire::{Done, EpochMetrics, Failure, Horizon, Kind, Progress, Train, Trained},
+    value::{Artifact, Fields, Hash, Value},
+    wire::{EpochMetrics, Every, Failure, Horizon, Kind, Lap, Outcome, Progress, Round, RoundId, Train},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
-    time::Instant,
-};
-
-/// What a state to go on from is called.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+use ledger::Ledger;
+use std::{collections::BTreeMap, time::Instant};
+use step::Wishes;
 
 /// What a training learns from.
 pub struct Lesson<'a> {
@@ -45,46 +44,27 @@ pub struct Lesson<'a> {
     pub valid_hash: Option<Hash>,
 }
 
-/// Trains a model, from where an earlier attempt at the same job left off: the result is the same bits.
+/// A worker's part in a training.
+pub struct Part<'a> {
+    /// The workers, as this one sees them.
+    pub group: &'a mut dyn Group,
+    /// The round that it is.
+    pub round: RoundId,
+    /// The round ends once so many epochs have passed.
+    pub until: Option<u64>,
+    /// The round ends after some time, epochs or steps of its own.
+    pub replan: Option<Every>,
+}
+
+/// Trains a model, from where an earlier attempt or round left off: the result is the same bits, whoever trains.
 ///
 /// # Errors
-/// When the model does not fit the data, a setting is out of range, the loss is no longer a number, or the run is being
-/// stopped.
-pub fn train(job: &Train, lesson: &Lesson, context: &mut Context) -> Result<Done, Failure> {
-    let started = Instant::now();
-    let mut training = Training::new(job, lesson, context, started)?;
-    training.run(context)?;
-    let (done, checkpoints) = training.finish(context)?;
-    checkpoints.remove();
-    Ok(done)
-}
-
-/// The hash of all that a training's course depends on.
-fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
-    let about = (env!("CARGO_PKG_VERSION"), job, lesson.hash, lesson.valid_hash);
-    let text = serde_json::to_vec(&about)
-        .map_err(|error| unusable(format!("the job can't be written: {error}"), "this is a fault of smltc"))?;
-    Ok(Hash::of(&text))
-}
-
-/// What goes into a checkpoint besides the rows of numbers.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Ledger {
-    /// Whole epochs done.
-    epochs: u64,
-    /// Optimizer steps done.
-    steps: u64,
-    history: Vec<EpochMetrics>,
-    best: Option<Best>,
-    /// Whether `until` held.
-    satisfied: bool,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Best {
-    metrics: EpochMetrics,
-    #[serde(with = "float::option")]
-    objective: Option<f64>,
+/// When the model does not fit the data, a setting is out of range, the loss is no longer a number, the run is being stopped,
+/// or the workers can't go on together.
+pub fn train(job: &Train, lesson: &Lesson, part: &mut Part, context: &mut Context) -> Result<Outcome, Failure> {
+    let mut training = Training::new(job, lesson, part, context)?;
+    let ending = training.run(part.group, context)?;
+    Ok(training.end(ending, part.group, context)?)
 }
 
 struct Training<'a> {
@@ -97,248 +77,137 @@ struct Training<'a> {
     /// Metrics to compute on each part, besides the loss.
     train_metrics: Vec<String>,
     valid_metrics: Vec<String>,
+    shuffle: Shuffle,
+    /// The virtual shards of this worker.
+    shards: std::ops::Range<usize>,
     weights: Weights,
     best_weights: Option<Weights>,
     optimizer: Optimizer,
     ledger: Ledger,
+    /// For each own shard, the outputs of this epoch so far, where a metric needs them.
+    met: Vec<Vec<f32>>,
     checkpoints: Checkpoints,
-    started: Instant,
-    cut: bool,
+    /// The epochs after which the round ends.
+    until: Option<u64>,
+    clock: RoundClock,
 }
 
-impl<'a> Training<'a> {
-    fn new(job: &'a Train, lesson: &'a Lesson<'a>, context: &Context, started: Instant) -> Result<Self, MlError> {
-        let model = &job.model;
-        let input = Shape(lesson.train.shape.clone());
-        let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
-            unusable(
-                format!(
-                    "the model `{}` does not fit `{}`, whose samples are {input}: {error}",
-                    model.name, job.data.name
-                ),
-                error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
-            )
-        })?;
-        if job.batch.first == 0 || job.batch.first > 1 << 24 {
-            return Err(unusable(
-                format!("a batch must hold 1 to 2^24 samples, not {}", job.batch.first),
-                "64 is usual",
-            ));
-        }
-        let outputs = output.width();
-        let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
-        let network = Network::new(&blocks);
-        network.check_vocabulary(&lesson.train.features)?;
-        network.check_vocabulary(&lesson.valid.features)?;
-        let mut optimizer = Optimizer::parse(&job.optimizer, network.size())?;
-        let mut weights = network.initial(job.seed.child("init"));
-        if let Some(init) = &job.init {
-            let bytes = read(context, init)?;
-            weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
-        }
-        let (mut ledger, mut best_weights) = (Ledger::default(), None);
-        let mut checkpoints = Checkpoints::new(context.scratch, context.objects.workshop(), identity(job, lesson)?);
-        let checkpoint = match (checkpoints.latest(), job.rung.as_ref().and_then(|rung| rung.resume.as_ref())) {
-            (Some(own), _) => Some(own),
-            (None, Some(earlier)) => Some(read(context, earlier)?),
-            (None, None) => None,
-        };
-        if let Some(bytes) = checkpoint {
-            let (mut rows, about) = State::from_bytes::<Ledger>(&bytes, CHECKPOINT)?;
-            let (size, averages) = (network.size(), weights.averages.len());
-            weights =
-                Weights { parameters: rows.take("parameters", size)?, averages: rows.take("averages", averages)? };
-            for (index, memory) in optimizer.memory.iter_mut().enumerate() {
-                *memory = rows.take(&format!("memory.{index}"), size)?;
-            }
-            optimizer.steps = about.steps;
-            if about.best.is_some() {
-                best_weights = Some(Weights {
-                    parameters: rows.take("best.parameters", size)?,
-                    averages: rows.take("best.averages", averages)?,
-                });
-            }
-            ledger = about;
-        }
-        let asked = |var: Var| {
-            let mut names: BTreeSet<String> = job.metrics.iter().map(|call| call.name.to_string()).collect();
-            for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
-                expr.fields_of(var, &mut |name| {
-                    names.insert(name.to_string());
-                });
-            }
-            names.remove("loss");
-            names.into_iter().collect()
-        };
-        if lesson.valid.rows() > 0 && lesson.valid.shape != lesson.train.shape {
-            let (wanted, found) = (input, Shape(lesson.valid.shape.clone()));
-            return Err(unusable(
-                format!("the samples to validate on are {found}, but those to train on are {wanted}"),
-                "give `valid:` data of the same shape",
-            ));
-        }
-        if lesson.valid.rows() == 0 && reads_validation(job) {
-            return Err(unusable(
-                format!("there is nothing to validate on: the validation part of `{}` is empty", job.data.name),
-                "give `valid` a share of the split, or set `valid:` to other data",
-            ));
-        }
-        Ok(Self {
-            job,
-            lesson,
-            outputs,
-            loss,
-            schedule: Schedule::parse(job.schedule.as_ref()),
-            train_metrics: asked(Var::TRAIN),
-            valid_metrics: asked(Var::VALID),
-            network,
-            weights,
-            best_weights,
-            optimizer,
-            ledger,
-            checkpoints,
-            started,
-            cut: false,
-        })
-    }
+/// How a training, or a round of it, came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// All is done.
+    Over,
+    /// The deadline came.
+    Cut,
+    /// Another round is to follow.
+    Round,
+    /// The run is being stopped.
+    Drained,
+}
 
+/// What a round takes.
+struct RoundClock {
+    started: Instant,
+    number: RoundId,
+    replan: Option<Every>,
+    steps: u64,
+    epochs: u64,
+    samples: u64,
+    loss: f64,
+    computing: std::time::Duration,
+    waiting: std::time::Duration,
+}
+
+impl Training<'_> {
     fn worker<'w>(&'w self, table: &'w Table, threads: usize) -> Worker<'w> {
         Worker { network: &self.network, table, loss: self.loss, threads }
     }
 
-    fn steps_per_epoch(&self) -> u64 {
-        (self.lesson.train.rows() as u64).div_ceil(self.job.batch.first).max(1)
+    fn time_left(&self, context: &Context) -> Option<f64> {
+        context.time_left.map(|left| left.secs_f64() - self.clock.started.elapsed().as_secs_f64())
     }
 
+    /// The epochs that there will be at most.
     fn horizon(&self) -> u64 {
+        let of = |epochs: u64| self.shuffle.steps(self.job.batch.after(epochs));
         match self.job.horizon {
             Horizon::Epochs(epochs) => epochs,
-            Horizon::Steps(steps) => steps.div_ceil(self.steps_per_epoch()),
+            Horizon::Steps(steps) => {
+                let (mut epochs, mut left) = (0, steps);
+                while let Some(change) = self.job.batch.next_change(epochs) {
+                    let stretch = (change - epochs).saturating_mul(of(epochs));
+                    if stretch >= left {
+                        break;
+                    }
+                    left -= stretch;
+                    epochs = change;
+                }
+                epochs + left.div_ceil(of(epochs))
+            }
         }
     }
 
-    fn time_left(&self, context: &Context) -> Option<f64> {
-        context.time_left.map(|left| left.secs_f64() - self.started.elapsed().as_secs_f64())
-    }
-
-    fn run(&mut self, context: &mut Context) -> Result<(), MlError> {
+    fn run(&mut self, group: &mut dyn Group, context: &mut Context) -> Result<Ending, MlError> {
         let all = self.horizon();
         if all == 0 {
             return Err(unusable("a training must last at least one epoch", "set `epochs: 10` or so"));
         }
         let end = self.job.rung.as_ref().map_or(all, |rung| rung.pause_at.min(all));
+        if self.until.is_some_and(|until| self.ledger.epochs >= until) {
+            return Ok(Ending::Round);
+        }
         while self.ledger.epochs < end && !self.ledger.satisfied {
             let before = Instant::now();
-            let Some(metrics) = self.epoch(all, context)? else {
-                self.cut = true;
-                break;
+            let metrics = match self.epoch(all, group, context)? {
+                Ok(metrics) => metrics,
+                Err(ending) => return self.stopped(ending),
             };
-            self.ledger.epochs += 1;
-            (context.report)(Progress::Epoch(metrics.clone()));
+            self.ledger.end_epoch();
+            if group.rank() == 0 {
+                (context.report)(Progress::Epoch(metrics.clone()));
+            }
             self.keep(&metrics)?;
             self.ledger.satisfied = self.until(&metrics)?;
             self.ledger.history.push(metrics);
-            let took = before.elapsed().as_secs_f64();
-            if self.ledger.epochs < end
-                && !self.ledger.satisfied
-                && self.time_left(context).is_some_and(|left| left < took * 1.1)
-            {
-                self.cut = true;
+            if self.ledger.epochs == end || self.ledger.satisfied {
                 break;
             }
-            if self.ledger.epochs < end && !self.ledger.satisfied {
-                self.leave_checkpoint(context)?;
+            let took = before.elapsed().as_secs_f64();
+            let wishes = Wishes {
+                cut: self.time_left(context).is_some_and(|left| left < took * 1.1),
+                ..self.wishes(group, context)
+            };
+            let agreed = wishes.agree(group)?;
+            if agreed.cut {
+                return self.stopped(Ending::Cut);
+            }
+            let epochs = self.ledger.epochs;
+            let round = agreed.round
+                || self.until.is_some_and(|until| epochs >= until)
+                || self.clock.is_complete(epochs)
+                || self.clock.is_full(self.ledger.steps);
+            if agreed.keeps() || round || self.checkpoints.is_due_at(self.ledger.steps, Some(epochs)) {
+                self.leave_checkpoint(group)?;
+            }
+            if agreed.drain {
+                return Ok(Ending::Drained);
+            }
+            if round {
+                return Ok(Ending::Round);
             }
         }
-        if self.best_weights.is_none() && self.ledger.history.is_empty() {
+        Ok(Ending::Over)
+    }
+
+    /// What follows from an end within an epoch.
+    fn stopped(&self, ending: Ending) -> Result<Ending, MlError> {
+        if ending == Ending::Cut && self.ledger.history.is_empty() {
             return Err(MlError::Failed(
                 Failure::new(Kind::DeadlineExceeded, "the deadline came before the first epoch was over")
                     .help("give it more time, or train on less data or a smaller model"),
             ));
         }
-        Ok(())
-    }
-
-    /// Writes a checkpoint where it is time for one, and ends the attempt there when the run is being stopped.
-    fn leave_checkpoint(&mut self, context: &Context) -> Result<(), MlError> {
-        let stops = context.draining.load(Ordering::Relaxed);
-        if stops || self.checkpoints.is_due() {
-            let state = self.checkpoint()?;
-            // A training can do without: it would only have to begin anew.
-            let _ = self.checkpoints.write(self.ledger.epochs, state);
-        }
-        if stops {
-            return Err(MlError::Failed(Failure::new(Kind::WorkerLost, "it was stopped at a checkpoint")));
-        }
-        Ok(())
-    }
-
-    /// One pass over the data; `None` when the time ran out on the way.
-    fn epoch(&mut self, all: u64, context: &Context) -> Result<Option<EpochMetrics>, MlError> {
-        let (table, threads) = (self.lesson.train, context.threads);
-        let epoch = self.ledger.epochs + 1;
-        let mut order: Vec<usize> = (0..table.rows()).collect();
-        self.job.seed.child("order").child(epoch).generator().shuffle(&mut order);
-        let dropout = self.job.seed.child("dropout").child(epoch);
-        let per_epoch = self.steps_per_epoch();
-        let last_step = match self.job.horizon {
-            Horizon::Steps(steps) => steps,
-            Horizon::Epochs(_) => u64::MAX,
-        };
-        let (mut loss, mut outputs, mut seen) = (0.0, Vec::new(), 0);
-        for (index, rows) in order.chunks(self.job.batch.first as usize).enumerate() {
-            if self.time_left(context).is_some_and(|left| left <= 0.0) {
-                return Ok(None);
-            }
-            if self.ledger.steps >= last_step {
-                break;
-            }
-            let step = self.worker(table, threads).step(&self.weights, rows, self.job.batch.first as usize, dropout)?;
-            if !step.loss.is_finite() || step.gradient.iter().any(|value| !value.is_finite()) {
-                return Err(MlError::Failed(
-                    Failure::new(
-                        Kind::Diverged,
-                        format!(
-                            "the loss is no longer a number, in epoch {epoch} at step {} of {per_epoch}",
-                            index + 1
-                        ),
-                    )
-                    .help("lower the learning rate, or bring the features to one scale with `standardize: true`"),
-                ));
-            }
-            let passed = (epoch - 1) as f64 + index as f64 / per_epoch as f64;
-            let factor = self.schedule.factor(passed, 1.0 / per_epoch as f64, all as f64);
-            self.optimizer.step(&mut self.weights.parameters, &step.gradient, factor);
-            self.network.update_averages(&mut self.weights, &step.moments);
-            self.ledger.steps += 1;
-            loss += step.loss;
-            seen += rows.len();
-            if !self.train_metrics.is_empty() {
-                outputs.extend(step.outputs);
-            }
-        }
-        let mut train = BTreeMap::from([("loss".to_owned(), loss / seen.max(1) as f64)]);
-        if !self.train_metrics.is_empty() {
-            let predictions = self.loss.predict(outputs, self.outputs);
-            let labels = table.labels.select(&order[..seen]);
-            for name in &self.train_metrics {
-                train.insert(name.clone(), metric::measure(name, &predictions, &labels)?);
-            }
-        }
-        let mut valid = BTreeMap::new();
-        if self.lesson.valid.rows() > 0 {
-            let table = self.lesson.valid;
-            let worker = self.worker(table, threads);
-            let outputs = worker.outputs(&self.weights)?;
-            valid.insert("loss".to_owned(), worker.mean_loss(&outputs)?);
-            if !self.valid_metrics.is_empty() {
-                let predictions = self.loss.predict(outputs, self.outputs);
-                for name in &self.valid_metrics {
-                    valid.insert(name.clone(), metric::measure(name, &predictions, &table.labels)?);
-                }
-            }
-        }
-        Ok(Some(EpochMetrics { epoch, of: all, train, valid }))
+        Ok(ending)
     }
 
     /// Keeps the weights when they are the best so far: by the objective, else by the validation loss, else the last.
@@ -353,7 +222,7 @@ impl<'a> Training<'a> {
             _ => true,
         };
         if better {
-            self.ledger.best = Some(Best { metrics: metrics.clone(), objective });
+            self.ledger.best = Some(ledger::Best { metrics: metrics.clone(), objective });
             self.best_weights = Some(self.weights.clone());
         }
         Ok(())
@@ -366,100 +235,24 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn finish(self, context: &Context) -> Result<(Done, Checkpoints), MlError> {
-        let weights = self.best_weights.as_ref().unwrap_or(&self.weights);
-        let (best, objective) = match &self.ledger.best {
-            Some(best) => (best.metrics.clone(), best.objective),
-            None => (EpochMetrics { epoch: 0, of: 0, train: BTreeMap::new(), valid: BTreeMap::new() }, None),
-        };
-        let name = &self.job.model.name;
-        let card = self.card(&best);
-        let text = format!("{card:#}\n");
-        let bytes = State::of_model(&self.network, weights).to_bytes(&card)?;
-        let weights = store(context, &format!("{name}.safetensors"), &bytes)?;
-        let card = store(context, &format!("{name}.card.json"), text.as_bytes())?;
-        let paused = self.job.rung.is_some() && self.ledger.epochs < self.horizon() && !self.ledger.satisfied;
-        let checkpoint = if paused { Some(store(context, CHECKPOINT, &self.checkpoint()?)?) } else { None };
-        let mut model = self.job.model.clone();
-        model.weights = Some(weights.clone());
-        let history = self.ledger.history.iter().map(|metrics| {
-            let mut fields = parts(metrics);
-            fields.insert("epoch".into(), Value::Int(metrics.epoch as i64));
-            Value::Record(fields)
-        });
-        let output = Value::Record(Fields::from([
-            ("model".into(), Value::Model(Box::new(model))),
-            ("weights".into(), Value::Artifact(Box::new(weights))),
-            ("card".into(), Value::Artifact(Box::new(card))),
-            ("metrics".into(), Value::Record(parts(&best))),
-            ("history".into(), Value::List(history.collect())),
-            ("epochs".into(), Value::Int(self.ledger.epochs as i64)),
-            ("best_epoch".into(), Value::Int(best.epoch as i64)),
-        ]));
-        let trained = Trained { objective, epochs: self.ledger.epochs, checkpoint, cut: self.cut };
-        let done = Done { output, trained: Some(trained), elapsed: Duration::from(self.started.elapsed()) };
-        Ok((done, self.checkpoints))
-    }
-
-    fn checkpoint(&self) -> Result<Vec<u8>, MlError> {
-        let mut state = State::new();
-        state.add("parameters", &self.weights.parameters);
-        state.add("averages", &self.weights.averages);
-        for (index, memory) in self.optimizer.memory.iter().enumerate() {
-            state.add(format!("memory.{index}"), memory);
-        }
-        if let Some(best) = &self.best_weights {
-            state.add("best.parameters", &best.parameters);
-            state.add("best.averages", &best.averages);
-        }
-        state.to_bytes(&self.ledger)
-    }
-
-    /// What the weights are and where they come from. It holds no time and no place, so the same training gives the same bytes.
-    fn card(&self, best: &EpochMetrics) -> serde_json::Value {
-        let model = &self.job.model;
-        json!({
-            "model": model.name,
-            "args": Value::Record(model.args.clone()).to_json(),
-            "layers": model.layers.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "architecture": model.layers,
-            "parameters": self.network.size(),
-            "data": { "name": self.job.data.name, "hash": self.lesson.hash, "rows": self.lesson.train.rows() },
-            "lens": self.lesson.lens,
-            "loss": format!("{:?}", self.loss),
-            "optimizer": self.job.optimizer.to_string(),
-            "batch": self.job.batch.first,
-            "seed": self.job.seed,
-            "epochs": self.ledger.epochs,
-            "best_epoch": best.epoch,
-            "metrics": { "train": best.train, "valid": best.valid },
-            "smltc": env!("CARGO_PKG_VERSION"),
+    /// What the round has come to, known to all workers.
+    fn round(&mut self, group: &mut dyn Group) -> Result<Round, MlError> {
+        let clock = &self.clock;
+        let elapsed = clock.started.elapsed();
+        let lap = Lap { computing: clock.computing.into(), waiting: clock.waiting.into() };
+        let laps = group.gather(serde_json::to_vec(&lap).unwrap_or_default().into())?;
+        let lap = |bytes: &bytes::Bytes| serde_json::from_slice(bytes).unwrap_or_default();
+        Ok(Round {
+            number: clock.number.number,
+            workers: group.of(),
+            steps: [clock.steps, self.ledger.steps],
+            epochs: [clock.epochs, self.ledger.epochs],
+            samples: clock.samples,
+            elapsed: Duration::from(elapsed),
+            loss: clock.loss / clock.samples.max(1) as f64,
+            laps: laps.iter().map(lap).collect(),
         })
     }
-}
-
-fn reads_validation(job: &Train) -> bool {
-    let mut reads = false;
-    for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
-        expr.fields_of(Var::VALID, &mut |_| reads = true);
-    }
-    reads
-}
-
-fn read(context: &Context, artifact: &Artifact) -> Result<Vec<u8>, MlError> {
-    context.objects.read(artifact).map_err(|error| unusable(error.to_string(), "run the step that makes it again"))
-}
-
-fn store(context: &Context, name: &str, bytes: &[u8]) -> Result<Artifact, MlError> {
-    let stored = context.objects.put_bytes(name, bytes);
-    stored.map_err(|error| unusable(format!("`{name}` can't be stored: {error}"), "check the disk's space and rights"))
-}
-
-fn parts(metrics: &EpochMetrics) -> Fields {
-    let record = |part: &BTreeMap<String, f64>| {
-        Value::Record(part.iter().map(|(name, value)| (name.as_str().into(), Value::Float(*value))).collect())
-    };
-    Fields::from([("train".into(), record(&metrics.train)), ("valid".into(), record(&metrics.valid))])
 }
 
 /// The value of an expression over the metrics of an epoch.
@@ -476,4 +269,15 @@ fn over(expr: &Expr, metrics: &EpochMetrics) -> Result<Value, MlError> {
 
 fn number(expr: &Expr, metrics: &EpochMetrics) -> Result<f64, MlError> {
     Ok(over(expr, metrics)?.as_f64().unwrap_or(f64::NAN))
+}
+
+fn parts(metrics: &EpochMetrics) -> Fields {
+    let record = |part: &BTreeMap<String, f64>| {
+        Value::Record(part.iter().map(|(name, value)| (name.as_str().into(), Value::Float(*value))).collect())
+    };
+    Fields::from([("train".into(), record(&metrics.train)), ("valid".into(), record(&metrics.valid))])
+}
+
+fn read(context: &Context, artifact: &Artifact) -> Result<Vec<u8>, MlError> {
+    context.objects.read(artifact).map_err(|error| unusable(error.to_string(), "run the step that makes it again"))
 }

@@ -1,4 +1,4 @@
-use super::{Averaging, Secrets, Staged, Team};
+use super::{Averaging, Seat, Secrets, Staged, Team};
 use crate::{
     expr::Expr,
     seed::Seed,
@@ -48,6 +48,10 @@ pub struct Job {
     pub money_left: Option<Money>,
     /// The threads the step may use; the result does not depend on them.
     pub threads: usize,
+    /// Which attempt at the step it is, from 1.
+    pub attempt: u32,
+    /// The worker's place, where several train together.
+    pub seat: Option<Seat>,
     /// The values of the secrets that the op names.
     pub secrets: Secrets,
 }

@@ -1,4 +1,4 @@
-use super::Failure;
+use super::{Failure, Round};
 use crate::{
     units::Duration,
     value::{Artifact, Fields, Value, float},
@@ -14,8 +14,19 @@ pub enum Reply {
     Progress(Progress),
     /// It succeeded.
     Done(Done),
+    /// It has done its part of a training's round; another worker tells what came of the training, or another round follows.
+    Left,
     /// It did not.
     Failed(Failure),
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The step is done.
+    Done(Done),
+    /// A worker's part of a training's round is done.
+    Left,
 }
 
 /// How far a step is.
@@ -24,6 +35,15 @@ pub enum Reply {
 pub enum Progress {
     /// An epoch of a training is over.
     Epoch(EpochMetrics),
+    /// A round of a training is over.
+    Round(Round),
+    /// A round of a training was given up, and another begins at its last checkpoint.
+    RoundLost {
+        /// Its number.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
     /// A metric that a command reported.
     Metric {
         /// Its name.

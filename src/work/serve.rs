@@ -1,5 +1,5 @@
 use super::{Control, Worker};
-use crate::wire::{Failure, Job, Kind, Reply};
+use crate::wire::{Failure, Job, Kind, Outcome, Reply};
 use std::{
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
@@ -30,7 +30,8 @@ fn attempt(worker: &mut Worker, job: &Job, control: &Control, output: &mut impl 
     let mut report = |progress| drop(send(output, &Reply::Progress(progress)));
     let done = panic::catch_unwind(AssertUnwindSafe(|| worker.work(job, control, &mut report)));
     match done {
-        Ok(Ok(done)) => Reply::Done(done),
+        Ok(Ok(Outcome::Done(done))) => Reply::Done(done),
+        Ok(Ok(Outcome::Left)) => Reply::Left,
         Ok(Err(failure)) => Reply::Failed(failure),
         Err(panic) => {
             // What the panic left of the worker's data is not to be trusted.

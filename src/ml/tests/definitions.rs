@@ -9,7 +9,8 @@ fn a_convolution_is_what_its_definition_says() {
     let table = table(&[2, 5, 4], Loss::Mse, 0, Seed::new(4));
     let mut weights = network.initial(Seed::new(8));
     weights.parameters.iter_mut().rev().take(3).zip([0.5, -1.0, 2.0]).for_each(|(bias, value)| *bias = value);
-    let found = Worker { network: &network, table: &table, loss: Loss::Mse, threads: 1 }.outputs(&weights).unwrap();
+    let found =
+        Worker { network: &network, table: &table, loss: Loss::Mse, threads: 1 }.outputs(&weights, 0..1).unwrap();
     let (filters, bias) = weights.parameters.split_at(3 * 18);
     let mut wanted = Vec::new();
     for image in table.features.chunks_exact(40) {
@@ -45,7 +46,8 @@ fn attention_is_what_its_definition_says() {
     let mut weights = network.initial(Seed::new(8));
     let mut generator = Seed::new(9).generator();
     weights.parameters.iter_mut().for_each(|value| *value += 0.2 * generator.normal() as f32);
-    let found = Worker { network: &network, table: &table, loss: Loss::Mse, threads: 1 }.outputs(&weights).unwrap();
+    let found =
+        Worker { network: &network, table: &table, loss: Loss::Mse, threads: 1 }.outputs(&weights, 0..1).unwrap();
     let projections: Vec<&[f32]> = weights.parameters.chunks_exact(FEATURES * FEATURES + FEATURES).collect();
     let project = |which: usize, row: &[f32]| -> Vec<f32> {
         let (weight, bias) = projections[which].split_at(FEATURES * FEATURES);
@@ -85,6 +87,6 @@ fn what_pads_an_image_is_never_the_largest() {
     let features: Vec<f32> = (1..=9).map(|pixel| -(pixel as f32)).collect();
     let table = Table { features, shape: vec![1, 3, 3], labels: Labels::Numbers(vec![0.0]) };
     let worker = Worker { network: &network, table: &table, loss: Loss::Mse, threads: 1 };
-    assert_eq!(worker.outputs(&network.initial(Seed::new(1))).unwrap(), [-1.0, -2.0, -4.0, -5.0]);
+    assert_eq!(worker.outputs(&network.initial(Seed::new(1)), 0..1).unwrap(), [-1.0, -2.0, -4.0, -5.0]);
     assert_eq!(outputs, 4);
 }

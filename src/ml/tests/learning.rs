@@ -14,10 +14,10 @@ fn losses(layers: &[Call], table: &Table, steps: usize) -> (f64, f64) {
     let rows: Vec<usize> = (0..table.rows()).collect();
     let mut losses = Vec::new();
     for _ in 0..steps {
-        let step = worker.step(&weights, &rows, rows.len(), Seed::new(2)).unwrap();
+        let step = step(&worker, &weights, &[&rows], Seed::new(2));
         losses.push(step.loss / rows.len() as f64);
         adam.step(&mut weights.parameters, &step.gradient, 1.0);
-        network.update_averages(&mut weights, &step.moments);
+        network.update_averages(&mut weights.averages, &step.moments);
     }
     (losses[0], losses[steps - 1])
 }

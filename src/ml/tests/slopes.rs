@@ -18,10 +18,10 @@ fn slopes_agree_on(table: &Table, layers: &[Call], loss: Loss) {
     let rows: Vec<usize> = (0..ROWS).collect();
     let worker = Worker { network: &network, table, loss, threads: 1 };
     let dropout = Seed::new(9);
-    let at = |weights: &Weights| worker.step(weights, &rows, ROWS, dropout).unwrap();
+    let at = |weights: &Weights| step(&worker, weights, &[&rows], dropout);
     let gradient = at(&weights).gradient;
     assert_eq!(gradient.len(), network.size());
-    let step = 2e-3_f32;
+    let width = 2e-3_f32;
     let mut off = 0;
     for (index, slope) in gradient.iter().enumerate() {
         let mut moved = |by: f32| {
@@ -31,7 +31,7 @@ fn slopes_agree_on(table: &Table, layers: &[Call], loss: Loss) {
             weights.parameters[index] = before;
             loss
         };
-        let quotient = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+        let quotient = (moved(width) - moved(-width)) / f64::from(2.0 * width);
         let error = (quotient - f64::from(*slope)).abs() / (1.0 + quotient.abs());
         assert!(error < 0.1, "{}: parameter {index}: slope {slope}, difference quotient {quotient}", shown(layers));
         off += usize::from(error > 0.01);
@@ -146,6 +146,6 @@ fn slopes_of_embeddings() {
     let (network, _) = network(&layers, &[3]);
     let rows: Vec<usize> = (0..ROWS).collect();
     let worker = Worker { network: &network, table: &table, loss: Loss::CrossEntropy, threads: 1 };
-    let gradient = worker.step(&network.initial(Seed::new(2)), &rows, ROWS, Seed::new(3)).unwrap().gradient;
+    let gradient = step(&worker, &network.initial(Seed::new(2)), &[&rows], Seed::new(3)).gradient;
     assert!(gradient[20..24].iter().all(|slope| *slope == 0.0), "a number that does not occur is not learned from");
 }

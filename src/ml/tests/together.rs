@@ -1,0 +1,177 @@
+//! Several workers come to the same bits as one, in one round or in many.
+
+use super::{
+    resuming::{job, work},
+    *,
+};
+use crate::{
+    expr::{Expr, Native, Var},
+    ml::Part as TrainingPart,
+    store::{Key, Memory, ParameterStore},
+    sync::{Alone, Bucket, Group, SyncError, tree_sum},
+    wire::{Done, Every, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
+};
+use bytes::Bytes;
+use std::{
+    path::Path,
+    sync::{Mutex, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+/// A worker that gives all to all.
+struct Circle<'a> {
+    store: &'a Memory,
+    round: u32,
+    rank: usize,
+    of: usize,
+    turn: u64,
+    buckets: Vec<Vec<f32>>,
+}
+
+impl Group for Circle<'_> {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn of(&self) -> usize {
+        self.of
+    }
+
+    fn begin(&mut self, bucket: Bucket) {
+        self.buckets.push(bucket.row);
+    }
+
+    fn finish(&mut self) -> Result<Vec<Vec<f32>>, SyncError> {
+        let buckets = std::mem::take(&mut self.buckets);
+        let sum = |row: Vec<f32>| {
+            let all = self.gather(row.iter().flat_map(|value| value.to_le_bytes()).collect())?;
+            let row =
+                |bytes: &Bytes| bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+            Ok(tree_sum(all.iter().map(row).collect()))
+        };
+        buckets.into_iter().map(sum).collect()
+    }
+
+    fn gather(&mut self, own: Bytes) -> Result<Vec<Bytes>, SyncError> {
+        self.turn += 1;
+        let key = |rank: usize| Key::new(&[&self.round, &self.turn, &rank]);
+        self.store.put(&[(key(self.rank), own)])?;
+        let keys: Vec<Key> = (0..self.of).map(key).collect();
+        let all = self.store.get(&keys, Duration::from_secs(60))?;
+        Ok(all.into_iter().map(|bytes| bytes.expect("all workers do the same")).collect())
+    }
+
+    fn waited(&mut self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A round by some workers: what came of it, and what the first told.
+fn round(job: &Train, folder: &Path, number: u32, of: usize, until: Option<u64>) -> (Option<Done>, Vec<Round>) {
+    let store = Memory::default();
+    let rounds = Mutex::new(Vec::new());
+    let done = thread::scope(|scope| {
+        let worker = |rank: usize| {
+            let (store, rounds) = (&store, &rounds);
+            scope.spawn(move || {
+                let mut circle = Circle { store, round: number, rank, of, turn: 0, buckets: Vec::new() };
+                let round = RoundId { attempt: 1, number };
+                let mut part = TrainingPart { group: &mut circle, round, until, replan: job.team.replan };
+                let mut report = |progress| {
+                    if let Progress::Round(round) = progress {
+                        rounds.lock().unwrap().push(round);
+                    }
+                };
+                work(job, folder, &mut part, &AtomicBool::new(false), &mut report)
+            })
+        };
+        let workers: Vec<_> = (0..of).map(worker).collect();
+        let mut outcomes = workers.into_iter().map(|worker| worker.join().unwrap().unwrap());
+        let first = outcomes.next();
+        assert!(outcomes.all(|outcome| outcome == Outcome::Left));
+        match first {
+            Some(Outcome::Done(done)) => Some(done),
+            _ => None,
+        }
+    });
+    (done, rounds.into_inner().unwrap())
+}
+
+fn alone(job: &Train, folder: &Path) -> Result<Done, Failure> {
+    let mut part = TrainingPart { group: &mut Alone::default(), round: RoundId::default(), until: None, replan: None };
+    match work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {})? {
+        Outcome::Done(done) => Ok(done),
+        Outcome::Left => panic!("who trains alone tells what came of it"),
+    }
+}
+
+fn optimizer(name: &str, args: &[(&str, f64)]) -> Call {
+    let usual =
+        [("lr", 0.05), ("momentum", 0.0), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.01)];
+    Call::new(name, usual.iter().chain(args).map(|(name, value)| ((*name).into(), Value::Float(*value))).collect())
+}
+
+/// Trainings with dropout, batch norm, a schedule, the best epoch, and batches that leave some shards without samples.
+fn jobs() -> Vec<Train> {
+    let base = || Train { batch: Staged { first: 16, later: vec![(3, 8)] }, shards: Some(8), ..job(None) };
+    let mut nesterov = optimizer("sgd", &[("momentum", 0.9)]);
+    nesterov.args.insert("nesterov".into(), Value::Bool(true));
+    let early = Expr::native(Native::Ge, vec![Expr::Var(Var::EPOCH), Expr::Const(Value::Int(4))]);
+    vec![
+        base(),
+        Train { optimizer: optimizer("sgd", &[]), schedule: None, until: Some(early), ..base() },
+        Train { optimizer: optimizer("sgd", &[("momentum", 0.9)]), ..base() },
+        Train { optimizer: nesterov, horizon: Horizon::Steps(11), ..base() },
+        Train { optimizer: optimizer("adamw", &[]), ..base() },
+    ]
+}
+
+#[test]
+fn any_number_of_workers_comes_to_the_same_bits() {
+    for job in jobs() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = alone(&job, folder.path()).unwrap();
+        for of in [1, 2, 4, 8] {
+            let (done, rounds) = round(&job, folder.path(), 1, of, None);
+            let done = done.unwrap();
+            // Weights and the card are named by the hash of what they hold.
+            assert_eq!((&done.output, &done.trained), (&one.output, &one.trained), "{of} workers: {}", job.optimizer);
+            assert_eq!((rounds.len(), rounds[0].workers, rounds[0].laps.len()), (1, of, of));
+        }
+    }
+}
+
+#[test]
+fn rounds_of_other_workers_come_to_the_same_bits() {
+    for job in jobs() {
+        let job = Train { team: crate::wire::Team { replan: Some(Every::Steps(3)), ..job.team.clone() }, ..job };
+        let folder = tempfile::tempdir().unwrap();
+        let one = alone(&job, folder.path()).unwrap();
+        let mut steps = 0;
+        let mut generator = Seed::new(8).generator();
+        for number in 1.. {
+            let of = 1 << generator.below(4);
+            let (done, rounds) = round(&job, folder.path(), number, of, None);
+            let [from, to] = rounds[0].steps;
+            assert_eq!((rounds[0].number, from), (number, steps));
+            assert!(to <= from + 3);
+            steps = to;
+            if let Some(done) = done {
+                assert!(number > 3);
+                assert_eq!((&done.output, &done.trained), (&one.output, &one.trained), "{}", job.optimizer);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_round_ends_after_the_epochs_that_it_is_for() {
+    let (job, folder) = (jobs().remove(0), tempfile::tempdir().unwrap());
+    let (done, rounds) = round(&job, folder.path(), 1, 2, Some(2));
+    assert_eq!((done, rounds[0].epochs), (None, [0, 2]));
+    // What was to be done is done already.
+    let (done, rounds) = round(&job, folder.path(), 2, 4, Some(1));
+    assert_eq!((done, rounds[0].epochs), (None, [2, 2]));
+}

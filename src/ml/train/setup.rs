@@ -1,0 +1,160 @@
+//! A training before its first step.
+
+use super::{
+    Checkpoints, Context, Hash, Ledger, Lesson, Loss, MlError, Network, Optimizer, Part, RoundClock, Schedule, Shuffle,
+    Train, Training, Var, read, unusable,
+};
+use crate::{
+    layers::{self, Shape},
+    ml::{shards, state::State},
+    wire::{Every, Team},
+};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+impl<'a> Training<'a> {
+    pub(super) fn new(
+        job: &'a Train,
+        lesson: &'a Lesson<'a>,
+        part: &mut Part,
+        context: &mut Context,
+    ) -> Result<Self, MlError> {
+        let clock = RoundClock::new(part);
+        let model = &job.model;
+        let input = Shape(lesson.train.shape.clone());
+        let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
+            unusable(
+                format!(
+                    "the model `{}` does not fit `{}`, whose samples are {input}: {error}",
+                    model.name, job.data.name
+                ),
+                error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
+            )
+        })?;
+        if let Some(batch) = job.batch.values().find(|batch| *batch == 0 || *batch > 1 << 24) {
+            return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {batch}"), "64 is usual"));
+        }
+        let outputs = output.width();
+        let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
+        let network = Network::new(&blocks);
+        network.check_vocabulary(&lesson.train.features)?;
+        network.check_vocabulary(&lesson.valid.features)?;
+        let optimizer = Optimizer::parse(&job.optimizer, network.size())?;
+        let mut weights = network.initial(job.seed.child("init"));
+        if let Some(init) = &job.init {
+            let bytes = read(context, init)?;
+            weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
+        }
+        check_validation(job, lesson, &input)?;
+        let (rank, of) = (part.group.rank(), part.group.of());
+        let all = shards::count(job)?;
+        if !all.is_multiple_of(of) {
+            return Err(unusable(
+                format!("{of} workers can't share the {all} shards of this training"),
+                "let the number of workers divide the `shards`",
+            ));
+        }
+        let asked = |var: Var| {
+            let mut names: BTreeSet<String> = job.metrics.iter().map(|call| call.name.to_string()).collect();
+            for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
+                expr.fields_of(var, &mut |name| {
+                    names.insert(name.to_string());
+                });
+            }
+            names.remove("loss");
+            names.into_iter().collect()
+        };
+        let workshop = context.objects.workshop();
+        let mut training = Self {
+            job,
+            lesson,
+            outputs,
+            loss,
+            schedule: Schedule::parse(job.schedule.as_ref()),
+            train_metrics: asked(Var::TRAIN),
+            valid_metrics: asked(Var::VALID),
+            shuffle: Shuffle::new(lesson.train.rows(), all, job.seed),
+            shards: rank * all / of..(rank + 1) * all / of,
+            network,
+            weights,
+            best_weights: None,
+            optimizer,
+            ledger: Ledger::default(),
+            met: vec![Vec::new(); all / of],
+            checkpoints: Checkpoints::new(
+                context.scratch,
+                workshop,
+                identity(job, lesson)?,
+                part.round,
+                job.team.checkpoint,
+            ),
+            until: part.until,
+            clock,
+        };
+        training.restore(part.group, context)?;
+        Ok(training)
+    }
+}
+
+/// The hash of all that a training's course depends on, which is not who trains.
+fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
+    let job = Train { team: Team::default(), ..job.clone() };
+    let about = (env!("CARGO_PKG_VERSION"), &job, lesson.hash, lesson.valid_hash);
+    let text = serde_json::to_vec(&about)
+        .map_err(|error| unusable(format!("the job can't be written: {error}"), "this is a fault of smltc"))?;
+    Ok(Hash::of(&text))
+}
+
+fn check_validation(job: &Train, lesson: &Lesson, input: &Shape) -> Result<(), MlError> {
+    if lesson.valid.rows() > 0 && lesson.valid.shape != lesson.train.shape {
+        let found = Shape(lesson.valid.shape.clone());
+        return Err(unusable(
+            format!("the samples to validate on are {found}, but those to train on are {input}"),
+            "give `valid:` data of the same shape",
+        ));
+    }
+    let mut reads = false;
+    for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
+        expr.fields_of(Var::VALID, &mut |_| reads = true);
+    }
+    if lesson.valid.rows() == 0 && reads {
+        return Err(unusable(
+            format!("there is nothing to validate on: the validation part of `{}` is empty", job.data.name),
+            "give `valid` a share of the split, or set `valid:` to other data",
+        ));
+    }
+    Ok(())
+}
+
+impl RoundClock {
+    fn new(part: &Part) -> Self {
+        Self {
+            started: Instant::now(),
+            number: part.round,
+            replan: part.replan,
+            steps: 0,
+            epochs: 0,
+            samples: 0,
+            loss: 0.0,
+            computing: Duration::ZERO,
+            waiting: Duration::ZERO,
+        }
+    }
+
+    /// Whether the round's time is up.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.replan, Some(Every::Time(time)) if self.started.elapsed() >= time.into())
+    }
+
+    /// Whether the round has had its steps.
+    pub(super) fn is_full(&self, steps: u64) -> bool {
+        matches!(self.replan, Some(Every::Steps(every)) if steps >= self.steps + every.max(1))
+    }
+
+    /// Whether the round has had its epochs.
+    pub(super) fn is_complete(&self, epochs: u64) -> bool {
+        matches!(self.replan, Some(Every::Epochs(every)) if epochs >= self.epochs + every.max(1))
+    }
+}
