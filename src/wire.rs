@@ -10,7 +10,7 @@ mod progress;
 mod secret;
 mod variable;
 
-pub use elastic::{Averaging, Codec, Every, Exchange, Staged, Team, Workers};
+pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
