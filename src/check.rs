@@ -8,6 +8,7 @@ mod arguments;
 mod calls;
 mod data;
 mod definitions;
+mod elastic;
 mod expressions;
 mod flows;
 mod modules;

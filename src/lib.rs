@@ -21,6 +21,8 @@ pub mod diagnostic;
 pub mod disk;
 #[cfg(feature = "compile")]
 pub mod doc;
+#[cfg(feature = "compile")]
+pub mod elastic;
 pub mod expr;
 #[cfg(feature = "compile")]
 pub mod format;

@@ -18,7 +18,7 @@ use crate::{
     source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Op, Secrets},
+    wire::{Job, Op, Secret, Secrets},
 };
 use cached::{Answer, Cached, Next};
 use clock::Clock;
@@ -55,6 +55,8 @@ pub struct Machine {
     pub cores: usize,
     /// What the run's secrets are.
     pub secrets: Secrets,
+    /// The address of the store where the workers of a training meet; within smltc when absent.
+    pub store: Option<Secret>,
     /// Variables of the environment that are secrets, which workers and commands do not get with the others.
     pub hidden: BTreeSet<Name>,
 }

@@ -54,6 +54,8 @@ pub struct Options {
     pub run_id: Name,
     /// What the attempts under way may hold together.
     pub capacity: Capacity,
+    /// How many workers each training has, whatever the workflow says.
+    pub workers: Option<u32>,
 }
 
 /// A node of a region that is under way.

@@ -6,7 +6,7 @@ mod tests;
 use crate::expr::Native;
 
 /// The modules, by the name after `std/`.
-pub const MODULES: [(&str, &str); 11] = [
+pub const MODULES: [(&str, &str); 12] = [
     ("data", include_str!("../stdlib/data.smlt")),
     ("loss", include_str!("../stdlib/loss.smlt")),
     ("math", include_str!("../stdlib/math.smlt")),
@@ -17,11 +17,12 @@ pub const MODULES: [(&str, &str); 11] = [
     ("run", include_str!("../stdlib/run.smlt")),
     ("search", include_str!("../stdlib/search.smlt")),
     ("space", include_str!("../stdlib/space.smlt")),
+    ("sync", include_str!("../stdlib/sync.smlt")),
     ("text", include_str!("../stdlib/text.smlt")),
 ];
 
 /// The modules whose names need no import, in the order in which a name is looked up.
-pub const PRELUDE: [&str; 7] = ["math", "text", "data", "optim", "loss", "metrics", "run"];
+pub const PRELUDE: [&str; 8] = ["math", "text", "data", "optim", "loss", "metrics", "sync", "run"];
 
 /// The text of the module `std/…`.
 pub fn source(module: &str) -> Option<&'static str> {

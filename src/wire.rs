@@ -7,12 +7,14 @@ mod elastic;
 mod failure;
 mod job;
 mod progress;
+mod round;
 mod secret;
 mod variable;
 
-pub use elastic::{Averaging, Codec, Every, Exchange, Lap, Round, RoundId, Seat, Staged, Team, Workers, shards};
+pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
+pub use round::{Lap, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;

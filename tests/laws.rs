@@ -29,7 +29,7 @@ const LEVELS: [&[&str]; 10] = [
     &["expr", "layers"],
     &["wire", "diagnostic", "store"],
     &["limits", "syntax"],
-    &["stdlib", "data", "format", "search", "sync"],
+    &["stdlib", "data", "format", "search", "elastic", "sync"],
     &["check", "doc", "ml"],
     &["graph", "work"],
     &["plan"],

@@ -137,12 +137,12 @@ impl Writer<'_> {
                 self.call(name, call);
             }
         }
-        self.setting("batch", batch, batch.later.is_empty().then(|| batch.first.to_string()));
+        self.setting("batch", batch, Some(batch.to_string()));
         self.setting("shards", shards, shards.map(|shards| shards.to_string()));
-        self.setting("sync", averaging, None);
+        self.setting("sync", averaging, Some(averaging.to_string()));
         // Who trains comes to the same bits, unless the workers' own ways are averaged.
         if !averaging.is_exact() {
-            self.setting("workers", &team.workers, None);
+            self.setting("workers", &team.workers, Some(team.workers.to_string()));
         }
         let (name, length) = match horizon {
             Horizon::Epochs(epochs) => ("epochs", epochs),

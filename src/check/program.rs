@@ -264,7 +264,7 @@ pub struct Train {
     pub loss: Option<Expr>,
     /// The learning-rate schedule.
     pub schedule: Option<Expr>,
-    /// The samples in a batch; 64 when absent.
+    /// The samples in a batch, which may change on the way; 64 when absent.
     pub batch: Option<Expr>,
     /// How long: epochs, or steps.
     pub horizon: Horizon,
@@ -278,6 +278,23 @@ pub struct Train {
     pub init: Option<Expr>,
     /// The seed; derived from the run's and the node's path when absent.
     pub seed: Option<Expr>,
+    /// Who trains.
+    pub team: Team,
+}
+
+/// Who trains, and how they work together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Team {
+    /// How many: a number, a range, or numbers that change on the way; one when absent.
+    pub workers: Option<Expr>,
+    /// The shards that every batch is cut into; chosen by the batches when absent.
+    pub shards: Option<Expr>,
+    /// How they give each other gradients.
+    pub sync: Option<Expr>,
+    /// When to write a checkpoint; left to the training when absent.
+    pub checkpoint: Option<Expr>,
+    /// When to end a round, so that the next may have other workers.
+    pub replan: Option<Expr>,
 }
 
 /// How long a training lasts at most.

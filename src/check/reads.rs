@@ -1,6 +1,6 @@
 //! What statements read.
 
-use super::program::{Body, Horizon, Stmt, StmtKind, Train, Trial};
+use super::program::{Body, Horizon, Stmt, StmtKind, Team, Train, Trial};
 use crate::expr::{Expr, Var};
 use std::collections::BTreeSet;
 
@@ -98,6 +98,7 @@ impl Train {
             metrics,
             init,
             seed,
+            team: Team { workers, shards, sync, checkpoint, replan },
         } = self;
         visit(model);
         visit(data);
@@ -106,7 +107,8 @@ impl Train {
             Horizon::Steps(steps) => visit(steps),
         }
         let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
-        rest.into_iter().flatten().for_each(&mut *visit);
+        let team = [workers, shards, sync, checkpoint, replan];
+        rest.into_iter().chain(team).flatten().for_each(&mut *visit);
         objective.iter().for_each(|(expr, _)| visit(expr));
     }
 }

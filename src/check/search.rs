@@ -4,7 +4,7 @@ use super::{
     Checker,
     definitions::Def,
     modules::Binding,
-    program::{Body, Dimension, Search, StmtKind, Trial},
+    program::{Body, Dimension, Horizon, Search, StmtKind, Train, Trial},
     scope::{Local, Meaning, Place},
     settings::Settings,
     steps::TUNABLE,
@@ -79,6 +79,7 @@ impl Checker {
         self.unused_dimensions(&space, &tried, step);
         if let Trial::Train(train) = &tried.trial {
             self.trained_shapes(place, step, train);
+            self.rungs_count_epochs(&strategy, train, step);
         }
 
         let params = dims.iter().zip(&space).map(|((name, _, ty), dimension)| {
@@ -126,6 +127,20 @@ impl Checker {
             );
         }
         strategy
+    }
+
+    /// Reports a length in steps where the strategy sets one in epochs.
+    fn rungs_count_epochs(&mut self, strategy: &Expr, train: &Train, step: &Step) {
+        let steps = step.settings.iter().find(|setting| &*setting.name.node == "steps");
+        if let (Expr::Const(Value::Std(call)), Horizon::Steps(_), Some(steps)) = (strategy, &train.horizon, steps)
+            && has_rungs(&call.name)
+        {
+            self.report(
+                Diagnostic::new(Code::E0204, steps.span, format!("`{}` counts in epochs, not in `steps`", call.name))
+                    .label("has no effect")
+                    .help(format!("leave it out, and set `max_epochs` of `{}`", call.name)),
+            );
+        }
     }
 
     /// The trials of a search of a model.

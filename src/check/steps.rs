@@ -5,6 +5,7 @@ use super::{
     arguments::{Given, ParamSig},
     calls::exprs,
     definitions::{Def, FnBody, FnDef, ItemId},
+    elastic::Written,
     expressions::broken,
     modules::Binding,
     program::{Evaluate, Horizon, Run, StmtKind, Train, Workflow},
@@ -16,7 +17,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Var},
     limits::Limits,
-    source::Name,
+    source::{Name, Spanned},
     syntax::ast::{self, ExprKind, ItemKind, Step, StepKind},
     types::Type,
     value::Value,
@@ -25,9 +26,6 @@ use std::{rc::Rc, sync::Arc};
 
 /// Training settings that a dimension of a search sets by its name.
 pub(super) const TUNABLE: [&str; 3] = ["batch", "epochs", "lr"];
-
-/// Training settings of the language that only the elastic trainer understands.
-const ELASTIC: [&str; 5] = ["workers", "sync", "checkpoint", "replan", "steps"];
 
 impl Checker {
     /// What a step does, and the type of its outcome.
@@ -285,7 +283,7 @@ impl Checker {
     ) -> Train {
         let data = settings.required(self, place, "data", &Type::Dataset);
         let mut tunable =
-            |this: &mut Self, place: &mut Place, settings: &mut Settings, name: &'static str, ty: &Type| {
+            |this: &mut Self, place: &mut Place, settings: &mut Settings, name: &'static str, types: &[Type]| {
                 let written = settings.ast(this, name);
                 let dim = dims.iter().find(|(dim, ..)| &**dim == name).filter(|_| TUNABLE.contains(&name));
                 match (written, dim) {
@@ -302,18 +300,20 @@ impl Checker {
                         );
                         None
                     }
-                    (Some(ast), None) => Some(this.value(place, ast, Some(ty)).0),
+                    (Some(ast), None) => Some(Spanned::new(this.one_of(place, ast, types), ast.span)),
                     (None, Some((name, var, given))) => {
                         used.push(name.clone());
                         let span = settings.span();
-                        Some(this.coerce(Expr::Var(*var), given.clone(), ty, span).0)
+                        Some(Spanned::new(this.coerce(Expr::Var(*var), given.clone(), &types[0], span).0, span))
                     }
                     (None, None) => None,
                 }
             };
-        let batch = tunable(self, place, settings, "batch", &Type::Int);
-        let epochs = tunable(self, place, settings, "epochs", &Type::Int);
-        let lr = tunable(self, place, settings, "lr", &Type::Float);
+        let batch = tunable(self, place, settings, "batch", &[Type::Int, std_type("Staged")]);
+        let epochs = tunable(self, place, settings, "epochs", &[Type::Int]);
+        let lr = tunable(self, place, settings, "lr", &[Type::Float]).map(|lr| lr.node);
+        let horizon = self.horizon(place, settings, epochs);
+        let team = self.team(place, settings, &batch);
         let valid = settings.value(self, place, "valid", &Type::Dataset);
         let optimizer = settings.value(self, place, "optimizer", &std_type("Optimizer"));
         let loss = settings.value(self, place, "loss", &std_type("Loss"));
@@ -327,8 +327,6 @@ impl Checker {
         {
             limits.memory = Some(memory);
         }
-        settings.unsupported(self, &ELASTIC);
-        let horizon = Horizon::Epochs(epochs);
         Train {
             model,
             data,
@@ -337,14 +335,30 @@ impl Checker {
             lr,
             loss,
             schedule,
-            batch,
+            batch: batch.map(|batch| batch.node),
             horizon,
             until,
             objective: None,
             metrics,
             init,
             seed,
+            team,
         }
+    }
+
+    /// How long a training lasts.
+    fn horizon(&mut self, place: &mut Place, settings: &mut Settings, epochs: Written) -> Horizon {
+        let Some(ast) = settings.ast(self, "steps") else { return Horizon::Epochs(epochs.map(|epochs| epochs.node)) };
+        let steps = self.value(place, ast, Some(&Type::Int)).0;
+        if let Some(epochs) = epochs {
+            self.report(
+                Diagnostic::new(Code::E0204, ast.span, "a training lasts for `epochs` or for `steps`, not for both")
+                    .label("a second length")
+                    .related(epochs.span, "the first")
+                    .help("leave one of them out"),
+            );
+        }
+        Horizon::Steps(steps)
     }
 
     /// An expression over the metrics of an epoch.

@@ -23,7 +23,8 @@ const SIMPLE: [(&str, Type); 11] = [
     ("Dataset", Type::Dataset),
 ];
 
-const OPAQUE: [&str; 7] = ["Layer", "Optimizer", "Schedule", "Loss", "Metric", "Strategy", "Format"];
+const OPAQUE: [&str; 11] =
+    ["Layer", "Optimizer", "Schedule", "Loss", "Metric", "Strategy", "Format", "Exchange", "Codec", "Staged", "Every"];
 
 /// The type of a kind of thing that `std` provides.
 pub fn std(kind: &str) -> Type {

@@ -1,6 +1,8 @@
+mod meeting;
 mod report;
 mod resume;
 
+pub use meeting::VARIABLE;
 pub use report::tell_failure;
 
 use super::{
@@ -23,7 +25,7 @@ use crate::{
     store::Objects,
     units::{Size, UnitError},
     value::Fields,
-    wire::Secrets,
+    wire::{Secret, Secrets},
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use report::Report;
@@ -66,6 +68,12 @@ pub struct Args {
     /// The memory that steps may use at the same time, such as 12GiB [default: all]
     #[arg(long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<Size>,
+    /// The workers of each training, whatever the workflow says; their number changes no result, unless `sync` says so
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: Option<u32>,
+    /// Where the workers of a training meet: redis://…, rediss://…, s3://… or file:///… [default: within smltc]
+    #[arg(long, value_name = "ADDRESS", value_parser = meeting::address, env = VARIABLE, hide_env_values = true)]
+    store: Option<Secret>,
     /// The seed of everything random: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t)]
     seed: u64,
@@ -90,7 +98,8 @@ pub struct Args {
 }
 
 /// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 8] = ["--out", "-o", "--jobs", "-j", "--memory", "--seed", "--prices", "--secrets"];
+const WITH_VALUE: [&str; 10] =
+    ["--out", "-o", "--jobs", "-j", "--memory", "--workers", "--store", "--seed", "--prices", "--secrets"];
 
 /// The options of `run` that take none.
 const WITHOUT_VALUE: [&str; 5] = ["--quiet", "-q", "--json", "--no-limits", "--no-cache"];
@@ -183,6 +192,9 @@ fn prepare(file: PathBuf, workflow: Option<String>, words: &[OsString]) -> Resul
 
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
     let Prepared { file, files, graph, .. } = prepared;
+    if let Err(exit) = meeting::check(args.store.as_ref()) {
+        return exit;
+    }
     let (home, wrong) = (Home::of(files.project()), |message: String| {
         super::complain(format_args!("error: {message}"));
         Exit::Usage
@@ -233,6 +245,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         prices,
         run_id: run.id.as_str().into(),
         capacity,
+        workers: args.workers,
     };
     let recipe = Recipe { files: files.hash(), options: options.clone() };
     let enter = |runs: Runs| {
@@ -284,7 +297,8 @@ fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
         folder: home.run(&id),
         cores: processors().min(options.capacity.cpus.to_f64() as usize),
         secrets,
-        hidden: prepared.hidden.clone(),
+        store: args.store.clone(),
+        hidden: prepared.hidden.iter().cloned().chain([VARIABLE.into()]).collect(),
     };
     let objects = Objects::open(home.objects());
     let mut cache = Session::open(&home.cache(), &id, &machine.project, objects.clone(), !args.no_cache)

@@ -1,4 +1,8 @@
-use super::{Exit, check, run, words, world};
+use super::{
+    Exit, check,
+    run::{self, VARIABLE},
+    words, world,
+};
 use crate::{
     check::program::Test,
     graph,
@@ -146,6 +150,7 @@ fn one(
         prices: Prices::embedded(),
         run_id: run.id.as_str().into(),
         capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
+        workers: None,
     };
     runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
     let machine = Machine {
@@ -154,7 +159,8 @@ fn one(
         folder: home.run(&run.id),
         cores,
         secrets: Secrets::new(),
-        hidden: hidden.clone(),
+        store: None,
+        hidden: hidden.iter().cloned().chain([VARIABLE.into()]).collect(),
     };
     let (verdict, elapsed, _) =
         local::run(graph, Fields::new(), options, machine, runs.record(&run.id), Known::default(), &mut ())?;

@@ -1,7 +1,10 @@
 //! Drawings of a graph: Graphviz, Mermaid, and JSON for other tools.
 
 use super::{Edge, Graph, NodeKind, Region, Trial};
-use crate::wire::Kind;
+use crate::{
+    elastic,
+    wire::{Kind, Workers},
+};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -23,6 +26,28 @@ impl NodeKind {
             Self::Try { .. } => "try",
             Self::Repeat { .. } => "repeat",
             Self::Call { .. } => "workflow",
+        }
+    }
+
+    /// The kind for a drawing, with the workers of a training where they are known and not one.
+    fn label(&self) -> String {
+        let train = match self {
+            Self::Train(train) => Some(train),
+            Self::Search(search) => match &search.trial {
+                Trial::Train(train) => Some(train),
+                Trial::Steps { .. } => None,
+            },
+            _ => None,
+        };
+        let workers = train.and_then(|train| train.team.workers.as_ref()?.as_const());
+        match workers.and_then(|workers| elastic::workers(workers).ok()) {
+            Some(Workers::Staged(workers)) if workers.values().all(|workers| workers == 1) => self.word().into(),
+            Some(Workers::Staged(workers)) => {
+                let numbers: Vec<String> = workers.values().map(|workers| workers.to_string()).collect();
+                format!("{} by {} workers", self.word(), numbers.join(", then "))
+            }
+            Some(Workers::Within(least, most)) => format!("{} by {least} to {most} workers", self.word()),
+            None => self.word().into(),
         }
     }
 
@@ -60,7 +85,7 @@ pub fn dot(graph: &Graph) -> String {
 fn dot_region(region: &Region, depth: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
     for node in region.dag.node_weights() {
-        let (path, kind) = (&node.path, node.kind.word());
+        let (path, kind) = (&node.path, node.kind.label());
         let shape =
             if matches!(node.kind, NodeKind::Value(_) | NodeKind::Assert { .. }) { ", shape=plaintext" } else { "" };
         let _ = writeln!(out, "{indent}{path:?} [label=\"{}\\n{kind}\"{shape}]", node.name);
@@ -101,7 +126,7 @@ fn mermaid_id(path: &str) -> String {
 fn mermaid_region(region: &Region, depth: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
     for node in region.dag.node_weights() {
-        let (id, kind) = (mermaid_id(&node.path), node.kind.word());
+        let (id, kind) = (mermaid_id(&node.path), node.kind.label());
         let _ = writeln!(out, "{indent}{id}[\"{}<br/><i>{kind}</i>\"]", node.name);
         for (name, child) in node.kind.children() {
             let label = format!("{} {name}", node.name);

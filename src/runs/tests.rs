@@ -27,6 +27,7 @@ pub fn recipe() -> Recipe {
         prices: Prices::embedded(),
         run_id: "one".into(),
         capacity: Capacity::default(),
+        workers: None,
     };
     Recipe { files: Hash::of(b"text"), options }
 }

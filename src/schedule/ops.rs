@@ -1,12 +1,13 @@
 //! From a step's settings, once its inputs are known, to the job that a worker does.
 
 use crate::{
+    elastic::{self, ElasticError, Syncing},
     expr::{Context, Env, EvalError, Expr, Scope, Var, eval},
-    graph::{Evaluate, Horizon, Run, Script, Train},
+    graph::{self, Evaluate, Horizon, Run, Script, Train},
     seed::Seed,
     source::Name,
     value::{Artifact, Call, Dataset, Fields, Model, Value},
-    wire::{self, Averaging, Command, Failure, Kind, Op, Program, Staged, Team, Word},
+    wire::{self, Averaging, Command, Failure, Kind, Op, Program, Staged, Word},
 };
 use std::collections::BTreeMap;
 
@@ -38,12 +39,23 @@ pub(super) fn dataset(expr: &Expr, env: &dyn Env) -> Result<Dataset, Failure> {
 }
 
 /// A number of a setting that must be at least `least`.
-pub(super) fn count(name: &str, expr: &Expr, env: &dyn Env, least: i64) -> Result<u64, Failure> {
-    let count = value(expr, env)?.as_int().ok_or_else(|| unchecked("a whole number"))?;
-    u64::try_from(count).ok().filter(|_| count >= least).ok_or_else(|| {
-        Failure::new(Kind::TaskFailed, format!("`{name}` must be at least {least}, not {count}"))
-            .help("where the number is a parameter, `@range` refuses others before the run")
-    })
+pub(super) fn count(name: &'static str, expr: &Expr, env: &dyn Env, least: i64) -> Result<u64, Failure> {
+    let given = value(expr, env)?.as_int().ok_or_else(|| unchecked("a whole number"))?;
+    let count = u64::try_from(given).ok().filter(|_| given >= least);
+    count.ok_or_else(|| ElasticError::Least { name, least, given }.into())
+}
+
+impl From<ElasticError> for Failure {
+    fn from(error: ElasticError) -> Self {
+        let failure = Self::new(Kind::TaskFailed, error.to_string());
+        match (&error, error.help()) {
+            (ElasticError::Least { .. }, _) => {
+                failure.help("where the number is a parameter, `@range` refuses others before the run")
+            }
+            (_, Some(help)) => failure.help(help),
+            (_, None) => failure,
+        }
+    }
 }
 
 pub(super) fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Result<Seed, Failure> {
@@ -56,7 +68,8 @@ pub(super) fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Resul
     }
 }
 
-pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Train, Failure> {
+/// A training; `workers` is how many the user wants in the place of what the workflow says.
+pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed, workers: Option<u32>) -> Result<wire::Train, Failure> {
     let optional = |expr: &Option<Expr>| expr.as_ref().map(|expr| value(expr, env)).transpose();
     let std = |expr: &Option<Expr>| optional(expr)?.map(call).transpose();
     let known = |var: Var| env.var(var).cloned();
@@ -68,6 +81,8 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Tr
         Some(Value::List(metrics)) => metrics.into_iter().map(call).collect::<Result<_, _>>()?,
         _ => Vec::new(),
     };
+    let batch = optional(&train.batch)?.map_or(Ok(Staged::fixed(elastic::BATCH)), |batch| elastic::batch(&batch))?;
+    let (team, shards, averaging) = team(&train.team, &batch, env, workers)?;
     Ok(wire::Train {
         model: model(&train.model, env)?,
         data: dataset(&train.data, env)?,
@@ -75,9 +90,9 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Tr
         optimizer,
         loss: std(&train.loss)?,
         schedule: std(&train.schedule)?,
-        batch: Staged::fixed(train.batch.as_ref().map_or(Ok(64), |batch| count("batch", batch, env, 1))?),
-        shards: None,
-        averaging: Averaging::EXACT,
+        batch,
+        shards,
+        averaging,
         horizon: match &train.horizon {
             Horizon::Epochs(None) => wire::Horizon::Epochs(10),
             Horizon::Epochs(Some(epochs)) => wire::Horizon::Epochs(count("epochs", epochs, env, 1)?),
@@ -89,8 +104,41 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed) -> Result<wire::Tr
         init: artifact(optional(&train.init)?)?,
         seed,
         rung: None,
-        team: Team::default(),
+        team,
     })
+}
+
+/// Who trains, the shards that were asked for, and what the workers give each other.
+fn team(
+    team: &graph::Team,
+    batch: &Staged<u64>,
+    env: &dyn Env,
+    workers: Option<u32>,
+) -> Result<(wire::Team, Option<u64>, Averaging), Failure> {
+    let graph::Team { workers: own, shards, sync, checkpoint, replan } = team;
+    let own = read(own, env, elastic::workers)?.unwrap_or_else(|| wire::Team::default().workers);
+    let asked = read(shards, env, elastic::shards)?;
+    let Syncing { exchange, averaging, backups } = read(sync, env, elastic::sync)?.unwrap_or_default();
+    let (checkpoint, replan) = (read(checkpoint, env, elastic::every)?, read(replan, env, elastic::every)?);
+    let team = wire::Team { workers: own, exchange, backups, checkpoint, replan };
+    let team = match workers {
+        Some(workers) => team.with_workers(workers),
+        None => team,
+    };
+    let shards = wire::shards(batch, asked);
+    elastic::check_batch(batch, shards)?;
+    elastic::check_workers(&team.workers, shards)?;
+    elastic::check_backups(team.backups, &team.workers, shards)?;
+    Ok((team, asked, averaging))
+}
+
+/// A setting of a team, if it is there.
+fn read<T>(
+    setting: &Option<Expr>,
+    env: &dyn Env,
+    read: impl Fn(&Value) -> Result<T, ElasticError>,
+) -> Result<Option<T>, Failure> {
+    setting.as_ref().map(|setting| Ok(read(&value(setting, env)?)?)).transpose()
 }
 
 pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure> {

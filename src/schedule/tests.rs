@@ -85,7 +85,8 @@ fn machine(cpus: usize) -> Capacity {
 
 fn options(cpus: usize) -> Options {
     let capacity = machine(cpus);
-    Options { seed: Seed::new(1), enforce: true, prices: Prices::embedded(), run_id: "test".into(), capacity }
+    let prices = Prices::embedded();
+    Options { seed: Seed::new(1), enforce: true, prices, run_id: "test".into(), capacity, workers: None }
 }
 
 /// What the world does with an attempt.

@@ -388,7 +388,7 @@ impl<'g> Scheduler<'g> {
             NodeKind::Train(train) => {
                 let view = self.view(site, scope, None);
                 let seed = ops::seed(&train.seed, &view, seed)?;
-                Op::Train(Box::new(ops::train(train, &view, seed)?))
+                Op::Train(Box::new(ops::train(train, &view, seed, self.options.workers)?))
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };

@@ -88,6 +88,11 @@ impl<'g> Scheduler<'g> {
         let parallel =
             spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| ops::count("parallel", parallel, &view, 1))?;
         let larger = match &spec.trial {
+            Trial::Train(train) if matches!(train.horizon, graph::Horizon::Steps(_)) && has_rungs(&strategy.name) => {
+                let message = format!("`{}` counts in epochs, not in `steps`", strategy.name);
+                let help = format!("leave `steps` out, and set `max_epochs` of `{}`", strategy.name);
+                return Err(Failure::new(Kind::TaskFailed, message).help(help));
+            }
             Trial::Train(train) => train.objective.as_ref().is_some_and(|(_, larger)| *larger),
             Trial::Steps { .. } if has_rungs(&strategy.name) => {
                 let message = format!("`{}` ends trainings early, but an `objective` has no epochs", strategy.name);
@@ -193,7 +198,8 @@ impl<'g> Scheduler<'g> {
         };
         let path = StepPath(path.into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
-        let mut train = ops::train(train, &self.view(site, scope, Some(choices)), seed)?;
+        let view = self.view(site, scope, Some(choices));
+        let mut train = ops::train(train, &view, seed, self.options.workers)?;
         if let Some((pause_at, horizon)) = task.epochs {
             train.horizon = Horizon::Epochs(horizon);
             train.rung = Some(Rung { pause_at, resume: resume.flatten() });

@@ -1,5 +1,24 @@
 use crate::units::{Duration, Percent};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The most shards that a batch is cut into.
+pub const MAX_SHARDS: u64 = 1024;
+
+/// A batch is cut into no more shards than this where nobody asks for more.
+const USUAL_SHARDS: u64 = 8;
+
+/// A shard holds at least this many samples where nobody asks for fewer; smaller ones spend their time on overhead.
+const USUAL_SAMPLES: u64 = 32;
+
+/// The shards that every batch of a training is cut into: those that are asked for, or else the largest power of two that
+/// cuts every batch evenly and leaves enough samples in a shard.
+pub fn shards(batch: &Staged<u64>, asked: Option<u64>) -> u64 {
+    let fits = |shards: &u64| batch.values().all(|batch| batch % shards == 0 && batch / shards >= USUAL_SAMPLES);
+    let powers =
+        || std::iter::successors(Some(USUAL_SHARDS), |shards| Some(shards / 2)).take_while(|shards| *shards > 1);
+    asked.unwrap_or_else(|| powers().find(fits).unwrap_or(1))
+}
 
 /// A value that changes at set points of a training: `schedule([64, 128], at: [5])`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +51,18 @@ impl<T: Copy> Staged<T> {
     }
 }
 
+/// As a workflow says it.
+impl<T: Copy + fmt::Display> fmt::Display for Staged<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.later.is_empty() {
+            return self.first.fmt(f);
+        }
+        let values: Vec<String> = self.values().map(|value| value.to_string()).collect();
+        let at: Vec<String> = self.later.iter().map(|(at, _)| at.to_string()).collect();
+        write!(f, "schedule([{}], at: [{}])", values.join(", "), at.join(", "))
+    }
+}
+
 /// Who trains: it decides how long a training takes and what it costs, and not a bit of what comes of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Team {
@@ -61,6 +92,15 @@ impl Default for Team {
     }
 }
 
+impl Team {
+    /// The same with so many workers from beginning to end, and with as many backups as that leaves sense in.
+    #[must_use]
+    pub fn with_workers(self, workers: u32) -> Self {
+        let backups = self.backups.min(workers.saturating_sub(1));
+        Self { workers: Workers::Staged(Staged::fixed(workers)), backups, ..self }
+    }
+}
+
 /// How many workers a training has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +109,46 @@ pub enum Workers {
     Staged(Staged<u32>),
     /// From so many to so many, as there is room.
     Within(u32, u32),
+}
+
+impl Workers {
+    /// How many train once `epochs` have passed: of a range the most that there is `room` for and that divide the shards,
+    /// or else the fewest that do.
+    pub fn after(&self, epochs: u64, shards: u64, room: u32) -> u32 {
+        match self {
+            Self::Staged(workers) => workers.after(epochs),
+            Self::Within(least, _) => {
+                let mut fitting = self.fitting(shards).into_iter();
+                let fewest = fitting.next().unwrap_or(*least);
+                fitting.take_while(|workers| *workers <= room).last().unwrap_or(fewest)
+            }
+        }
+    }
+
+    /// The numbers of workers that it may come to, of a range only those that divide the shards. None repeats, and they
+    /// grow.
+    pub fn fitting(&self, shards: u64) -> Vec<u32> {
+        let mut fitting: Vec<u32> = match self {
+            Self::Staged(workers) => workers.values().collect(),
+            Self::Within(least, most) => {
+                let most = (*most).min(u32::try_from(shards).unwrap_or(u32::MAX));
+                (*least..=most).filter(|workers| *workers > 0 && shards.is_multiple_of(u64::from(*workers))).collect()
+            }
+        };
+        fitting.sort_unstable();
+        fitting.dedup();
+        fitting
+    }
+}
+
+/// As a workflow says it.
+impl fmt::Display for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Staged(workers) => workers.fmt(f),
+            Self::Within(least, most) => write!(f, "{least}..{most}"),
+        }
+    }
 }
 
 /// A point that comes again and again.
@@ -136,6 +216,13 @@ impl Averaging {
     }
 }
 
+/// As the arguments of a workflow's `sync`.
+impl fmt::Display for Averaging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "codec: {}, every: {}", self.codec, self.every)
+    }
+}
+
 /// How gradients are written on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,74 +237,66 @@ pub enum Codec {
     TopK(Percent),
 }
 
-/// A round of a training: a stretch of it by the same workers. What a worker of an older round does reaches no newer one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RoundId {
-    /// The attempt at the training, from 1.
-    pub attempt: u32,
-    /// The round in it, from 1; 0 where a worker trains alone.
-    pub number: u32,
+/// As a workflow says it.
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F32 => f.write_str("f32()"),
+            Self::Bf16 => f.write_str("bf16()"),
+            Self::F16 => f.write_str("f16()"),
+            Self::TopK(share) => write!(f, "top_k({share})"),
+        }
+    }
 }
 
-/// A worker's place in a round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seat {
-    /// Where the workers meet: the address of a parameter store.
-    pub store: String,
-    /// What the keys of the run begin with there.
-    pub run: String,
-    /// The name of the training among them.
-    pub name: String,
-    /// The round of this attempt, from 1.
-    pub round: u32,
-    /// Its rank, from 0.
-    pub rank: usize,
-    /// How many there are.
-    pub of: usize,
-    /// 0, or the number of the double that it is.
-    pub copy: u32,
-    /// The way that gradients take.
-    pub exchange: Exchange,
-    /// The round ends once so many epochs have passed.
-    pub until: Option<u64>,
-    /// A worker that gives no sign of life for so long is lost.
-    pub silence: Duration,
-}
+#[cfg(test)]
+mod tests {
+    use super::{Staged, Team, Workers, shards};
 
-/// What a round came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Round {
-    /// Its number in its attempt.
-    pub number: u32,
-    /// How many workers it had.
-    pub workers: usize,
-    /// The steps of the training before it and after it.
-    pub steps: [u64; 2],
-    /// The epochs that had passed before it and after it.
-    pub epochs: [u64; 2],
-    /// Samples learned from.
-    pub samples: u64,
-    /// The time that it took.
-    pub elapsed: Duration,
-    /// The mean loss of its samples.
-    #[serde(with = "crate::value::float")]
-    pub loss: f64,
-    /// The time that each worker spent on its own shards, and in waiting for the others.
-    pub laps: Vec<Lap>,
-}
+    fn staged<T: Clone>(values: &[T], at: &[u64]) -> Staged<T> {
+        Staged { first: values[0].clone(), later: at.iter().copied().zip(values[1..].iter().cloned()).collect() }
+    }
 
-/// How a worker spent a round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lap {
-    /// On its own shards.
-    pub computing: Duration,
-    /// On exchanging gradients, as far as nothing else could be done meanwhile.
-    pub waiting: Duration,
-}
+    #[test]
+    fn a_batch_is_cut_evenly_into_a_power_of_two() {
+        let counts: Vec<u64> = [1, 31, 32, 63, 64, 96, 100, 128, 192, 256, 1000, 4096]
+            .map(|batch| shards(&Staged::fixed(batch), None))
+            .into();
+        assert_eq!(counts, [1, 1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 8]);
+    }
 
-/// The shards that every batch of a training is cut into: `asked`, or else the largest power of two up to 8 that divides
-/// every batch and leaves at least 32 samples in each shard.
-pub fn shards(batch: &Staged<u64>, asked: Option<u64>) -> u64 {
-    let fits = |shards: u64| batch.values().all(|batch| batch.is_multiple_of(shards) && batch / shards >= 32);
-    asked.unwrap_or_else(|| [8, 4, 2].into_iter().find(|shards| fits(*shards)).unwrap_or(1))
+    #[test]
+    fn batches_that_change_are_all_cut_into_the_same_shards() {
+        assert_eq!(shards(&staged(&[128, 256], &[5]), None), 4);
+        assert_eq!(shards(&staged(&[256, 100], &[5]), None), 2);
+        assert_eq!(shards(&staged(&[256, 99], &[5]), None), 1);
+        assert_eq!(shards(&staged(&[64, 128], &[5]), Some(16)), 16);
+    }
+
+    #[test]
+    fn a_value_changes_when_its_epochs_have_passed() {
+        let workers = staged(&[2_u32, 4, 1], &[3, 6]);
+        let of_epochs: Vec<u32> = (0..8).map(|epochs| workers.after(epochs)).collect();
+        assert_eq!(of_epochs, [2, 2, 2, 4, 4, 4, 1, 1]);
+        assert_eq!(workers.to_string(), "schedule([2, 4, 1], at: [3, 6])");
+        assert_eq!(Workers::Staged(workers.clone()).after(3, 8, 1), 4, "a number that is asked for is kept");
+        assert_eq!(Workers::Staged(workers).fitting(8), [1, 2, 4]);
+    }
+
+    #[test]
+    fn of_a_range_the_most_are_taken_that_there_is_room_for_and_that_divide_the_shards() {
+        let workers = Workers::Within(2, 16);
+        assert_eq!(workers.fitting(8), [2, 4, 8]);
+        let by_room: Vec<u32> = [0, 1, 2, 3, 5, 8, 100].map(|room| workers.after(0, 8, room)).into();
+        assert_eq!(by_room, [2, 2, 2, 2, 4, 8, 8]);
+        assert_eq!(Workers::Within(5, 7).fitting(8), []);
+    }
+
+    #[test]
+    fn a_smaller_team_has_fewer_backups() {
+        let team = Team { backups: 3, ..Team::default() };
+        assert_eq!(team.clone().with_workers(2).backups, 1);
+        assert_eq!(team.clone().with_workers(1).backups, 0);
+        assert_eq!(team.with_workers(8).backups, 3);
+    }
 }

@@ -1,6 +1,6 @@
 //! `smltc run --resume`: the same run, from where it stood when it was cut off.
 
-use super::{Args, Entered, Prepared, Report, carry_out, failed, prepare, writable};
+use super::{Args, Entered, Prepared, Report, carry_out, failed, meeting, prepare, writable};
 use crate::{
     cache::Tally,
     cli::{Args as Line, Exit, complain, history::History, secrets, usage},
@@ -20,10 +20,11 @@ use std::{
 };
 
 /// The options that say how a run is begun.
-const OF_THE_BEGINNING: [(&str, &str); 5] = [
+const OF_THE_BEGINNING: [(&str, &str); 6] = [
     ("seed", "--seed"),
     ("jobs", "--jobs"),
     ("memory", "--memory"),
+    ("workers", "--workers"),
     ("no_limits", "--no-limits"),
     ("prices", "--prices"),
 ];
@@ -77,6 +78,9 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             return keeps(option);
         }
+    }
+    if let Err(exit) = meeting::check(args.store.as_ref()) {
+        return exit;
     }
     if let Some(out) = &args.out
         && let Err(error) = writable(out)

@@ -1,0 +1,68 @@
+use super::Exchange;
+use crate::{units::Duration, value::float};
+use serde::{Deserialize, Serialize};
+
+/// A round of a training: a stretch of it by the same workers. What a worker of an older round does reaches no newer one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoundId {
+    /// The attempt at the training, from 1.
+    pub attempt: u32,
+    /// The round in it, from 1; 0 where a worker trains alone.
+    pub number: u32,
+}
+
+/// A worker's place in a round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// Where the workers meet: the address of a parameter store.
+    pub store: String,
+    /// What the keys of the run begin with there.
+    pub run: String,
+    /// The name of the training among them.
+    pub name: String,
+    /// The round of this attempt, from 1.
+    pub round: u32,
+    /// Its rank, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub of: usize,
+    /// 0, or the number of the double that it is.
+    pub copy: u32,
+    /// The way that gradients take.
+    pub exchange: Exchange,
+    /// The round ends once so many epochs have passed.
+    pub until: Option<u64>,
+    /// A worker that gives no sign of life for so long is lost.
+    pub silence: Duration,
+}
+
+/// What a round came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Its number in its attempt.
+    pub number: u32,
+    /// How many workers it had.
+    pub workers: usize,
+    /// The steps of the training before it and after it.
+    pub steps: [u64; 2],
+    /// The epochs that had passed before it and after it.
+    pub epochs: [u64; 2],
+    /// Samples learned from.
+    pub samples: u64,
+    /// The time that it took.
+    pub elapsed: Duration,
+    /// The mean loss of its samples.
+    #[serde(with = "float")]
+    pub loss: f64,
+    /// The time that each worker spent on its own shards, and in waiting for the others.
+    pub laps: Vec<Lap>,
+}
+
+/// How a worker spent a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lap {
+    /// On its own shards.
+    pub computing: Duration,
+    /// On exchanging gradients, as far as nothing else could be done meanwhile.
+    pub waiting: Duration,
+}
