@@ -6,6 +6,7 @@
 mod elastic;
 mod failure;
 mod job;
+mod load;
 mod progress;
 mod secret;
 mod variable;
@@ -13,6 +14,7 @@ mod variable;
 pub use elastic::{Averaging, Codec, Every, Exchange, Staged, Team, Workers};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
+pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Progress, Reply, Trained};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;
