@@ -1,11 +1,15 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed. And the
 //! parameter store, through which workers talk.
 
+mod frames;
 mod memory;
 mod parameters;
+mod patience;
+mod served;
 
 pub use memory::Memory;
-pub use parameters::{Key, ParameterError, ParameterStore, Traffic};
+pub use parameters::{Key, ParameterError, ParameterStore, Terms, Traffic};
+pub use served::{Served, Server, serve};
 
 use crate::{
     disk::{finish, new_file, open_plain, sync_folder, write_by_way_of},

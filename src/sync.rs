@@ -1,23 +1,42 @@
 //! How the workers of a training come to one gradient, through nothing but a parameter store.
 
+mod all_to_all;
+mod codec;
+mod in_store;
+mod join;
+mod lanes;
+mod member;
+mod parameter_server;
+mod peers;
+mod post;
+mod pulse;
+mod scatter_reduce;
+mod top_k;
+mod two_level;
+
+pub use in_store::aggregate;
+pub use member::Membership;
+pub use peers::Peers;
+
 use crate::store::ParameterError;
 use bytes::Bytes;
+use member::Member;
 use std::time::Duration;
 
 /// A stretch of the row that is to be summed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bucket {
-    /// Its numbers.
+    /// Its numbers, fewer than 2^32.
     pub row: Vec<f32>,
     /// Whether they must arrive as they are, whatever the codec.
     pub exact: bool,
 }
 
-/// Why a group of workers could not go on together.
+/// Why a group of workers could not go on together. The rank behind the last worker's is the aggregator's, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
     /// A worker shows no sign of life.
-    #[error("worker {rank} of {of} has not been heard of for {silence:?}")]
+    #[error("{} has not been heard of for {silence:?}", who(*rank, *of))]
     Silent {
         /// Which, from 1.
         rank: usize,
@@ -27,7 +46,7 @@ pub enum SyncError {
         silence: Duration,
     },
     /// All live, and yet something never came: the store has lost it.
-    #[error("what worker {rank} of {of} gave never came")]
+    #[error("what {} gave never came", who(*rank, *of))]
     Lost {
         /// Which, from 1.
         rank: usize,
@@ -41,7 +60,7 @@ pub enum SyncError {
     #[error("its double was quicker")]
     Superseded,
     /// A worker is of another build.
-    #[error("worker {rank} of {of} is smltc {theirs}, this one is {ours}")]
+    #[error("{} is smltc {theirs}, this one is {ours}", who(*rank, *of))]
     Build {
         /// Which, from 1.
         rank: usize,
@@ -53,7 +72,7 @@ pub enum SyncError {
         ours: String,
     },
     /// A worker gave what can't be read.
-    #[error("worker {rank} of {of} gave what can't be read: {reason}")]
+    #[error("{} gave what can't be read: {reason}", who(*rank, *of))]
     Garbled {
         /// Which, from 1.
         rank: usize,
@@ -65,6 +84,10 @@ pub enum SyncError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] ParameterError),
+}
+
+fn who(rank: usize, of: usize) -> String {
+    if rank > of { "the aggregator".to_owned() } else { format!("worker {rank} of {of}") }
 }
 
 /// The workers of a round, as one of them sees the others. All do the same calls in the same order.
@@ -144,13 +167,4 @@ pub fn tree_sum(mut rows: Vec<Vec<f32>>) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::tree_sum;
-
-    #[test]
-    fn rows_are_summed_as_a_tree() {
-        // With rounding, the order shows: 2^24 + 1 is 2^24 in f32, but 2^24 + (1 + 1) is not.
-        let rows = [16_777_216.0_f32, 0.0, 1.0, 1.0].map(|row| vec![row]);
-        assert_eq!(tree_sum(rows.to_vec()), [16_777_218.0]);
-    }
-}
+mod tests;

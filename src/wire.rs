@@ -6,6 +6,7 @@
 mod elastic;
 mod failure;
 mod job;
+mod load;
 mod progress;
 mod round;
 mod secret;
@@ -14,6 +15,7 @@ mod variable;
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
+pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
 pub use round::{Lap, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};

@@ -11,6 +11,24 @@ use std::{
     time::Duration,
 };
 
+/// On what terms a store is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What stands before every key: those who have another don't see each other.
+    pub run: Key,
+    /// How long the store keeps what nobody uses.
+    pub expiry: Duration,
+    /// For how long to try again what may pass by itself, such as a connection that breaks off.
+    pub retry: Duration,
+}
+
+impl Terms {
+    /// A day, and twenty seconds.
+    pub const fn new(run: Key) -> Self {
+        Self { run, expiry: EXPIRY, retry: Duration::from_secs(20) }
+    }
+}
+
 /// How long a store keeps what nobody uses, when it is not told otherwise.
 pub(super) const EXPIRY: Duration = Duration::from_hours(24);
 
@@ -29,6 +47,11 @@ impl Key {
     /// The key as a text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same below `prefix`.
+    pub fn below(&self, prefix: &Self) -> Self {
+        Self(format!("{}/{}", prefix.0, self.0).into())
     }
 
     /// Whether it begins with the parts of `prefix`.

@@ -1,7 +1,7 @@
 //! What holds of every parameter store.
 
 use bytes::Bytes;
-use smlt::store::{Key, ParameterStore};
+use smlt::store::{Key, ParameterStore, Terms};
 use std::{
     sync::Arc,
     thread,
@@ -29,6 +29,11 @@ pub fn put(store: &dyn ParameterStore, name: &str, bytes: &[u8]) {
 /// Bytes in which a part that is lost, doubled or moved shows.
 pub fn pattern(length: usize) -> Bytes {
     (0..length).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect()
+}
+
+/// The terms of a test, whose troubles are soon over.
+pub fn terms(run: &str) -> Terms {
+    Terms { retry: Duration::from_secs(3), ..Terms::new(Key::new(&[&run])) }
 }
 
 /// All checks that take no fault to see.
