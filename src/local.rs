@@ -29,7 +29,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     fs::{self, File},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
 };
 use tokio::{
@@ -153,6 +153,11 @@ pub fn run(
     let (verdict, elapsed, spent) = runtime.block_on(driver.drive(first, incoming, answered))?;
     recorder.end(Time(elapsed), spent, &verdict)?;
     Ok((verdict, elapsed, spent))
+}
+
+/// What a run is called where its workers meet.
+fn run_name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 struct Driver<'a> {

@@ -24,7 +24,7 @@ mod tests;
 
 pub use checkpoint::latest_steps;
 pub use evaluate::evaluate;
-pub use train::{Lesson, Part, train};
+pub use train::{Lesson, Part, gradient_bytes, train};
 
 use crate::{
     store::Objects,
@@ -68,10 +68,7 @@ impl From<MlError> for Failure {
     fn from(error: MlError) -> Self {
         match error {
             MlError::Failed(failure) => failure,
-            MlError::Sync(error @ SyncError::Build { .. }) => {
-                Self::new(Kind::TaskFailed, error.to_string()).help("let all workers be of one build")
-            }
-            MlError::Sync(error) => Self::new(Kind::WorkerLost, error.to_string()),
+            MlError::Sync(error) => failure_of(error),
             MlError::Candle(error) => Self::new(Kind::TaskFailed, format!("a computation failed: {error}")),
         }
     }
@@ -80,4 +77,15 @@ impl From<MlError> for Failure {
 /// An input that can't be worked with.
 fn unusable(message: impl Into<String>, help: impl Into<String>) -> MlError {
     MlError::Failed(Failure::new(Kind::TaskFailed, message).help(help))
+}
+
+/// What it means for a step that its workers can't go on together: they may try again, but not where they are of different
+/// builds.
+pub fn failure_of(error: SyncError) -> Failure {
+    match error {
+        SyncError::Build { .. } => {
+            Failure::new(Kind::TaskFailed, error.to_string()).help("let all workers be of one build of smltc")
+        }
+        error => Failure::new(Kind::WorkerLost, error.to_string()),
+    }
 }

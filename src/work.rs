@@ -12,22 +12,27 @@ pub use serve::{Ordered, serve};
 use crate::{
     data::{self, Data, Files, Print},
     ml::{self, Context, Lesson, Part as TrainingPart},
-    store::Objects,
-    sync::Alone,
+    store::{self, Key, Objects, ParameterStore, Terms},
+    sync::{Alone, Membership, Peers, SyncError},
     units::Duration,
     value::{Dataset, Part, Value},
-    wire::{Done, Failure, Job, Op, Outcome, Progress, RoundId},
+    wire::{Done, Exchange, Failure, Job, Kind, Link, Op, Outcome, Progress, RoundId, Seat, Secret, Train},
 };
 use std::{sync::Arc, time::Instant};
 
 /// The data sets that a worker keeps in memory, for jobs that read the same ones.
 const KEPT: usize = 4;
 
+/// What workers that train together must have in common.
+const BUILD: &str = env!("CARGO_PKG_VERSION");
+
 /// A worker with the data that it has read.
 #[derive(Default)]
 pub struct Worker {
     /// Most recently used last.
     kept: Vec<(String, Arc<Data>)>,
+    /// The store where the workers of the last training met: its address, and what the run's keys begin with.
+    met: Option<(Secret, String, Arc<dyn ParameterStore>)>,
     /// Where the last command ran, if that is as new.
     kept_by_commands: command::Kept,
 }
@@ -69,10 +74,7 @@ impl Worker {
                     hash: data.hash,
                     valid_hash: other.as_ref().map(|other| other.hash),
                 };
-                let mut group = Alone::default();
-                let round = RoundId { attempt: job.attempt, number: 0 };
-                let mut part = TrainingPart { group: &mut group, round, until: None, replan: None };
-                ml::train(train, &lesson, &mut part, &mut context)
+                self.train(train, job, &lesson, &mut context)
             }
             Op::Evaluate(evaluate) => {
                 let data = self.load(&evaluate.data, job, &objects)?;
@@ -82,6 +84,50 @@ impl Worker {
                 command::run(command, job, &objects, control, &mut self.kept_by_commands, report).map(Outcome::Done)
             }
         }
+    }
+
+    /// A worker's part in a training: all of it, or a seat among others.
+    fn train(
+        &mut self,
+        train: &Train,
+        job: &Job,
+        lesson: &Lesson,
+        context: &mut Context,
+    ) -> Result<Outcome, Failure> {
+        let number = job.seat.as_ref().map_or(0, |seat| seat.round);
+        let round = RoundId { attempt: job.attempt, number };
+        let Some(seat) = &job.seat else {
+            let mut part = TrainingPart { group: &mut Alone::default(), round, until: None, replan: None };
+            return ml::train(train, lesson, &mut part, context);
+        };
+        let exchange = match seat.exchange {
+            Some(exchange) => exchange,
+            None => Exchange::choose(seat.of as u64, ml::gradient_bytes(train, lesson)?, Link::USUAL),
+        };
+        let mut peers = match Peers::join(membership(seat, train, exchange), self.meet(seat)?) {
+            Err(SyncError::Superseded) => return Ok(Outcome::Left),
+            joined => joined.map_err(ml::failure_of)?,
+        };
+        let mut part = TrainingPart { group: &mut peers, round, until: seat.until, replan: train.team.replan };
+        let outcome = ml::train(train, lesson, &mut part, context)?;
+        // The work is done: who is lost on the way out is not needed any more.
+        let _ = peers.leave();
+        Ok(outcome)
+    }
+
+    /// The store where a training's workers meet; the connections to it serve again.
+    fn meet(&mut self, seat: &Seat) -> Result<Arc<dyn ParameterStore>, Failure> {
+        if let Some((address, run, store)) = &self.met
+            && *address == seat.store
+            && *run == seat.run
+        {
+            return Ok(store.clone());
+        }
+        let store = store::open(seat.store.reveal(), Terms::new(Key::new(&[&seat.run]))).map_err(|error| {
+            Failure::new(Kind::WorkerLost, error.to_string()).help("check the address that `--store` names")
+        })?;
+        self.met = Some((seat.store.clone(), seat.run.clone(), store.clone()));
+        Ok(store)
     }
 
     /// A data set's data. What was read before serves again while its files have not changed.
@@ -102,5 +148,20 @@ impl Worker {
         }
         self.kept.push((key, data.clone()));
         Ok(data)
+    }
+}
+
+/// A worker's place among those that it trains with.
+fn membership(seat: &Seat, train: &Train, exchange: Exchange) -> Membership {
+    Membership {
+        training: seat.name.clone(),
+        round: seat.round.into(),
+        rank: seat.rank,
+        of: seat.of,
+        copy: seat.copy,
+        exchange,
+        codec: train.averaging.codec,
+        silence: seat.silence.into(),
+        build: BUILD.to_owned(),
     }
 }

@@ -5,33 +5,13 @@ use super::{
     MlError,
     loss::Loss,
     network::{Mode, Network, Weights},
-    unusable,
 };
-use crate::{
-    data::Table,
-    seed::Seed,
-    wire::{Train, shards as elastic_shards},
-};
+use crate::{data::Table, seed::Seed};
 use candle_core::{Device, Tensor, Var};
 use std::ops::Range;
 
 /// Samples are judged so many at a time.
 const CHUNK: usize = 256;
-
-/// The shards of a training.
-///
-/// # Errors
-/// When they are no power of two, or do not divide every batch.
-pub fn count(job: &Train) -> Result<usize, MlError> {
-    let shards = elastic_shards(&job.batch, job.shards);
-    if !shards.is_power_of_two() || job.batch.values().any(|batch| !batch.is_multiple_of(shards)) {
-        return Err(unusable(
-            format!("a batch can't be cut into {shards} shards"),
-            "let `shards` be a power of two that divides every `batch`",
-        ));
-    }
-    Ok(shards as usize)
-}
 
 /// What some shards of a batch come to together.
 pub struct Share {

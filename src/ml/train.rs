@@ -67,6 +67,14 @@ pub fn train(job: &Train, lesson: &Lesson, part: &mut Part, context: &mut Contex
     Ok(training.end(ending, part.group, context)?)
 }
 
+/// The bytes of a training's gradient.
+///
+/// # Errors
+/// When the model does not fit the data.
+pub fn gradient_bytes(job: &Train, lesson: &Lesson) -> Result<u64, Failure> {
+    Ok(4 * setup::network(job, lesson)?.0.size() as u64)
+}
+
 struct Training<'a> {
     job: &'a Train,
     lesson: &'a Lesson<'a>,

@@ -1,4 +1,4 @@
-use super::Exchange;
+use super::{Exchange, Secret};
 use crate::{units::Duration, value::float};
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ pub struct RoundId {
 /// A worker's place in a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seat {
-    /// Where the workers meet: the address of a parameter store.
-    pub store: String,
+    /// Where the workers meet: the address of a parameter store, which may hold a password.
+    pub store: Secret,
     /// What the keys of the run begin with there.
     pub run: String,
     /// The name of the training among them.
@@ -28,8 +28,8 @@ pub struct Seat {
     pub of: usize,
     /// 0, or the number of the double that it is.
     pub copy: u32,
-    /// The way that gradients take.
-    pub exchange: Exchange,
+    /// The way that gradients take; chosen by their size when absent.
+    pub exchange: Option<Exchange>,
     /// The round ends once so many epochs have passed.
     pub until: Option<u64>,
     /// A worker that gives no sign of life for so long is lost.

@@ -5,19 +5,22 @@ use crate::{
     ml,
     plan::replan,
     runs::logs,
-    store::{self, Memory, ParameterStore, Server},
-    sync,
+    store::{self, Key, Memory, ParameterStore, Server, Terms},
+    sync::{self, Membership, Peers},
     units::Duration,
-    wire::{Exchange, Failure, GRACE, Job, Kind, Op, Progress, Round, RoundId, Seat, Train},
+    wire::{Exchange, Failure, GRACE, Job, Kind, Op, Progress, Round, Seat, Secret, Train, shards},
 };
 use std::{
     io,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tempfile::TempDir;
 use tokio::{
     sync::mpsc::{self, UnboundedSender},
-    task::{JoinSet, spawn_blocking},
+    task::{JoinHandle, JoinSet, spawn_blocking},
     time::{Instant, sleep_until},
 };
 
@@ -30,7 +33,7 @@ const FRUITLESS: u32 = 3;
 /// Where the workers of trainings meet.
 pub(in crate::local) struct Meeting {
     /// The store that the user has named.
-    named: Option<String>,
+    named: Option<Secret>,
     own: OnceLock<Result<Own, String>>,
     /// What the run's keys begin with.
     run: String,
@@ -39,7 +42,6 @@ pub(in crate::local) struct Meeting {
 /// A store of this program's own.
 struct Own {
     server: Server,
-    memory: Arc<Memory>,
     /// The socket lies in it. Its own place may be too deep for the name of a socket.
     _folder: TempDir,
 }
@@ -47,15 +49,14 @@ struct Own {
 impl Own {
     fn new() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("smlt-").tempdir()?;
-        let memory = Arc::new(Memory::default());
-        let server = store::serve(folder.path().join("store"), memory.clone())?;
-        Ok(Self { server, memory, _folder: folder })
+        let server = store::serve(folder.path().join("store"), Arc::new(Memory::default()))?;
+        Ok(Self { server, _folder: folder })
     }
 }
 
 impl Meeting {
     /// A store at an address, or else one of this program's own.
-    pub fn new(named: Option<String>, run: String) -> Self {
+    pub fn new(named: Option<Secret>, run: String) -> Self {
         Self { named, own: OnceLock::new(), run }
     }
 
@@ -69,21 +70,18 @@ impl Meeting {
     }
 
     /// Its address.
-    fn address(&self) -> Result<String, Failure> {
+    fn address(&self) -> Result<Secret, Failure> {
         match &self.named {
             Some(address) => Ok(address.clone()),
-            None => Ok(self.own()?.server.address()),
+            None => Ok(Secret::new(self.own()?.server.address())),
         }
     }
 
     /// The store itself.
     fn store(&self) -> Result<Arc<dyn ParameterStore>, Failure> {
-        match &self.named {
-            Some(address) => store::open(address, &self.run).map_err(|error| {
-                Failure::new(Kind::TaskFailed, error.to_string()).help("check the address that `--store` names")
-            }),
-            None => Ok(self.own()?.memory.clone()),
-        }
+        store::open(self.address()?.reveal(), Terms::new(Key::new(&[&self.run]))).map_err(|error| {
+            Failure::new(Kind::TaskFailed, error.to_string()).help("check the address that `--store` names")
+        })
     }
 }
 
@@ -96,6 +94,7 @@ pub(super) async fn train(
     allowance: Option<Allowance>,
 ) -> End {
     let Op::Train(train) = &job.op else { return attended.attend(job, limit, allowance).await };
+    let room = job.threads.try_into().unwrap_or(u32::MAX);
     let name = format!("{}.{}", logs::step_name(&attended.attempt.step), job.attempt);
     let mut leader = Leader {
         train: (**train).clone(),
@@ -105,6 +104,7 @@ pub(super) async fn train(
         job,
         limit,
         allowance,
+        room,
         number: 0,
         epochs: 0,
         told: 0,
@@ -125,6 +125,8 @@ struct Leader<'a> {
     name: String,
     limit: Limit,
     allowance: Option<Allowance>,
+    /// How many workers this machine has room for.
+    room: u32,
     /// The round under way, from 1.
     number: u32,
     /// The epochs that have passed, as far as is known.
@@ -148,6 +150,7 @@ enum RoundEnd {
 /// A worker of a round, as its leader sees it.
 struct Member {
     rank: usize,
+    copy: u32,
     words: UnboundedSender<Word>,
     /// Whether it can still give what its rank has to give, or has given it.
     counts: bool,
@@ -196,9 +199,8 @@ impl Leader<'_> {
 
     /// The seats of the next round.
     fn seats(&self) -> Result<Vec<Seat>, Failure> {
-        let plan = replan(&self.train.team, self.epochs, self.last.as_ref());
+        let plan = replan(&self.train.team, shards(&self.train.batch, self.train.shards), self.room, self.epochs, self.last.as_ref());
         let store = self.meeting.address()?;
-        let exchange = self.train.team.exchange.unwrap_or(Exchange::ScatterReduce);
         let seat = |(rank, copy): (usize, u32)| Seat {
             store: store.clone(),
             run: self.meeting.run.clone(),
@@ -207,7 +209,7 @@ impl Leader<'_> {
             rank,
             of: plan.workers,
             copy,
-            exchange,
+            exchange: self.train.team.exchange,
             until: plan.until,
             silence: SILENCE,
         };
@@ -224,7 +226,7 @@ impl Leader<'_> {
         let threads = (self.job.threads / seats.len()).max(1);
         for (index, seat) in seats.into_iter().enumerate() {
             let (sender, words) = mpsc::unbounded_channel();
-            members.push(Member { rank: seat.rank, words: sender, counts: true });
+            members.push(Member { rank: seat.rank, copy: seat.copy, words: sender, counts: true });
             let job = Job { seat: Some(seat), threads, ..self.job.clone() };
             let (attempt, hands) = (self.attended.attempt.clone(), self.attended.hands.clone());
             let mut member = Attended { attempt, words, reports: reports.clone(), hands };
@@ -232,6 +234,7 @@ impl Leader<'_> {
             tasks.spawn(async move { (index, member.attend(job, limit, allowance).await) });
         }
         drop(reports);
+        let aggregator = self.aggregator(members.iter().filter(|member| member.copy == 0).count());
         let mut round = Outcomes::default();
         let mut patience = None;
         loop {
@@ -276,25 +279,50 @@ impl Leader<'_> {
                 break;
             }
         }
+        if let Some((stop, aggregator)) = aggregator {
+            stop.store(true, Ordering::Relaxed);
+            let _ = aggregator.await;
+        }
         Ok(round.sum_up())
+    }
+
+    /// Who sums beside the store, where gradients take that way: a thread of this program.
+    fn aggregator(&self, of: usize) -> Option<(Arc<AtomicBool>, JoinHandle<()>)> {
+        if self.train.team.exchange != Some(Exchange::InStore) {
+            return None;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let membership = Membership {
+            training: self.name.clone(),
+            round: self.number.into(),
+            rank: of,
+            of,
+            copy: 0,
+            exchange: Exchange::InStore,
+            codec: self.train.averaging.codec,
+            silence: SILENCE.into(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let (meeting, stopped) = (self.meeting.clone(), stop.clone());
+        let aggregator = spawn_blocking(move || {
+            // Where it fails, the workers find out that nobody sums.
+            let _ = meeting.store().map(|store| sync::aggregate(membership, store, &stopped));
+        });
+        Some((stop, aggregator))
     }
 
     /// Gives the round up, so that those who are left end it.
     async fn abandon(&self) {
-        let (meeting, name, round) = (self.meeting.clone(), self.name.clone(), self.id());
+        let (meeting, name, round) = (self.meeting.clone(), self.name.clone(), self.number.into());
         // Where it can't be said, they find out by themselves that somebody is silent.
-        let _ = spawn_blocking(move || Some(sync::abandon(&*meeting.store().ok()?, &name, round))).await;
+        let _ = spawn_blocking(move || Some(Peers::abandon(&*meeting.store().ok()?, &name, round))).await;
     }
 
     /// Leaves nothing in the store.
     async fn tidy(&self) {
         let (meeting, name) = (self.meeting.clone(), self.name.clone());
         // What is left there goes after some time.
-        let _ = spawn_blocking(move || Some(meeting.store().ok()?.clear(&store::Key::new(&[&name])))).await;
-    }
-
-    const fn id(&self) -> RoundId {
-        RoundId { attempt: self.job.attempt, number: self.number }
+        let _ = spawn_blocking(move || Some(meeting.store().ok()?.clear(&Key::new(&[&name])))).await;
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     layers::{self, Shape},
-    ml::{shards, state::State},
-    wire::{Every, Team},
+    ml::state::State,
+    wire::{self, Every, Team},
 };
 use std::{
     collections::BTreeSet,
@@ -22,23 +22,12 @@ impl<'a> Training<'a> {
         context: &mut Context,
     ) -> Result<Self, MlError> {
         let clock = RoundClock::new(part);
-        let model = &job.model;
-        let input = Shape(lesson.train.shape.clone());
-        let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
-            unusable(
-                format!(
-                    "the model `{}` does not fit `{}`, whose samples are {input}: {error}",
-                    model.name, job.data.name
-                ),
-                error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
-            )
-        })?;
+        let (network, output) = network(job, lesson)?;
         if let Some(batch) = job.batch.values().find(|batch| *batch == 0 || *batch > 1 << 24) {
             return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {batch}"), "64 is usual"));
         }
         let outputs = output.width();
-        let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &model.name)?;
-        let network = Network::new(&blocks);
+        let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &job.model.name)?;
         network.check_vocabulary(&lesson.train.features)?;
         network.check_vocabulary(&lesson.valid.features)?;
         let optimizer = Optimizer::parse(&job.optimizer, network.size())?;
@@ -47,13 +36,13 @@ impl<'a> Training<'a> {
             let bytes = read(context, init)?;
             weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
         }
-        check_validation(job, lesson, &input)?;
+        check_validation(job, lesson)?;
         let (rank, of) = (part.group.rank(), part.group.of());
-        let all = shards::count(job)?;
-        if !all.is_multiple_of(of) {
+        let all = wire::shards(&job.batch, job.shards) as usize;
+        if all == 0 || !all.is_multiple_of(of) || job.batch.values().any(|batch| !batch.is_multiple_of(all as u64)) {
             return Err(unusable(
-                format!("{of} workers can't share the {all} shards of this training"),
-                "let the number of workers divide the `shards`",
+                format!("{of} workers can't share {all} shards of each batch"),
+                "let the number of workers divide the `shards`, and those every `batch`",
             ));
         }
         let asked = |var: Var| {
@@ -98,6 +87,18 @@ impl<'a> Training<'a> {
     }
 }
 
+/// The plan of the model, and the shape of what comes out of it.
+pub(super) fn network(job: &Train, lesson: &Lesson) -> Result<(Network, Shape), MlError> {
+    let (model, input) = (&job.model, Shape(lesson.train.shape.clone()));
+    let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
+        unusable(
+            format!("the model `{}` does not fit `{}`, whose samples are {input}: {error}", model.name, job.data.name),
+            error.help().unwrap_or("the data's own sizes are `data.width` and `data.classes`"),
+        )
+    })?;
+    Ok((Network::new(&blocks), output))
+}
+
 /// The hash of all that a training's course depends on, which is not who trains.
 fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
     let job = Train { team: Team::default(), ..job.clone() };
@@ -107,11 +108,11 @@ fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
     Ok(Hash::of(&text))
 }
 
-fn check_validation(job: &Train, lesson: &Lesson, input: &Shape) -> Result<(), MlError> {
+fn check_validation(job: &Train, lesson: &Lesson) -> Result<(), MlError> {
     if lesson.valid.rows() > 0 && lesson.valid.shape != lesson.train.shape {
-        let found = Shape(lesson.valid.shape.clone());
+        let [found, wanted] = [lesson.valid, lesson.train].map(|table| Shape(table.shape.clone()));
         return Err(unusable(
-            format!("the samples to validate on are {found}, but those to train on are {input}"),
+            format!("the samples to validate on are {found}, but those to train on are {wanted}"),
             "give `valid:` data of the same shape",
         ));
     }
