@@ -22,11 +22,6 @@ use std::{
     time::SystemTime,
 };
 
-/// TEMP
-pub fn open(address: &str, terms: Terms) -> Result<std::sync::Arc<dyn ParameterStore>, ParameterError> {
-    Ok(std::sync::Arc::new(Served::connect(address.trim_start_matches("unix://"), terms)?))
-}
-
 /// A folder of stored files.
 #[derive(Clone, Debug)]
 pub struct Objects {
