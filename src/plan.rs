@@ -8,7 +8,12 @@ pub use capacity::{Capacity, Cpus, too_large};
 pub use prices::{PriceError, Prices};
 pub use replan::{Next, replan};
 
-use crate::{graph::NodeKind, limits::Limits, units::Size};
+use crate::{
+    graph::NodeKind,
+    limits::Limits,
+    units::Size,
+    wire::{Op, Staged, Workers, shards},
+};
 
 /// The resources that an attempt at a step is given, and charged for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +24,8 @@ pub struct Resources {
     pub limited: bool,
     /// Its processors.
     pub cpus: Cpus,
+    /// How many workers have as much, each.
+    pub workers: u32,
 }
 
 impl Resources {
@@ -32,6 +39,24 @@ impl Resources {
             memory: limits.memory.unwrap_or(memory),
             limited: limits.memory.is_some(),
             cpus: limits.cpu.map_or(Cpus::ONE, Cpus::new),
+            workers: 1,
         }
+    }
+
+    /// The same for what is to be done, which may take several workers. Of a range of them it is settled here how many.
+    #[must_use]
+    pub fn settle(self, op: &mut Op, machine: &Capacity) -> Self {
+        let Op::Train(train) = op else { return self };
+        let (shards, room) = (shards(&train.batch, train.shards), machine.room_for(self.cpus));
+        if let Workers::Within(..) = train.team.workers {
+            train.team.workers = Workers::Staged(Staged::fixed(train.team.workers.after(0, shards, room)));
+        }
+        let most = train.team.workers.fitting(shards).last().copied().unwrap_or(1);
+        Self { workers: most.saturating_add(train.team.backups).max(1), ..self }
+    }
+
+    /// The memory of all its workers.
+    pub fn memory_of_all(&self) -> Size {
+        Size::from_bytes(self.memory.bytes().saturating_mul(self.workers.into()))
     }
 }

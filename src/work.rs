@@ -87,13 +87,7 @@ impl Worker {
     }
 
     /// A worker's part in a training: all of it, or a seat among others.
-    fn train(
-        &mut self,
-        train: &Train,
-        job: &Job,
-        lesson: &Lesson,
-        context: &mut Context,
-    ) -> Result<Outcome, Failure> {
+    fn train(&mut self, train: &Train, job: &Job, lesson: &Lesson, context: &mut Context) -> Result<Outcome, Failure> {
         let number = job.seat.as_ref().map_or(0, |seat| seat.round);
         let round = RoundId { attempt: job.attempt, number };
         let Some(seat) = &job.seat else {

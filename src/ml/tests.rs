@@ -1,6 +1,7 @@
 //! What layers compute, and that it is the same bits on any number of threads.
 
 mod definitions;
+mod disturbed;
 mod learning;
 mod resuming;
 mod slopes;

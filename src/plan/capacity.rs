@@ -52,13 +52,20 @@ impl Capacity {
         Self { cpus: Cpus(cpus.saturating_mul(1000)), memory }
     }
 
+    /// How many workers it has room for that take so many processors each.
+    pub fn room_for(&self, cpus: Cpus) -> u32 {
+        u32::try_from(self.cpus.0 / cpus.0.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// What an attempt holds of this machine. Memory that is not declared is a guess, which may not keep a step from
-    /// running: it counts as its processors' share of the machine at most.
+    /// running: it counts as its processors' share of the machine at most. More workers than the machine has processors
+    /// take turns.
     pub fn held_by(&self, needs: &Resources) -> Self {
-        let share = u128::from(self.memory.bytes()) * u128::from(needs.cpus.0) / u128::from(self.cpus.0.max(1));
+        let cpus = Cpus(needs.cpus.0.saturating_mul(needs.workers.into()).min(self.cpus.0.max(needs.cpus.0)));
+        let share = u128::from(self.memory.bytes()) * u128::from(cpus.0) / u128::from(self.cpus.0.max(1));
         let share = Size::from_bytes(share.try_into().unwrap_or(u64::MAX));
-        let memory = if needs.limited { needs.memory } else { needs.memory.min(share) };
-        Self { cpus: needs.cpus, memory }
+        let memory = needs.memory_of_all();
+        Self { cpus, memory: if needs.limited { memory } else { memory.min(share) } }
     }
 
     /// Whether all of it can be had while `used` is in use of `whole`.
@@ -87,9 +94,11 @@ impl Capacity {
                 format!("start the run with `--jobs {}`, or let the step ask for less", needs.cpus.0.div_ceil(1000));
             return Some(Failure::new(Kind::TaskFailed, message).help(help));
         }
-        if needs.limited && needs.memory > self.memory {
-            let message = format!("it asks for {} of memory, and the run has {}", needs.memory, self.memory);
-            let help = format!("start the run with `--memory {}`, or let the step ask for less", needs.memory);
+        let memory = needs.memory_of_all();
+        if needs.limited && memory > self.memory {
+            let whose = if needs.workers > 1 { format!(" for {} workers", needs.workers) } else { String::new() };
+            let message = format!("it asks for {memory} of memory{whose}, and the run has {}", self.memory);
+            let help = format!("start the run with `--memory {memory}`, or let the step ask for less");
             return Some(Failure::new(Kind::OutOfMemory, message).help(help));
         }
         None

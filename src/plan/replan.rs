@@ -14,13 +14,13 @@ pub struct Next {
 }
 
 /// The next round of a training, once `epochs` have passed and `last` has been: the workers are those that the workflow
-/// names, of a range as many as there is room for, and its slowest ones have the doubles.
-pub fn replan(team: &Team, shards: u64, room: u32, epochs: u64, last: Option<&Round>) -> Next {
-    let workers = team.workers.after(epochs, shards, room).max(1) as usize;
-    let change = match &team.workers {
-        Workers::Staged(staged) => staged.next_change(epochs),
-        Workers::Within(..) => None,
+/// names, and its slowest ones have the doubles.
+pub fn replan(team: &Team, epochs: u64, last: Option<&Round>) -> Next {
+    let (workers, change) = match &team.workers {
+        Workers::Staged(staged) => (staged.after(epochs), staged.next_change(epochs)),
+        Workers::Within(fewest, _) => (*fewest, None),
     };
+    let workers = workers.max(1) as usize;
     let slowest = last.filter(|last| last.workers == workers).map(slowest).unwrap_or_default();
     // Who is slow shows in a round.
     let first = (team.backups > 0 && slowest.is_empty()).then_some(epochs + 1);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn workers_change_when_the_workflow_says_so() {
-        let at = |epochs| replan(&team(0), 8, 2, epochs, None);
+        let at = |epochs| replan(&team(0), epochs, None);
         assert_eq!(at(0), Next { workers: 2, until: Some(3), doubled: Vec::new() });
         assert_eq!(at(3), Next { workers: 4, until: Some(6), doubled: Vec::new() });
         assert_eq!(at(7), Next { workers: 1, until: None, doubled: Vec::new() });
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn the_slowest_have_doubles_once_they_are_known() {
-        assert_eq!(replan(&team(1), 8, 2, 0, None), Next { workers: 2, until: Some(1), doubled: Vec::new() });
-        let next = replan(&team(1), 8, 2, 1, Some(&round(&[20, 30])));
+        assert_eq!(replan(&team(1), 0, None), Next { workers: 2, until: Some(1), doubled: Vec::new() });
+        let next = replan(&team(1), 1, Some(&round(&[20, 30])));
         assert_eq!(next, Next { workers: 2, until: Some(3), doubled: vec![1] });
         // Of other workers nothing is known.
-        assert_eq!(replan(&team(1), 8, 2, 3, Some(&round(&[20, 30]))).doubled, Vec::<usize>::new());
+        assert_eq!(replan(&team(1), 3, Some(&round(&[20, 30]))).doubled, Vec::<usize>::new());
     }
 }

@@ -164,9 +164,9 @@ impl Scheduler<'_> {
     /// Starts a queued job, or ends it where a limit keeps it from starting.
     pub(super) fn launch(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let (scope, memory) = (job.scope, job.resources.memory);
+        let (scope, memory, all) = (job.scope, job.resources.memory, job.resources.memory_of_all());
         let money = self.scopes.money_left(scope, self.now);
-        let affordable = money.and_then(|(_, left)| self.scopes.affords(left, memory));
+        let affordable = money.and_then(|(_, left)| self.scopes.affords(left, all));
         if let Some((poor, _)) = money.filter(|_| affordable.is_some_and(|time| time <= Duration::ZERO)) {
             self.miss(poor, Kind::BudgetExceeded);
             // Where that did not already end the job, nothing is left for it to start with.
@@ -188,7 +188,7 @@ impl Scheduler<'_> {
         job.attempt += 1;
         job.state = Phase::Running(self.now);
         job.passed = 0;
-        self.scopes.enter(scope, memory, self.now);
+        self.scopes.enter(scope, all, self.now);
         self.used.add(&job.line.1);
         self.running.insert(job.attempt(), id);
         let launch = Launch {
@@ -298,7 +298,7 @@ impl Scheduler<'_> {
         let job = self.jobs.remove(&id)?;
         let since = job.since()?;
         self.used.subtract(&job.line.1);
-        self.scopes.leave(job.scope, job.resources.memory, since);
+        self.scopes.leave(job.scope, job.resources.memory_of_all(), since);
         Some((id, job, since))
     }
 
@@ -306,7 +306,7 @@ impl Scheduler<'_> {
     pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
         let (id, mut job, since) = self.take_out(attempt)?;
         let worked = self.now.since(since);
-        let cost = self.options.prices.attempt(job.resources.memory, worked);
+        let cost = self.options.prices.attempt(job.resources.memory_of_all(), worked);
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
         job.worked = job.worked.checked_add(worked).unwrap_or(job.worked);
         for (scope, share, amount) in self.scopes.charge(job.scope, cost) {

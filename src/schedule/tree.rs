@@ -293,7 +293,7 @@ impl<'g> Scheduler<'g> {
         };
         let resources =
             Resources::of(kind, &Limits { memory: inherited.memory, cpu: inherited.cpu, ..Limits::default() });
-        let op = match kind {
+        let mut op = match kind {
             NodeKind::If { cond, then, otherwise } => {
                 let holds = self.value(site, scope, cond)? == Value::Bool(true);
                 let (region, branch) = match otherwise {
@@ -392,6 +392,7 @@ impl<'g> Scheduler<'g> {
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
+        let resources = resources.settle(&mut op, &self.options.capacity);
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);
         }

@@ -204,7 +204,11 @@ impl<'g> Scheduler<'g> {
             train.horizon = Horizon::Epochs(horizon);
             train.rung = Some(Rung { pause_at, resume: resume.flatten() });
         }
-        let op = Op::Train(Box::new(train));
+        let mut op = Op::Train(Box::new(train));
+        let resources = resources.settle(&mut op, &self.options.capacity);
+        if let Some(failure) = self.options.capacity.refuses(&resources) {
+            return Err(failure);
+        }
         self.enqueue(Owner::Trial(site), path, "trial", op, scope, resources, retry, timeout, cache);
         Ok(())
     }

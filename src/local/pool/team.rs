@@ -8,7 +8,7 @@ use crate::{
     store::{self, Key, Memory, ParameterStore, Server, Terms},
     sync::{self, Membership, Peers},
     units::Duration,
-    wire::{Exchange, Failure, GRACE, Job, Kind, Op, Progress, Round, Seat, Secret, Train, shards},
+    wire::{Exchange, Failure, GRACE, Job, Kind, Op, Progress, Round, Seat, Secret, Train},
 };
 use std::{
     io,
@@ -94,7 +94,6 @@ pub(super) async fn train(
     allowance: Option<Allowance>,
 ) -> End {
     let Op::Train(train) = &job.op else { return attended.attend(job, limit, allowance).await };
-    let room = job.threads.try_into().unwrap_or(u32::MAX);
     let name = format!("{}.{}", logs::step_name(&attended.attempt.step), job.attempt);
     let mut leader = Leader {
         train: (**train).clone(),
@@ -104,7 +103,6 @@ pub(super) async fn train(
         job,
         limit,
         allowance,
-        room,
         number: 0,
         epochs: 0,
         told: 0,
@@ -125,8 +123,6 @@ struct Leader<'a> {
     name: String,
     limit: Limit,
     allowance: Option<Allowance>,
-    /// How many workers this machine has room for.
-    room: u32,
     /// The round under way, from 1.
     number: u32,
     /// The epochs that have passed, as far as is known.
@@ -199,7 +195,7 @@ impl Leader<'_> {
 
     /// The seats of the next round.
     fn seats(&self) -> Result<Vec<Seat>, Failure> {
-        let plan = replan(&self.train.team, shards(&self.train.batch, self.train.shards), self.room, self.epochs, self.last.as_ref());
+        let plan = replan(&self.train.team, self.epochs, self.last.as_ref());
         let store = self.meeting.address()?;
         let seat = |(rank, copy): (usize, u32)| Seat {
             store: store.clone(),

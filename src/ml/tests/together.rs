@@ -98,7 +98,7 @@ fn round(job: &Train, folder: &Path, number: u32, of: usize, until: Option<u64>)
     (done, rounds.into_inner().unwrap())
 }
 
-fn alone(job: &Train, folder: &Path) -> Result<Done, Failure> {
+pub(super) fn alone(job: &Train, folder: &Path) -> Result<Done, Failure> {
     let mut part = TrainingPart { group: &mut Alone::default(), round: RoundId::default(), until: None, replan: None };
     match work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {})? {
         Outcome::Done(done) => Ok(done),

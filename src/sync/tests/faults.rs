@@ -48,7 +48,10 @@ fn a_late_worker_of_an_abandoned_round_does_not_reach_the_next() {
         let mut other = setup.join(1, &open()).unwrap();
         sum(&mut other, 1.0).unwrap();
         Peers::abandon(&**store, "training", 1).unwrap();
-        assert_eq!(sum(&mut other, 1.0).and_then(|_| sum(&mut other, 1.0)).and_then(|_| loop_sum(&mut other)), Err(SyncError::Abandoned));
+        assert_eq!(
+            sum(&mut other, 1.0).and_then(|_| sum(&mut other, 1.0)).and_then(|_| loop_sum(&mut other)),
+            Err(SyncError::Abandoned)
+        );
         drop(other);
         let next = Setup { round: 2, ..setup };
         let (sums, _) = next.run(&open, |mut peers, _| {
@@ -90,7 +93,12 @@ fn a_double_may_be_quicker_slower_or_dead() {
     let late = SILENCE * 3 / 2;
     let ends = thread::scope(|scope| {
         let work = &work;
-        let copies = [(0, 0, Duration::ZERO, turns), (1, 0, late, turns), (1, 1, Duration::ZERO, turns), (1, 2, Duration::ZERO, 5)];
+        let copies = [
+            (0, 0, Duration::ZERO, turns),
+            (1, 0, late, turns),
+            (1, 1, Duration::ZERO, turns),
+            (1, 2, Duration::ZERO, 5),
+        ];
         let spawned = copies.map(|(rank, copy, pause, end)| scope.spawn(move || work(rank, copy, pause, end)));
         spawned.map(|thread| thread.join().unwrap())
     });

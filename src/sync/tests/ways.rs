@@ -43,7 +43,12 @@ proptest! {
 }
 
 /// Holds what each worker moves for a bucket to the formula.
-fn hold_to_the_formula(of: usize, exchange: Exchange, codec: Codec, open: &(dyn Fn() -> Arc<dyn ParameterStore> + Sync)) {
+fn hold_to_the_formula(
+    of: usize,
+    exchange: Exchange,
+    codec: Codec,
+    open: &(dyn Fn() -> Arc<dyn ParameterStore> + Sync),
+) {
     let width = if codec == Codec::F32 { 4 } else { 2 };
     for length in [0, 1, of + 1, 1000] {
         let setup = Setup { codec, ..Setup::new(of, exchange) };
