@@ -1,12 +1,16 @@
 //! The object store: files named by the hash of what they hold, so that nothing is stored twice or changed. And the
 //! parameter store, through which workers talk.
 
+mod address;
 mod frames;
 mod memory;
 mod parameters;
 mod patience;
+mod redis;
 mod served;
 
+pub use self::redis::Redis;
+pub use address::{OpenError, open};
 pub use memory::Memory;
 pub use parameters::{Key, ParameterError, ParameterStore, Terms, Traffic};
 pub use served::{Served, Server, serve};

@@ -37,6 +37,7 @@ pub(super) struct Pool<C> {
 }
 
 impl<C> Pool<C> {
+    /// No connection so far; one that fails is tried again for `retry`.
     pub(super) fn new(store: String, retry: Duration) -> Self {
         Self { store, retry, idle: Mutex::default() }
     }

@@ -2,4 +2,8 @@
 
 mod conformance;
 mod memory;
+mod redis;
 mod served;
+#[path = "../../benches/shaper.rs"]
+mod shaper;
+mod shaping;

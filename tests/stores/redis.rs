@@ -1,0 +1,197 @@
+use crate::{
+    conformance::{self, PATIENCE, key, pattern, put, terms},
+    shaper::Shaper,
+};
+use bytes::Bytes;
+use smlt::store::{OpenError, ParameterError, ParameterStore, open};
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// A server of its own, which ends with the test.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start(settings: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let child = Self::spawn(address, &folder, settings);
+        Self { child, address, folder }
+    }
+
+    fn spawn(address: SocketAddr, folder: &TempDir, settings: &[&str]) -> Child {
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--port", &address.port().to_string()])
+            .args(settings)
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server, which `tests/run` installs");
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(began.elapsed() < PATIENCE, "redis-server does not come up");
+            thread::sleep(Duration::from_millis(10));
+        }
+        child
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn revive(&mut self) {
+        self.child = Self::spawn(self.address, &self.folder, &[]);
+    }
+
+    fn open(&self) -> Arc<dyn ParameterStore> {
+        open(&format!("redis://{}", self.address), terms("a")).unwrap()
+    }
+
+    /// What `redis-cli` says.
+    fn ask(&self, command: &[&str]) -> String {
+        let port = self.address.port().to_string();
+        let said = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn conforms() {
+    let server = Server::start(&[]);
+    conformance::hold(&|| server.open());
+}
+
+#[test]
+fn several_nodes_conform_and_share_the_keys() {
+    let servers: Vec<_> = (0..3).map(|_| Server::start(&[])).collect();
+    let hosts: Vec<_> = servers.iter().map(|server| server.address.to_string()).collect();
+    let address = format!("redis://{}", hosts.join(","));
+    conformance::hold(&|| open(&address, terms("a")).unwrap());
+    let store = open(&address, terms("a")).unwrap();
+    for index in 0..300 {
+        put(&*store, &index.to_string(), b"x");
+    }
+    for server in &servers {
+        let keys: u32 = server.ask(&["DBSIZE"]).parse().unwrap();
+        assert!((60..140).contains(&keys), "{keys}");
+    }
+}
+
+#[test]
+fn runs_are_apart() {
+    let server = Server::start(&[]);
+    let address = format!("redis://{}", server.address);
+    conformance::keeps_apart(&*open(&address, terms("a")).unwrap(), &*open(&address, terms("a*")).unwrap());
+}
+
+#[test]
+fn what_is_not_used_goes() {
+    let server = Server::start(&[]);
+    let mut terms = terms("a");
+    terms.expiry = Duration::from_millis(900);
+    conformance::expires(&*open(&format!("redis://{}", server.address), terms).unwrap(), Duration::from_millis(900));
+    assert_eq!(server.ask(&["DBSIZE"]), "0");
+}
+
+#[test]
+fn a_connection_that_is_cut_is_made_again() {
+    let server = Server::start(&[]);
+    let shaper = Shaper::start(server.address, &[], Duration::ZERO);
+    let store = open(&format!("redis://{}", shaper.address()), terms("a")).unwrap();
+    let blob = pattern(3_000_000);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| store.get(&[key("late"), key("later")], PATIENCE));
+        for name in ["late", "later"] {
+            thread::sleep(Duration::from_millis(100));
+            shaper.cut();
+            store.put(&[(key(name), blob.clone())]).unwrap();
+        }
+        assert_eq!(reader.join().unwrap().unwrap(), vec![Some(blob.clone()); 2]);
+    });
+}
+
+#[test]
+fn a_server_that_comes_back_is_used_again() {
+    let mut server = Server::start(&[]);
+    let store = server.open();
+    put(&*store, "a", b"x");
+    server.kill();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| put(&*store, "a", b"y"));
+        thread::sleep(Duration::from_millis(300));
+        server.revive();
+        writer.join().unwrap();
+    });
+    assert_eq!(store.get(&[key("a")], Duration::ZERO).unwrap(), [Some(Bytes::from("y"))]);
+}
+
+#[test]
+fn a_server_that_dies_is_told_in_time() {
+    let mut server = Server::start(&[]);
+    let store = server.open();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| store.get(&[key("never")], PATIENCE));
+        thread::sleep(Duration::from_millis(100));
+        server.kill();
+        assert!(matches!(reader.join().unwrap(), Err(ParameterError::Unreachable { .. })));
+    });
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_server_that_says_nothing_is_told_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let began = Instant::now();
+    let error = open(&format!("redis://{}", silent.local_addr().unwrap()), terms("a")).err().unwrap();
+    assert!(matches!(error, OpenError::Store(ParameterError::Unreachable { .. })), "{error}");
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_password_is_needed_and_never_shown() {
+    let server = Server::start(&["--requirepass", "s3same"]);
+    let at = |login: &str| open(&format!("redis://{login}{}", server.address), terms("a"));
+    conformance::hold(&|| at(":s3same@").unwrap());
+    for login in ["", ":sw0rdfish@", "nobody:sw0rdfish@", ":sw0rdfish@nowhere.invalid,"] {
+        let error = at(login).err().unwrap();
+        assert!(!format!("{error} {error:?}").contains("sw0rdfish"), "{error}");
+        let is_refused = matches!(error, OpenError::Store(ParameterError::Refused { .. }));
+        assert!(is_refused || login.contains("nowhere"), "{error}");
+    }
+}
+
+#[test]
+fn a_full_server_says_so() {
+    let server = Server::start(&["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"]);
+    let store = server.open();
+    let fill = || (0..20).try_for_each(|index| store.put(&[(key(&index.to_string()), pattern(1_000_000))]));
+    assert!(matches!(fill(), Err(ParameterError::Full { .. })), "{:?}", fill());
+}
+
+#[test]
+fn a_key_that_holds_something_else_is_refused() {
+    let server = Server::start(&[]);
+    server.ask(&["SET", "a/round/taken", "x"]);
+    let found = server.open().get(&[key("taken")], Duration::ZERO);
+    assert!(matches!(&found, Err(ParameterError::Refused { .. })), "{found:?}");
+}
