@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn rounding_is_to_the_nearest_and_ties_to_even() {
         // Between the neighbours 1 and 1 + 2^-7 of bfloat16, and 1 and 1 + 2^-10 of halves.
-        let given = Form::Bf16.as_given(vec![1.0 + 0.003_906_25, 1.0 + 0.003_906_3, 1.0 + 3.0 * 0.003_906_25]);
+        let given = Form::Bf16.as_given(vec![1.0 + 0.003_906_25, 1.0 + 0.003_91, 1.0 + 3.0 * 0.003_906_25]);
         assert_eq!(given, [1.0, 1.007_812_5, 1.015_625]);
         let given = Form::F16.as_given(vec![1.0 + 0.000_488_281_25, 1.000_489, 70_000.0]);
         assert_eq!(given, [1.0, 1.000_976_6, f32::INFINITY]);

@@ -37,6 +37,9 @@ pub(super) fn sum(post: &mut Post, mut row: Vec<f32>) -> Result<Vec<f32>, SyncEr
     Ok(row)
 }
 
+/// How long it takes at most to see that the workers have left.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// Sums for the workers of a round until they leave it or `stop` is set. The membership is that of a worker; its rank does
 /// not matter.
 ///
@@ -72,7 +75,7 @@ fn serve(member: &Member, form: Form, stop: &AtomicBool) -> Result<(), SyncError
         let mut post = Post::new(member, form, index);
         let rows: Vec<Key> = (0..member.own.of).map(|from| post.key(Name { what: What::Own, from, part: 0 })).collect();
         let mut rows = Wanted::new(rows.into_iter());
-        while rows.look(&*member.store, member.period())?.is_some() {
+        while rows.look(&*member.store, member.period().min(GLANCE))?.is_some() {
             member.check()?;
             if stop.load(SeqCst) || is_over(member)? {
                 return Ok(());

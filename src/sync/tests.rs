@@ -8,6 +8,7 @@ use crate::{
     wire::{Codec, Exchange},
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
 };
@@ -15,15 +16,28 @@ use std::{
 /// A silence that no test lives to see.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A store as one worker sees it: it counts what that worker moves, and loses the keys that end with something.
+/// A store that tells what is in it.
+#[derive(Default)]
+struct Shelf {
+    memory: Memory,
+    keys: Mutex<BTreeSet<Key>>,
+}
+
+impl Shelf {
+    fn rest(&self) -> Vec<Key> {
+        self.keys.lock().unwrap().iter().cloned().collect()
+    }
+}
+
+/// The store as one worker sees it: it counts what that worker moves, and loses the keys that end with something.
 struct Own {
-    store: Arc<Memory>,
+    store: Arc<Shelf>,
     moved: Mutex<Traffic>,
     loses: Option<&'static str>,
 }
 
 impl Own {
-    fn open(store: &Arc<Memory>) -> Arc<dyn ParameterStore> {
+    fn open(store: &Arc<Shelf>) -> Arc<dyn ParameterStore> {
         Arc::new(Self { store: Arc::clone(store), moved: Mutex::default(), loses: None })
     }
 }
@@ -35,11 +49,13 @@ impl ParameterStore for Own {
         moved.up += blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         let is_lost = |key: &Key| self.loses.is_some_and(|end| key.as_str().ends_with(end));
         let kept: Vec<_> = blobs.iter().filter(|(key, _)| !is_lost(key)).cloned().collect();
-        self.store.put(&kept)
+        let mut keys = self.store.keys.lock().unwrap();
+        keys.extend(kept.iter().map(|(key, _)| key.clone()));
+        self.store.memory.put(&kept)
     }
 
     fn get(&self, keys: &[Key], patience: Duration) -> Result<Vec<Option<Bytes>>, ParameterError> {
-        let found = self.store.get(keys, patience)?;
+        let found = self.store.memory.get(keys, patience)?;
         let mut moved = self.moved.lock().unwrap();
         moved.gets += found.iter().flatten().count() as u64;
         moved.down += found.iter().flatten().map(|bytes| bytes.len() as u64).sum::<u64>();
@@ -47,11 +63,15 @@ impl ParameterStore for Own {
     }
 
     fn remove(&self, keys: &[Key]) -> Result<(), ParameterError> {
-        self.store.remove(keys)
+        let mut left = self.store.keys.lock().unwrap();
+        left.retain(|key| !keys.contains(key));
+        self.store.memory.remove(keys)
     }
 
     fn clear(&self, prefix: &Key) -> Result<(), ParameterError> {
-        self.store.clear(prefix)
+        let mut left = self.store.keys.lock().unwrap();
+        left.retain(|key| !key.is_within(prefix));
+        self.store.memory.clear(prefix)
     }
 
     fn traffic(&self) -> Traffic {
@@ -106,11 +126,6 @@ impl Setup {
             (done, aggregator.map(|thread| thread.join().unwrap()))
         })
     }
-}
-
-/// What is left in a store.
-fn rest(store: &Memory) -> Vec<String> {
-    store.keys().iter().map(|key| key.as_str().to_owned()).collect()
 }
 
 fn bits(row: &[f32]) -> Vec<u32> {

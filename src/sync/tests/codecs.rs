@@ -11,7 +11,7 @@ fn codecs() -> [Codec; 4] {
 fn all_workers_have_the_same_bits_in_every_codec() {
     for (exchange, codec) in Exchange::ALL.into_iter().flat_map(|way| codecs().map(|codec| (way, codec))) {
         for of in 1..=7 {
-            let store = Arc::new(Memory::default());
+            let store = Arc::new(Shelf::default());
             let setup = Setup { codec, ..Setup::new(of, exchange) };
             let (sums, _) = setup.run(&|| Own::open(&store), |mut peers, _| {
                 let row: Vec<f32> = (0..60).map(|i| ((i * 37 + peers.rank() * 11) % 59) as f32 / 7.0 - 4.0).collect();
@@ -43,7 +43,7 @@ fn all_workers_have_the_same_bits_in_every_codec() {
 
 /// Where two workers come to from (0, 0), whose losses pull the first number apart and the second towards 1.
 fn descend(rate: f32, steps: usize, sum: impl Fn(&mut Peers, Vec<f32>) -> Vec<f32> + Sync) -> Vec<f32> {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let codec = Codec::TopK("50%".parse().unwrap());
     let setup = Setup { codec, ..Setup::new(2, Exchange::ScatterReduce) };
     let (ends, _) = setup.run(&|| Own::open(&store), |mut peers, _| {

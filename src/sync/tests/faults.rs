@@ -13,7 +13,7 @@ fn sum(peers: &mut Peers, number: f32) -> Result<Vec<Vec<f32>>, SyncError> {
 #[test]
 fn one_that_dies_is_found_by_all_others_in_less_than_twice_the_silence() {
     for exchange in Exchange::ALL {
-        let store = Arc::new(Memory::default());
+        let store = Arc::new(Shelf::default());
         let setup = Setup { silence: SILENCE, ..Setup::new(4, exchange) };
         let (found, aggregated) = setup.run(&|| Own::open(&store), |mut peers, _| {
             sum(&mut peers, 1.0).unwrap();
@@ -35,10 +35,10 @@ fn one_that_dies_is_found_by_all_others_in_less_than_twice_the_silence() {
 
 #[test]
 fn a_late_worker_of_an_abandoned_round_does_not_reach_the_next() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE, ..Setup::new(2, Exchange::ScatterReduce) };
     thread::scope(|scope| {
-        let (open, store) = (|| Own::open(&store), &store);
+        let open = || Own::open(&store);
         let zombie = scope.spawn(move || {
             let mut peers = setup.join(0, &open()).unwrap();
             // As long as it lasts, it gives what was of use to nobody.
@@ -47,7 +47,7 @@ fn a_late_worker_of_an_abandoned_round_does_not_reach_the_next() {
         });
         let mut other = setup.join(1, &open()).unwrap();
         sum(&mut other, 1.0).unwrap();
-        Peers::abandon(&**store, "training", 1).unwrap();
+        Peers::abandon(&*open(), "training", 1).unwrap();
         assert_eq!(
             sum(&mut other, 1.0).and_then(|_| sum(&mut other, 1.0)).and_then(|_| loop_sum(&mut other)),
             Err(SyncError::Abandoned)
@@ -65,7 +65,7 @@ fn a_late_worker_of_an_abandoned_round_does_not_reach_the_next() {
         let (summed, left) = zombie.join().unwrap();
         assert_eq!((summed, left), (Err(SyncError::Abandoned), Err(SyncError::Abandoned)));
     });
-    assert!(rest(&store).iter().all(|key| key.starts_with("training/1/")));
+    assert!(store.rest().iter().all(|key| key.as_str().starts_with("training/1/")));
 }
 
 fn loop_sum(peers: &mut Peers) -> Result<(), SyncError> {
@@ -76,7 +76,7 @@ fn loop_sum(peers: &mut Peers) -> Result<(), SyncError> {
 
 #[test]
 fn a_double_may_be_quicker_slower_or_dead() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE, ..Setup::new(2, Exchange::ScatterReduce) };
     let turns = 30;
     let work = |rank: usize, copy: u32, pause: Duration, end: usize| {
@@ -104,12 +104,12 @@ fn a_double_may_be_quicker_slower_or_dead() {
     });
     // The one that slept finds that all went on without it, and leaves nothing behind; so does none of the others.
     assert_eq!(ends, [Ok(()), Err(SyncError::Superseded), Ok(()), Ok(())]);
-    assert_eq!(rest(&store), Vec::<String>::new());
+    assert_eq!(store.rest(), []);
 }
 
 #[test]
 fn what_the_store_loses_is_told() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE / 5, ..Setup::new(3, Exchange::ScatterReduce) };
     let open = || -> Arc<dyn ParameterStore> {
         // What worker 2 gives to worker 3.
@@ -126,7 +126,7 @@ fn what_the_store_loses_is_told() {
 
 #[test]
 fn a_slow_worker_is_waited_for_longer_than_a_lost_blob() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE / 5, ..Setup::new(2, Exchange::AllToAll) };
     let (sums, _) = setup.run(&|| Own::open(&store), |mut peers, _| {
         if peers.rank() == 1 {
@@ -142,7 +142,7 @@ fn a_slow_worker_is_waited_for_longer_than_a_lost_blob() {
 #[test]
 fn what_can_not_be_read_is_told() {
     for exchange in Exchange::ALL {
-        let store = Arc::new(Memory::default());
+        let store = Arc::new(Shelf::default());
         let setup = Setup { silence: SILENCE, ..Setup::new(2, exchange) };
         let (found, aggregated) = setup.run(&|| Own::open(&store), |mut peers, _| {
             // The second has a row of another length.
@@ -159,7 +159,7 @@ fn what_can_not_be_read_is_told() {
 
 #[test]
 fn workers_of_different_builds_do_not_begin() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE, ..Setup::new(2, Exchange::ScatterReduce) };
     let build = |rank: usize| ["1.0.0", "1.0.1"][rank].to_owned();
     let joined = thread::scope(|scope| {
@@ -178,7 +178,7 @@ fn workers_of_different_builds_do_not_begin() {
 
 #[test]
 fn one_that_never_comes_is_told() {
-    let store = Arc::new(Memory::default());
+    let store = Arc::new(Shelf::default());
     let setup = Setup { silence: SILENCE / 20, ..Setup::new(2, Exchange::ScatterReduce) };
     let alone = setup.join(0, &Own::open(&store)).err().unwrap();
     assert_eq!(alone.to_string(), "worker 2 of 2 has not been heard of for 500ms");

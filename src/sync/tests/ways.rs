@@ -24,7 +24,7 @@ proptest! {
     fn every_way_gives_the_sum_of_the_tree(rows in rows()) {
         let wanted = bits(&tree_sum(rows.clone()));
         for exchange in Exchange::ALL {
-            let store = Arc::new(Memory::default());
+            let store = Arc::new(Shelf::default());
             let (sums, aggregated) = Setup::new(rows.len(), exchange).run(&|| Own::open(&store), |mut peers, _| {
                 let row = rows[peers.rank()].clone();
                 peers.begin(Bucket { row, exact: false });
@@ -37,7 +37,7 @@ proptest! {
                 prop_assert_eq!(bits(&sums[0]), wanted.clone(), "{:?}", exchange);
             }
             prop_assert_eq!(aggregated.unwrap_or(Ok(())), Ok(()));
-            prop_assert_eq!(rest(&store), Vec::<String>::new(), "{:?}", exchange);
+            prop_assert_eq!(store.rest(), [], "{:?}", exchange);
         }
     }
 }
@@ -78,17 +78,17 @@ fn hold_to_the_formula(
 fn what_is_moved_is_what_the_formulas_say() {
     for exchange in Exchange::ALL {
         for of in [1, 2, 3, 5, 8, 11, 17] {
-            let store = Arc::new(Memory::default());
+            let store = Arc::new(Shelf::default());
             hold_to_the_formula(of, exchange, Codec::F32, &|| Own::open(&store));
         }
-        let store = Arc::new(Memory::default());
+        let store = Arc::new(Shelf::default());
         hold_to_the_formula(5, exchange, Codec::Bf16, &|| Own::open(&store));
     }
 }
 
 #[test]
 fn an_aggregator_moves_what_the_formula_says() {
-    let (store, counted) = (Arc::new(Memory::default()), Mutex::new(Vec::new()));
+    let (store, counted) = (Arc::new(Shelf::default()), Mutex::new(Vec::new()));
     let open = || {
         let own = Own::open(&store);
         counted.lock().unwrap().push(Arc::clone(&own));
@@ -108,7 +108,7 @@ fn an_aggregator_moves_what_the_formula_says() {
 #[test]
 fn many_buckets_and_turns_come_in_their_order() {
     for exchange in Exchange::ALL {
-        let store = Arc::new(Memory::default());
+        let store = Arc::new(Shelf::default());
         let (all, _) = Setup::new(3, exchange).run(&|| Own::open(&store), |mut peers, _| {
             for turn in 0..4_u8 {
                 for bucket in 0..7_u8 {
@@ -117,7 +117,8 @@ fn many_buckets_and_turns_come_in_their_order() {
                 }
                 // Between a bucket's beginning and its end too.
                 let own = Bytes::from(vec![turn, peers.rank() as u8]);
-                assert_eq!(peers.gather(own).unwrap(), [[turn, 0], [turn, 1], [turn, 2]]);
+                let all = [0, 1, 2].map(|rank| Bytes::from(vec![turn, rank]));
+                assert_eq!(peers.gather(own).unwrap(), all);
                 for (bucket, sum) in (0..).zip(peers.finish().unwrap()) {
                     assert_eq!(sum, vec![f32::from(turn * 10 + bucket) * 3.0 + 3.0; 5]);
                 }
@@ -125,12 +126,12 @@ fn many_buckets_and_turns_come_in_their_order() {
                 assert_eq!(peers.waited(), Duration::ZERO);
             }
             // No more than the last two turns.
-            let rest = rest(&store).iter().filter(|key| key.contains("/all/")).count();
+            let rest = store.rest().iter().filter(|key| key.as_str().contains("/all/")).count();
             peers.gather(Bytes::new()).unwrap();
             peers.leave().unwrap();
             rest
         });
         assert!(all.iter().all(|rest| *rest <= 6), "{all:?}");
-        assert_eq!(rest(&store), Vec::<String>::new());
+        assert_eq!(store.rest(), []);
     }
 }
