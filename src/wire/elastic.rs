@@ -123,10 +123,10 @@ impl Workers {
     pub fn fitting(&self, shards: u64) -> Vec<u32> {
         let mut fitting: Vec<u32> = match self {
             Self::Staged(workers) => workers.values().collect(),
-            Self::Within(least, most) => {
-                let most = (*most).min(u32::try_from(shards).unwrap_or(u32::MAX));
-                (*least..=most).filter(|workers| *workers > 0 && shards.is_multiple_of(u64::from(*workers))).collect()
-            }
+            Self::Within(least, most) => (*least..=*most)
+                .take_while(|workers| u64::from(*workers) <= shards.min(MAX_SHARDS))
+                .filter(|workers| shards.is_multiple_of(u64::from(*workers)))
+                .collect(),
         };
         fitting.sort_unstable();
         fitting.dedup();
