@@ -297,7 +297,7 @@ fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
         folder: home.run(&id),
         cores: processors().min(options.capacity.cpus.to_f64() as usize),
         secrets,
-        store: args.store.clone(),
+        store: args.store.clone().filter(meeting::is_given),
         hidden: prepared.hidden.iter().cloned().chain([VARIABLE.into()]).collect(),
     };
     let objects = Objects::open(home.objects());

@@ -27,7 +27,7 @@ pub fn recipe() -> Recipe {
         prices: Prices::embedded(),
         run_id: "one".into(),
         capacity: Capacity::default(),
-        workers: None,
+        workers: Some(4),
     };
     Recipe { files: Hash::of(b"text"), options }
 }

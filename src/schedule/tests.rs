@@ -1,5 +1,6 @@
 //! The scheduler on virtual time: random graphs, durations, failures and limits, and what must hold of every run.
 
+mod elastic;
 mod packing;
 
 use super::*;

@@ -17,9 +17,15 @@ pub fn address(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
 
+/// Whether there is an address: a variable that is empty counts as one that is not set.
+pub fn is_given(store: &Secret) -> bool {
+    !store.reveal().is_empty()
+}
+
 /// Refuses an address of no kind that there is.
 pub fn check(store: Option<&Secret>) -> Result<(), Exit> {
-    if store.is_none_or(|store| SCHEMES.iter().any(|scheme| store.reveal().starts_with(scheme))) {
+    let is_known = |store: &Secret| SCHEMES.iter().any(|scheme| store.reveal().starts_with(scheme));
+    if store.is_none_or(|store| !is_given(store) || is_known(store)) {
         return Ok(());
     }
     let schemes = SCHEMES.map(|scheme| format!("`{scheme}…`")).join(", ");
