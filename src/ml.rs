@@ -4,17 +4,24 @@
 //! are summed in one fixed binary tree. Threads only divide the shards among themselves, so their number never changes a
 //! bit of the result.
 
+mod activation;
 mod attention;
 mod checkpoint;
+mod dense;
 mod evaluate;
 mod image;
 mod loss;
 mod metric;
 mod network;
 mod norm;
+mod operation;
 mod optimizer;
+mod pace;
+mod pool;
+mod product;
 mod rate;
 mod shards;
+mod stages;
 mod state;
 mod train;
 
@@ -22,6 +29,7 @@ mod train;
 mod tests;
 
 pub use evaluate::evaluate;
+pub use pace::{Cut, Pace, pace};
 pub use train::{Lesson, train};
 
 use crate::{

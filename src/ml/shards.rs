@@ -5,9 +5,11 @@ use super::{
     MlError,
     loss::Loss,
     network::{Mode, Network, Weights},
+    stages::Learnt,
 };
 use crate::{data::Table, seed::Seed};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
 /// A batch is never cut into more shards than this.
 const MAX_SHARDS: usize = 8;
@@ -33,13 +35,6 @@ pub struct Step {
     pub outputs: Vec<f32>,
 }
 
-struct Shard {
-    loss: f64,
-    gradient: Vec<f32>,
-    moments: Vec<Vec<f32>>,
-    outputs: Vec<f32>,
-}
-
 /// A model on its data, ready to be asked for gradients.
 pub struct Worker<'a> {
     /// The plan.
@@ -55,10 +50,10 @@ pub struct Worker<'a> {
 impl Worker<'_> {
     /// The gradient of the batch `rows`.
     pub fn step(&self, weights: &Weights, rows: &[usize], batch: usize, dropout: Seed) -> Result<Step, MlError> {
-        let variables = self.network.variables(weights)?;
+        let parameters = Arc::from(weights.parameters.as_slice());
         let size = batch.div_ceil(count(batch));
         let shards: Vec<&[usize]> = rows.chunks(size).collect();
-        let results = in_order(&shards, self.threads, |shard| self.shard(weights, &variables, shard, dropout));
+        let results = in_order(&shards, self.threads, |shard| self.shard(&parameters, shard, dropout));
         let mut step = Step { loss: 0.0, gradient: Vec::new(), moments: Vec::new(), outputs: Vec::new() };
         let mut leaves = Vec::with_capacity(results.len());
         for shard in results {
@@ -74,38 +69,20 @@ impl Worker<'_> {
         Ok(step)
     }
 
-    fn shard(&self, weights: &Weights, variables: &[Var], rows: &[usize], dropout: Seed) -> Result<Shard, MlError> {
+    /// The gradient of some rows in one piece.
+    pub fn shard(&self, parameters: &Arc<[f32]>, rows: &[usize], dropout: Seed) -> Result<Learnt, MlError> {
         let mode = Mode::Learn { seed: dropout, samples: rows };
-        let (outputs, moments) = self.network.forward(samples(self.table, rows)?, variables, weights, mode)?;
-        let loss = self.loss.sum(&outputs, &self.table.labels, rows)?;
-        let grads = loss.backward()?;
-        let mut gradient = Vec::with_capacity(self.network.size());
-        for (variable, parameter) in variables.iter().zip(&self.network.parameters) {
-            match grads.get(variable) {
-                Some(grad) => gradient.extend(grad.flatten_all()?.to_vec1::<f32>()?),
-                None => gradient.resize(parameter.range.end, 0.0),
-            }
-        }
-        let mut met = Vec::new();
-        for moments in moments {
-            met.push(moments.mean.to_vec1()?);
-            met.push(moments.variance.to_vec1()?);
-        }
-        Ok(Shard {
-            loss: f64::from(loss.to_scalar::<f32>()?),
-            gradient,
-            moments: met,
-            outputs: outputs.flatten_all()?.to_vec1()?,
-        })
+        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, rows);
+        Ok(self.network.learn(samples(self.table, rows)?, parameters, mode, &loss, &mut |_, _| {})?)
     }
 
     /// The outputs for all samples of the table, row after row.
     pub fn outputs(&self, weights: &Weights) -> Result<Vec<f32>, MlError> {
-        let variables = self.network.variables(weights)?;
+        let parameters = Arc::from(weights.parameters.as_slice());
         let rows: Vec<usize> = (0..self.table.rows()).collect();
         let chunks: Vec<&[usize]> = rows.chunks(256).collect();
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
-            let (outputs, _) = self.network.forward(samples(self.table, rows)?, &variables, weights, Mode::Judge)?;
+            let outputs = self.network.judge(samples(self.table, rows)?, &parameters, &weights.averages)?;
             Ok(outputs.flatten_all()?.to_vec1()?)
         });
         let mut all = Vec::new();
