@@ -4,18 +4,25 @@
 //! are summed in one fixed binary tree. Threads only divide the shards among themselves, so their number never changes a
 //! bit of the result.
 
+mod activation;
 mod attention;
 mod checkpoint;
+mod dense;
 mod evaluate;
 mod image;
 mod loss;
 mod metric;
 mod network;
 mod norm;
+mod operation;
 mod optimizer;
+mod pace;
+mod pool;
+mod product;
 mod rate;
 mod shards;
 mod shuffle;
+mod stages;
 mod state;
 mod train;
 
@@ -24,6 +31,7 @@ mod tests;
 
 pub use checkpoint::latest_steps;
 pub use evaluate::evaluate;
+pub use pace::{Cut, Pace, pace};
 pub use train::{Lesson, Part, gradient_bytes, train};
 
 use crate::{

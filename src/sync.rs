@@ -91,7 +91,7 @@ fn who(rank: usize, of: usize) -> String {
 }
 
 /// The workers of a round, as one of them sees the others. All do the same calls in the same order.
-pub trait Group {
+pub trait Group: Send {
     /// Its own place, from 0.
     fn rank(&self) -> usize;
 

@@ -1,8 +1,14 @@
 //! What a training makes small.
 
-use super::{MlError, unusable};
+use super::{
+    MlError,
+    activation::{soften, width},
+    operation::{Operation, apply},
+    unusable,
+};
 use crate::{data::Labels, value::Call};
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Shape, Tensor};
+use std::sync::OnceLock;
 
 /// A loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +76,7 @@ impl Loss {
                     Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row]).collect(),
                     Labels::Numbers(_) => vec![0; batch],
                 };
-                let logits = outputs.flatten_from(1)?;
-                let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
-                let normal = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-                let chosen = shifted.gather(&Tensor::from_vec(classes, (batch, 1), &Device::Cpu)?, 1)?;
-                normal.sub(&chosen)?.sum_all()
+                apply(&outputs.flatten_from(1)?, CrossEntropy { classes, shares: OnceLock::new() })
             }
             Self::Mse => {
                 let wanted = Tensor::from_vec(numbers(), batch, &Device::Cpu)?;
@@ -111,6 +113,40 @@ impl Loss {
                 Predictions::Classes(outputs.chunks_exact(width.max(1)).map(row).collect())
             }
         }
+    }
+}
+
+/// The sum of the negative log-likelihoods of the classes under a softmax of `[samples, classes]`.
+struct CrossEntropy {
+    classes: Vec<u32>,
+    /// The softmax, once it is known.
+    shares: OnceLock<Vec<f32>>,
+}
+
+impl Operation for CrossEntropy {
+    const NAME: &'static str = "cross-entropy";
+
+    fn forward(&self, x: &[f32], shape: &Shape) -> Result<(Vec<f32>, Shape)> {
+        let mut shares = x.to_vec();
+        let mut sum = 0.0;
+        for ((row, logits), class) in
+            shares.chunks_exact_mut(width(shape)).zip(x.chunks_exact(width(shape))).zip(&self.classes)
+        {
+            let own = logits.get(*class as usize);
+            sum += soften(row) - own.ok_or_else(|| Error::Msg(format!("there is no output for class {class}")))?;
+        }
+        // Forward runs once.
+        let _ = self.shares.set(shares);
+        Ok((vec![sum], Shape::from(())))
+    }
+
+    fn backward(&self, _: &[f32], shape: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
+        let mut back = self.shares.get().cloned().unwrap_or_default();
+        for (row, class) in back.chunks_exact_mut(width(shape)).zip(&self.classes) {
+            row[*class as usize] -= 1.0;
+        }
+        back.iter_mut().for_each(|value| *value *= gradient[0]);
+        Ok(Some(back))
     }
 }
 

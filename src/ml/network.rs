@@ -1,16 +1,20 @@
 //! A model with its numbers: parameters in one row, and what flows through them.
 
 use super::{
-    MlError, attention,
-    image::{self, Pooling},
+    MlError, activation,
+    attention::attention,
+    dense::{self, Dense},
+    image::Convolve,
     norm::{self, Moments},
+    operation::{Learned, Rows, apply},
+    pool::{Pooling, pool},
 };
 use crate::{
     layers::{Block, Layer},
     seed::Seed,
 };
-use candle_core::{Device, Result, Shape as Dims, Tensor, Var};
-use std::ops::Range;
+use candle_core::{Result, Shape as Dims, Tensor};
+use std::{ops::Range, sync::Arc};
 
 /// The share of a batch's moments in the running averages that a batch norm judges by.
 const MOMENTUM: f32 = 0.1;
@@ -18,25 +22,36 @@ const MOMENTUM: f32 = 0.1;
 /// The plan of a model: its parts, and where the parameters of each lie in the row of all.
 #[derive(Clone, Debug)]
 pub struct Network {
-    parts: Vec<Part>,
+    /// Its parts, in order.
+    pub parts: Vec<Part>,
     /// The parameters of all layers, in order.
     pub parameters: Vec<Parameter>,
     /// The running averages of all batch norms, in order: means, then variances.
     pub averages: Vec<Parameter>,
 }
 
+/// A part of a model.
 #[derive(Clone, Debug)]
-enum Part {
+pub enum Part {
+    /// A layer.
     Layer(Placed),
-    Residual { body: Vec<Part>, shortcut: Vec<Part> },
+    /// Two ways side by side, whose outcomes are added.
+    Residual {
+        /// One way.
+        body: Vec<Part>,
+        /// The other.
+        shortcut: Vec<Part>,
+    },
 }
 
+/// A layer and the places of its numbers.
 #[derive(Clone, Debug)]
-struct Placed {
+pub struct Placed {
     /// Its place in the model, such as `3`, or `3.residual.body.0` inside another.
     path: String,
     layer: Layer,
-    parameters: Range<usize>,
+    /// Its parameters, among those of all layers.
+    pub parameters: Range<usize>,
     averages: Range<usize>,
 }
 
@@ -75,12 +90,15 @@ pub enum Mode<'a> {
 }
 
 /// What flows beside the samples on their way through.
-struct Pass<'a> {
-    variables: &'a [Var],
-    weights: &'a Weights,
-    mode: Mode<'a>,
+pub struct Pass<'a> {
+    /// The parameters.
+    pub rows: &'a Rows,
+    /// The running averages, to judge by.
+    pub averages: &'a [f32],
+    /// How the samples flow.
+    pub mode: Mode<'a>,
     /// The moments that the batch norms met so far.
-    met: Vec<Moments>,
+    pub met: Vec<Moments>,
 }
 
 fn place<'a>(
@@ -183,36 +201,25 @@ impl Network {
         }
     }
 
-    /// The parameters as tensors that gradients can be asked for.
-    pub fn variables(&self, weights: &Weights) -> Result<Vec<Var>> {
-        let block = |parameter: &Parameter| {
-            Var::from_slice(&weights.parameters[parameter.range.clone()], parameter.shape.as_slice(), &Device::Cpu)
-        };
-        self.parameters.iter().map(block).collect()
+    fn moments(&self, averages: &[f32], placed: &Placed) -> Moments {
+        let block = |index: usize| averages[self.averages[placed.averages.start + index].range.clone()].to_vec();
+        Moments { mean: block(0), variance: block(1) }
     }
 
-    fn moments(&self, weights: &Weights, placed: &Placed) -> Result<Moments> {
-        let block = |index: usize| {
-            let average = &self.averages[placed.averages.start + index];
-            Tensor::from_slice(&weights.averages[average.range.clone()], average.shape.as_slice(), &Device::Cpu)
-        };
-        Ok(Moments { mean: block(0)?, variance: block(1)? })
+    /// What comes out when `input`, `[batch, …]`, goes in, to judge it.
+    ///
+    /// # Errors
+    /// When the input does not fit the layers.
+    pub fn judge(&self, input: Tensor, parameters: &Arc<[f32]>, averages: &[f32]) -> Result<Tensor> {
+        let rows = Rows::new(parameters.clone());
+        self.through(&self.parts, input, &mut Pass { rows: &rows, averages, mode: Mode::Judge, met: Vec::new() })
     }
 
-    /// What comes out when `input`, `[batch, …]`, goes in; and the moments that each batch norm met while learning.
-    pub fn forward(
-        &self,
-        input: Tensor,
-        variables: &[Var],
-        weights: &Weights,
-        mode: Mode,
-    ) -> Result<(Tensor, Vec<Moments>)> {
-        let mut pass = Pass { variables, weights, mode, met: Vec::new() };
-        let output = self.through(&self.parts, input, &mut pass)?;
-        Ok((output, pass.met))
-    }
-
-    fn through(&self, parts: &[Part], input: Tensor, pass: &mut Pass) -> Result<Tensor> {
+    /// What comes out of some of its parts.
+    ///
+    /// # Errors
+    /// When the input does not fit them.
+    pub fn through(&self, parts: &[Part], input: Tensor, pass: &mut Pass) -> Result<Tensor> {
         parts.iter().try_fold(input, |x, part| match part {
             Part::Layer(placed) => self.layer(placed, x, pass),
             Part::Residual { body, shortcut } => {
@@ -223,25 +230,29 @@ impl Network {
     }
 
     fn layer(&self, placed: &Placed, x: Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let variables = pass.variables;
-        let own = |offset: usize| variables[placed.parameters.start + offset].as_tensor();
+        let own = |offset: usize| self.learned(pass.rows, placed, offset);
+        // Nobody needs the gradient of the samples.
+        let inner = placed.parameters.start > 0;
         match &placed.layer {
-            Layer::Dense { bias, .. } => dense(&x, own(0), bias.then(|| own(1))),
-            Layer::Conv2d { window, bias, .. } => {
-                image::conv2d(&x, own(0), bias.then(|| own(1)), *window, placed.parameters.start > 0)
+            Layer::Dense { bias, outputs, .. } => {
+                apply(&x, Dense { weight: own(0), bias: bias.then(|| own(1)), outputs: *outputs, inner })
             }
-            Layer::MaxPool2d(window) => image::pool(&x, Pooling::Max, *window),
-            Layer::AvgPool2d(window) => image::pool(&x, Pooling::Mean, *window),
+            Layer::Conv2d { window, bias, outputs, .. } => {
+                let (filters, bias) = (own(0), bias.then(|| own(1)));
+                apply(&x, Convolve { window: *window, filters, bias, outputs: *outputs, inner })
+            }
+            Layer::MaxPool2d(window) => pool(&x, Pooling::Max, *window),
+            Layer::AvgPool2d(window) => pool(&x, Pooling::Mean, *window),
             Layer::GlobalAvgPool => x.flatten_from(2)?.mean(2),
             Layer::MeanPool => x.mean(1),
-            Layer::Relu => x.relu(),
-            Layer::Gelu => x.gelu_erf(),
+            Layer::Relu => activation::relu(&x),
+            Layer::Gelu => activation::gelu(&x),
             Layer::Tanh => x.tanh(),
             Layer::Sigmoid => sigmoid(&x),
-            Layer::Softmax => softmax(&x),
+            Layer::Softmax => activation::softmax(&x),
             Layer::Dropout { rate } => match pass.mode {
                 Mode::Learn { seed, samples } if *rate > 0.0 => {
-                    x.mul(&mask(x.shape(), *rate, seed.child(&placed.path), samples)?)
+                    activation::mask(&x, mask(x.shape(), *rate, seed.child(&placed.path), samples))
                 }
                 _ => Ok(x),
             },
@@ -251,7 +262,7 @@ impl Network {
                     pass.met.push(moments);
                     Ok(output)
                 }
-                Mode::Judge => norm::batch_norm_with(&x, &self.moments(pass.weights, placed)?, own(0), own(1)),
+                Mode::Judge => norm::batch_norm_with(&x, self.moments(pass.averages, placed), own(0), own(1)),
             },
             Layer::LayerNorm { .. } => norm::layer_norm(&x, own(0), own(1)),
             Layer::Flatten => x.flatten_from(1),
@@ -259,17 +270,19 @@ impl Network {
                 let batch = x.dim(0)?;
                 x.reshape([&[batch], shape.as_slice()].concat())
             }
-            Layer::Embedding { features, .. } => {
-                let (batch, length) = x.dims2()?;
-                let rows = x.flatten_all()?.to_dtype(candle_core::DType::U32)?;
-                own(0).index_select(&rows, 0)?.reshape((batch, length, *features))
-            }
-            Layer::Positions { .. } => x.broadcast_add(own(0)),
-            Layer::Attention { heads, .. } => {
-                let projection = |index: usize| (own(2 * index), own(2 * index + 1));
-                attention::attention(&x, [0, 1, 2, 3].map(projection), *heads)
+            Layer::Embedding { features, .. } => dense::embedding(&x, own(0), *features),
+            Layer::Positions { .. } => dense::positions(&x, own(0)),
+            Layer::Attention { features, heads, .. } => {
+                let projection =
+                    |at: usize| Dense { weight: own(2 * at), bias: Some(own(2 * at + 1)), outputs: *features, inner };
+                let [queries, keys, values, outputs] = [0, 1, 2, 3].map(projection);
+                attention(&x, [queries, keys, values, Dense { inner: true, ..outputs }], *heads)
             }
         }
+    }
+
+    fn learned(&self, rows: &Rows, placed: &Placed, offset: usize) -> Learned {
+        rows.at(self.parameters[placed.parameters.start + offset].range.clone())
     }
 
     /// Moves the running averages towards the mean of the moments that the micro-batches met.
@@ -310,32 +323,13 @@ fn variance(inputs: usize, outputs: usize, rectified: bool) -> f64 {
     if rectified { 2.0 / inputs as f64 } else { 2.0 / (inputs + outputs) as f64 }
 }
 
-/// `x W + b` over the last dimension.
-pub fn dense(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (inputs, outputs) = weight.dims2()?;
-    let [before @ .., _] = x.dims() else { return x.matmul(weight) };
-    let product = x.reshape((before.iter().product::<usize>(), inputs))?.matmul(weight)?;
-    let sum = match bias {
-        Some(bias) => product.broadcast_add(bias)?,
-        None => product,
-    };
-    sum.reshape([before, &[outputs]].concat())
-}
-
 /// `1 / (1 + e^-x)`
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
 
-/// Positive numbers that sum to 1, over the last dimension.
-pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    let shifted = x.broadcast_sub(&x.max_keepdim(candle_core::D::Minus1)?.detach())?;
-    let powers = shifted.exp()?;
-    powers.broadcast_div(&powers.sum_keepdim(candle_core::D::Minus1)?)
-}
-
 /// Zeros at a share of places, and elsewhere what keeps the mean as it was. Each sample draws for itself.
-fn mask(shape: &Dims, rate: f64, seed: Seed, samples: &[usize]) -> Result<Tensor> {
+fn mask(shape: &Dims, rate: f64, seed: Seed, samples: &[usize]) -> Vec<f32> {
     let width = shape.elem_count() / samples.len().max(1);
     let kept = (1.0 / (1.0 - rate)) as f32;
     let mut mask = Vec::with_capacity(shape.elem_count());
@@ -343,5 +337,5 @@ fn mask(shape: &Dims, rate: f64, seed: Seed, samples: &[usize]) -> Result<Tensor
         let mut generator = seed.child(sample).generator();
         mask.extend((0..width).map(|_| if generator.unit() < rate { 0.0 } else { kept }));
     }
-    Tensor::from_vec(mask, shape.clone(), &Device::Cpu)
+    mask
 }

@@ -5,21 +5,60 @@ use super::{
     MlError,
     loss::Loss,
     network::{Mode, Network, Weights},
+    stages::Learnt,
 };
 use crate::{data::Table, seed::Seed};
-use candle_core::{Device, Tensor, Var};
-use std::ops::Range;
+use candle_core::{Device, Tensor};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Samples are judged so many at a time.
 const CHUNK: usize = 256;
 
-/// What some shards of a batch come to together.
+/// What some shards of a batch come to together, if they have samples.
 pub struct Share {
-    /// Sums in one row: of the samples' gradients, in the order of the parameters; of the moments that the batch norms met in
-    /// each shard, in the order of the averages; of the samples' losses. None without samples.
-    pub row: Option<Vec<f32>>,
+    /// The sums of their gradients, in the order of the parameters; nothing where these have gone to a [`Stream`].
+    pub gradient: Option<Vec<f32>>,
+    /// Sums of the moments that the batch norms met in each shard, in the order of the averages, and of the samples' losses.
+    pub tail: Option<Vec<f32>>,
     /// For each shard, the outputs of its samples, row after row.
     pub outputs: Vec<Vec<f32>>,
+}
+
+/// Takes the gradients of the last layers while those of the first are still computed.
+pub struct Stream<'a> {
+    waiting: Mutex<Waiting<'a>>,
+}
+
+struct Waiting<'a> {
+    /// For the beginning of each stretch of the row, what each shard has given of it.
+    rows: HashMap<usize, Vec<Option<Vec<f32>>>>,
+    send: &'a mut (dyn FnMut(Range<usize>, Vec<f32>) + Send),
+}
+
+impl<'a> Stream<'a> {
+    /// Sends the sum of each stretch of the row as soon as all shards have given theirs: one after another, the last
+    /// layers' first.
+    pub fn new(send: &'a mut (dyn FnMut(Range<usize>, Vec<f32>) + Send)) -> Self {
+        Self { waiting: Mutex::new(Waiting { rows: HashMap::new(), send }) }
+    }
+
+    /// Takes a stretch of the gradient of one of `givers` shards among `shards`.
+    fn take(&self, shard: usize, shards: usize, givers: usize, range: Range<usize>, row: &[f32]) {
+        // A shard that panics ends the training.
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = waiting.rows.entry(range.start).or_insert_with(|| vec![None; shards]);
+        given[shard] = Some(row.to_vec());
+        if given.iter().flatten().count() == givers {
+            let given = waiting.rows.remove(&range.start).unwrap_or_default();
+            if let Some(sum) = sum(given) {
+                (waiting.send)(range, sum);
+            }
+        }
+    }
 }
 
 /// A model on its data, ready to be asked for gradients.
@@ -36,45 +75,62 @@ pub struct Worker<'a> {
 
 impl Worker<'_> {
     /// What the micro-batches of some shards come to.
-    pub fn share(&self, weights: &Weights, shards: &[&[usize]], dropout: Seed) -> Result<Share, MlError> {
-        let variables = self.network.variables(weights)?;
-        let results = in_order(shards, self.threads, |rows| match rows {
-            [] => Ok((None, Vec::new())),
-            rows => self.shard(weights, &variables, rows, dropout).map(|(row, outputs)| (Some(row), outputs)),
-        });
-        let (mut leaves, mut all) = (Vec::with_capacity(shards.len()), Vec::with_capacity(shards.len()));
-        for result in results {
-            let (row, outputs) = result?;
-            leaves.push(row);
-            all.push(outputs);
-        }
-        Ok(Share { row: sum(leaves), outputs: all })
-    }
-
-    fn shard(
+    pub fn share(
         &self,
         weights: &Weights,
-        variables: &[Var],
+        shards: &[&[usize]],
+        dropout: Seed,
+        stream: Option<&Stream>,
+    ) -> Result<Share, MlError> {
+        let parameters = Arc::from(weights.parameters.as_slice());
+        let givers = shards.iter().filter(|rows| !rows.is_empty()).count();
+        let places: Vec<usize> = (0..shards.len()).collect();
+        let places: Vec<&usize> = places.iter().collect();
+        let results = in_order(&places, self.threads, |shard| {
+            let rows = shards[*shard];
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let mut deliver = |range: Range<usize>, row: &[f32]| {
+                if let Some(stream) = stream {
+                    stream.take(*shard, shards.len(), givers, range, row);
+                }
+            };
+            self.shard(&parameters, rows, dropout, &mut deliver).map(Some)
+        });
+        let mut share = Share { gradient: None, tail: None, outputs: Vec::with_capacity(shards.len()) };
+        let (mut gradients, mut tails) = (Vec::with_capacity(shards.len()), Vec::with_capacity(shards.len()));
+        for learnt in results {
+            let (gradient, tail, outputs) = match learnt? {
+                Some(Learnt { loss, gradient, moments, outputs }) => {
+                    let mut tail = moments.concat();
+                    tail.push(loss);
+                    (Some(gradient), Some(tail), outputs)
+                }
+                None => (None, None, Vec::new()),
+            };
+            gradients.push(gradient);
+            tails.push(tail);
+            share.outputs.push(outputs);
+        }
+        if stream.is_none() {
+            share.gradient = sum(gradients);
+        }
+        share.tail = sum(tails);
+        Ok(share)
+    }
+
+    /// The gradient of some rows in one piece; `deliver` hears of each stretch of it as soon as it is there.
+    pub fn shard(
+        &self,
+        parameters: &Arc<[f32]>,
         rows: &[usize],
         dropout: Seed,
-    ) -> Result<(Vec<f32>, Vec<f32>), MlError> {
+        deliver: &mut dyn FnMut(Range<usize>, &[f32]),
+    ) -> Result<Learnt, MlError> {
         let mode = Mode::Learn { seed: dropout, samples: rows };
-        let (outputs, moments) = self.network.forward(samples(self.table, rows)?, variables, weights, mode)?;
-        let loss = self.loss.sum(&outputs, &self.table.labels, rows)?;
-        let grads = loss.backward()?;
-        let mut row = Vec::with_capacity(self.network.size() + weights.averages.len() + 1);
-        for (variable, parameter) in variables.iter().zip(&self.network.parameters) {
-            match grads.get(variable) {
-                Some(grad) => row.extend(grad.flatten_all()?.to_vec1::<f32>()?),
-                None => row.resize(parameter.range.end, 0.0),
-            }
-        }
-        for moments in moments {
-            row.extend(moments.mean.to_vec1::<f32>()?);
-            row.extend(moments.variance.to_vec1::<f32>()?);
-        }
-        row.push(loss.to_scalar()?);
-        Ok((row, outputs.flatten_all()?.to_vec1()?))
+        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, rows);
+        Ok(self.network.learn(samples(self.table, rows)?, parameters, mode, &loss, deliver)?)
     }
 
     /// The chunks in which samples are judged.
@@ -84,11 +140,11 @@ impl Worker<'_> {
 
     /// The outputs for the samples of some chunks, row after row.
     pub fn outputs(&self, weights: &Weights, chunks: Range<usize>) -> Result<Vec<f32>, MlError> {
-        let variables = self.network.variables(weights)?;
+        let parameters = Arc::from(weights.parameters.as_slice());
         let rows: Vec<usize> = (chunks.start * CHUNK..(chunks.end * CHUNK).min(self.table.rows())).collect();
         let chunks: Vec<&[usize]> = rows.chunks(CHUNK).collect();
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
-            let (outputs, _) = self.network.forward(samples(self.table, rows)?, &variables, weights, Mode::Judge)?;
+            let outputs = self.network.judge(samples(self.table, rows)?, &parameters, &weights.averages)?;
             Ok(outputs.flatten_all()?.to_vec1()?)
         });
         let mut all = Vec::new();

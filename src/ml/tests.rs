@@ -129,13 +129,12 @@ struct Step {
 }
 
 fn step(worker: &Worker, weights: &Weights, shards: &[&[usize]], dropout: Seed) -> Step {
-    let share = worker.share(weights, shards, dropout).unwrap();
-    let row = share.row.unwrap();
-    let (gradient, rest) = row.split_at(worker.network.size());
-    let (moments, loss) = rest.split_at(weights.averages.len());
+    let share = worker.share(weights, shards, dropout, None).unwrap();
+    let (gradient, tail) = (share.gradient.unwrap(), share.tail.unwrap());
+    let (moments, loss) = tail.split_at(weights.averages.len());
     let mean = |sums: &[f32], count: usize| sums.iter().map(|sum| sum / count as f32).collect();
     Step {
-        gradient: mean(gradient, shards.iter().map(|rows| rows.len()).sum()),
+        gradient: mean(&gradient, shards.iter().map(|rows| rows.len()).sum()),
         loss: loss[0].into(),
         moments: mean(moments, shards.len()),
         outputs: share.outputs.concat(),

@@ -2,13 +2,17 @@
 
 use super::{Context, Ending, Failure, Group, Kind, MlError, Training};
 use crate::{
-    ml::{network::Weights, optimizer::Optimizer},
+    ml::{
+        network::Weights,
+        optimizer::Optimizer,
+        shards::{Share, Stream},
+    },
     seed::Seed,
     sync::Bucket,
     wire::Codec,
 };
 use bytes::Bytes;
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{ops::Range, sync::atomic::Ordering, time::Instant};
 
 /// Rows travel in stretches of so many numbers, 4 MiB, so that the first are on their way while the last are made.
 const BUCKET: usize = 1 << 20;
@@ -103,59 +107,98 @@ impl Training<'_> {
     /// Takes a step, and gives what all workers want after it.
     pub(super) fn step(&mut self, batch: &Batch, group: &mut dyn Group, context: &Context) -> Result<Wishes, MlError> {
         let wishes = self.wishes(group, context);
-        let began = Instant::now();
-        let share = self.worker(self.lesson.train, context.threads).share(&self.weights, &batch.rows, batch.dropout)?;
-        self.clock.computing += began.elapsed();
-        if !self.train_metrics.is_empty() {
-            self.met.iter_mut().zip(share.outputs).for_each(|(met, outputs)| met.extend(outputs));
-        }
         let agreed = match self.job.averaging.every {
-            1 => self.follow_all(share.row, wishes, batch, group)?,
-            every => self.follow_own(share.row, wishes, batch, every, group)?,
+            1 if group.of() == 1 => {
+                let Share { gradient, tail, .. } = self.share(batch, None, context)?;
+                self.follow_sum(&gradient.unwrap_or_default(), &tail.unwrap_or_default(), batch)?;
+                wishes
+            }
+            1 => self.follow_all(wishes, batch, group, context)?,
+            every => self.follow_own(wishes, batch, every, group, context)?,
         };
         self.clock.samples += batch.samples as u64;
         Ok(agreed)
     }
 
-    /// A step along the gradient of all workers.
+    /// What this worker's shards come to.
+    fn share(&mut self, batch: &Batch, stream: Option<&Stream>, context: &Context) -> Result<Share, MlError> {
+        let began = Instant::now();
+        let worker = self.worker(self.lesson.train, context.threads);
+        let mut share = worker.share(&self.weights, &batch.rows, batch.dropout, stream)?;
+        self.clock.computing += began.elapsed();
+        if !self.train_metrics.is_empty() {
+            let outputs = std::mem::take(&mut share.outputs);
+            self.met.iter_mut().zip(outputs).for_each(|(met, outputs)| met.extend(outputs));
+        }
+        Ok(share)
+    }
+
+    /// A step along the gradient of all workers. What the last layers have come to travels while the first are computed.
     fn follow_all(
         &mut self,
-        row: Option<Vec<f32>>,
         wishes: Wishes,
         batch: &Batch,
         group: &mut dyn Group,
+        context: &Context,
     ) -> Result<Wishes, MlError> {
         let (size, averages) = (self.network.size(), self.weights.averages.len());
+        let (mut route, mut first) = (Route::default(), None);
+        let mut send = |range: Range<usize>, row: Vec<f32>| match range.start {
+            // The first layers' goes with the rest.
+            0 => first = Some(row),
+            start => route.begin(group, start, row, false),
+        };
+        let share = self.share(batch, Some(&Stream::new(&mut send)), context)?;
         // Added to anything, a negative zero leaves it as it is.
-        let mut row = row.unwrap_or_else(|| vec![-0.0; size + averages + 1]);
-        row.extend(wishes.as_numbers());
-        let row = self.sum(row, size, self.job.averaging.codec, group)?;
+        let nothing = |length: usize| vec![-0.0; length];
+        if share.tail.is_none() {
+            self.network.stretches().into_iter().for_each(|range| send(range.clone(), nothing(range.len())));
+        }
+        let mut first = first.unwrap_or_default();
+        let mut tail = share.tail.unwrap_or_else(|| nothing(averages + 1));
+        tail.extend(wishes.as_numbers());
+        if self.job.averaging.codec == Codec::F32 && first.len() == size {
+            first.extend(tail);
+            route.begin(group, 0, first, true);
+        } else {
+            route.begin(group, size, tail, true);
+            route.begin(group, 0, first, false);
+        }
+        let began = Instant::now();
+        let row = route.finish(group)?;
+        self.clock.waiting += began.elapsed();
         let (gradient, rest) = row.split_at(size);
-        let (moments, rest) = rest.split_at(averages);
+        let (tail, wishes) = rest.split_at(averages + 1);
+        self.follow_sum(gradient, tail, batch)?;
+        Ok(Wishes::from_sums(wishes))
+    }
+
+    /// A step along the sum of all gradients.
+    fn follow_sum(&mut self, gradient: &[f32], tail: &[f32], batch: &Batch) -> Result<(), MlError> {
+        let (loss, moments) = tail.split_last().unwrap_or((&0.0, &[]));
         self.follow(gradient, moments, batch.samples, batch.shards, batch.factor);
-        self.count(rest[0], gradient)?;
-        Ok(Wishes::from_sums(&rest[1..]))
+        self.count(*loss, gradient)
     }
 
     /// A step along the worker's own gradient. After every so many, and at an epoch's last, the workers' states become their
     /// mean (local SGD: Stich, 2019, Algorithm 1).
     fn follow_own(
         &mut self,
-        row: Option<Vec<f32>>,
         wishes: Wishes,
         batch: &Batch,
         every: u64,
         group: &mut dyn Group,
+        context: &Context,
     ) -> Result<Wishes, MlError> {
         let (size, averages) = (self.network.size(), self.weights.averages.len());
-        if let Some(row) = row {
-            let samples = batch.rows.iter().map(|rows| rows.len()).sum();
-            let shards = batch.rows.iter().filter(|rows| !rows.is_empty()).count();
-            let (gradient, rest) = row.split_at(size);
-            self.follow(gradient, &rest[..averages], samples, shards, batch.factor);
-            self.ledger.own_loss += rest[averages];
-        } else {
-            self.optimizer.steps += 1;
+        match self.share(batch, None, context)? {
+            Share { gradient: Some(gradient), tail: Some(tail), .. } => {
+                let samples = batch.rows.iter().map(|rows| rows.len()).sum();
+                let shards = batch.rows.iter().filter(|rows| !rows.is_empty()).count();
+                self.follow(&gradient, &tail[..averages], samples, shards, batch.factor);
+                self.ledger.own_loss += tail[averages];
+            }
+            _ => self.optimizer.steps += 1,
         }
         if !(self.ledger.steps + 1).is_multiple_of(every) && !self.is_last_step() {
             self.count(0.0, &[])?;
@@ -167,7 +210,13 @@ impl Training<'_> {
         row.extend(&self.weights.averages);
         row.push(std::mem::take(&mut self.ledger.own_loss));
         row.extend(wishes.as_numbers());
-        let mut row = self.sum(row, state, self.job.averaging.codec, group)?;
+        let tail = row.split_off(state);
+        let mut route = Route::default();
+        route.begin(group, 0, row, false);
+        route.begin(group, state, tail, true);
+        let began = Instant::now();
+        let mut row = route.finish(group)?;
+        self.clock.waiting += began.elapsed();
         let share = 1.0 / group.of() as f32;
         row[..state + averages].iter_mut().for_each(|value| *value *= share);
         let (parameters, rest) = row.split_at(size);
@@ -211,30 +260,34 @@ impl Training<'_> {
         self.clock.loss += f64::from(loss);
         Ok(())
     }
+}
 
-    /// The sum of all workers' rows, of which the first `lossy` numbers may be written by the codec.
-    fn sum(
-        &mut self,
-        mut row: Vec<f32>,
-        lossy: usize,
-        codec: Codec,
-        group: &mut dyn Group,
-    ) -> Result<Vec<f32>, MlError> {
-        let began = Instant::now();
-        let length = row.len();
-        let lossy = if codec == Codec::F32 { length } else { lossy };
-        if length > lossy {
-            group.begin(Bucket { row: row.split_off(lossy), exact: true });
-        }
+/// The stretches of a row on their way, each with the place where it belongs.
+#[derive(Default)]
+struct Route {
+    starts: Vec<usize>,
+    length: usize,
+}
+
+impl Route {
+    /// Sends a stretch, in buckets.
+    fn begin(&mut self, group: &mut dyn Group, start: usize, mut row: Vec<f32>, exact: bool) {
+        self.length = self.length.max(start + row.len());
         while row.len() > BUCKET {
-            group.begin(Bucket { row: row.split_off((row.len() - 1) / BUCKET * BUCKET), exact: false });
+            let cut = (row.len() - 1) / BUCKET * BUCKET;
+            self.starts.push(start + cut);
+            group.begin(Bucket { row: row.split_off(cut), exact });
         }
-        group.begin(Bucket { row, exact: false });
-        let mut sums = group.finish()?.into_iter().rev();
-        let mut sum = sums.next().unwrap_or_default();
-        sum.reserve(length - sum.len());
-        sums.for_each(|stretch| sum.extend(stretch));
-        self.clock.waiting += began.elapsed();
-        Ok(sum)
+        self.starts.push(start);
+        group.begin(Bucket { row, exact });
+    }
+
+    /// The sum of all workers' rows.
+    fn finish(self, group: &mut dyn Group) -> Result<Vec<f32>, MlError> {
+        let mut row = vec![0.0; self.length];
+        for (start, sum) in self.starts.into_iter().zip(group.finish()?) {
+            row[start..start + sum.len()].copy_from_slice(&sum);
+        }
+        Ok(row)
     }
 }

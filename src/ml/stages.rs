@@ -1,0 +1,132 @@
+//! Learning stage by stage: the gradients of the last layers are there while those of the first are still computed.
+
+use super::{
+    network::{Mode, Network, Part, Pass},
+    operation::{Operation, Rows, apply, read},
+};
+use candle_core::{Result, Shape, Tensor, Var};
+use std::{ops::Range, sync::Arc};
+
+/// A stage holds at least as many parameters, 256 KiB of them; smaller pieces are not worth a message.
+const PARAMETERS: usize = 64 << 10;
+
+/// What learning from a micro-batch comes to.
+pub struct Learnt {
+    /// The loss.
+    pub loss: f32,
+    /// Its gradient, in the order of the parameters.
+    pub gradient: Vec<f32>,
+    /// The means and variances that the batch norms met, in their order.
+    pub moments: Vec<Vec<f32>>,
+    /// What came out, row after row.
+    pub outputs: Vec<f32>,
+}
+
+/// Layers that come one after another, and their place in the row of parameters.
+struct Stage {
+    parts: Range<usize>,
+    row: Range<usize>,
+}
+
+impl Network {
+    /// The stages of `least` parameters or more.
+    fn stages(&self, least: usize) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = Vec::new();
+        let (mut first, mut start) = (0, 0);
+        for index in 0..self.parts.len() {
+            let end = self.end(&self.parts[index]).unwrap_or(start);
+            if end - start >= least {
+                stages.push(Stage { parts: first..index + 1, row: start..end });
+                (first, start) = (index + 1, end);
+            }
+        }
+        // What is left is no stage of its own.
+        match stages.last_mut() {
+            Some(last) => (last.parts.end, last.row.end) = (self.parts.len(), self.size()),
+            None => stages.push(Stage { parts: 0..self.parts.len(), row: 0..self.size() }),
+        }
+        stages
+    }
+
+    /// The stretches of the row in which [`Network::learn`] gives gradients, in that order.
+    pub fn stretches(&self) -> Vec<Range<usize>> {
+        self.stages(PARAMETERS).into_iter().rev().map(|stage| stage.row).collect()
+    }
+
+    /// Where the last parameter of a part ends in the row, if it has any.
+    fn end(&self, part: &Part) -> Option<usize> {
+        match part {
+            Part::Layer(placed) => self.parameters[placed.parameters.clone()].last().map(|last| last.range.end),
+            Part::Residual { body, shortcut } => body.iter().chain(shortcut).filter_map(|part| self.end(part)).max(),
+        }
+    }
+
+    /// The loss of a micro-batch and its gradient. As soon as the gradients of some parameters are there, the last layers'
+    /// first, `deliver` hears of their place in the row.
+    ///
+    /// # Errors
+    /// When the input does not fit the layers.
+    pub fn learn(
+        &self,
+        input: Tensor,
+        parameters: &Arc<[f32]>,
+        mode: Mode,
+        loss: &dyn Fn(&Tensor) -> Result<Tensor>,
+        deliver: &mut dyn FnMut(Range<usize>, &[f32]),
+    ) -> Result<Learnt> {
+        self.learn_in(&self.stages(PARAMETERS), input, parameters, mode, loss, deliver)
+    }
+
+    fn learn_in(
+        &self,
+        stages: &[Stage],
+        input: Tensor,
+        parameters: &Arc<[f32]>,
+        mode: Mode,
+        loss: &dyn Fn(&Tensor) -> Result<Tensor>,
+        deliver: &mut dyn FnMut(Range<usize>, &[f32]),
+    ) -> Result<Learnt> {
+        let rows = Rows::new(parameters.clone());
+        let mut pass = Pass { rows: &rows, averages: &[], mode, met: Vec::new() };
+        let mut outputs = input;
+        // Each stage begins at a leaf, where its gradients end.
+        let mut cuts = Vec::with_capacity(stages.len());
+        for stage in stages {
+            let leaf = Var::from_tensor(&outputs.detach())?;
+            let before = outputs;
+            outputs = self.through(&self.parts[stage.parts.clone()], leaf.as_tensor().clone(), &mut pass)?;
+            cuts.push((stage, before, leaf));
+        }
+        let loss = loss(&outputs)?;
+        let mut end = loss.clone();
+        while let Some((stage, before, leaf)) = cuts.pop() {
+            let gradients = end.backward()?;
+            rows.gradient(|gradient| deliver(stage.row.clone(), &gradient[stage.row.clone()]));
+            if let (false, Some(gradient)) = (cuts.is_empty(), gradients.get(&leaf)) {
+                let gradient = gradient.contiguous()?;
+                end = apply(&before, Upstream(read(&gradient, |gradient| Ok(gradient.to_vec()))?))?;
+            }
+        }
+        Ok(Learnt {
+            loss: loss.to_scalar()?,
+            gradient: rows.gradient(std::mem::take),
+            moments: pass.met.into_iter().flat_map(|moments| [moments.mean, moments.variance]).collect(),
+            outputs: outputs.flatten_all()?.to_vec1()?,
+        })
+    }
+}
+
+/// Stands for a loss whose gradient by what goes in is known.
+struct Upstream(Vec<f32>);
+
+impl Operation for Upstream {
+    const NAME: &'static str = "upstream";
+
+    fn forward(&self, _: &[f32], _: &Shape) -> Result<(Vec<f32>, Shape)> {
+        Ok((vec![0.0], Shape::from(())))
+    }
+
+    fn backward(&self, _: &[f32], _: &Shape, _: &[f32], _: &[f32]) -> Result<Option<Vec<f32>>> {
+        Ok(Some(self.0.clone()))
+    }
+}
