@@ -63,24 +63,3 @@ pub fn open(address: &str, terms: Terms) -> Result<Arc<dyn ParameterStore>, Open
         _ => Err(fault(&format!("there is no kind of store `{scheme}`"))),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{super::Key, *};
-
-    #[test]
-    fn a_wrong_address_is_told_with_those_that_are_right() {
-        for (address, fault) in [
-            ("memory", "it has no `://`"),
-            ("unix://store", "its path does not begin with `/`"),
-            ("http://store", "there is no kind of store `http`"),
-            ("redis://user:hunter2@", "a host is none"),
-            ("redis://user:hunter2@a,,b", "a host is none"),
-            ("redis://user:hunter2@a:port", "a host is none"),
-        ] {
-            let error = open(address, Terms::new(Key::new(&[&"run"]))).err().unwrap();
-            assert_eq!(error, OpenError::Address { fault: fault.to_owned() });
-            assert!(error.to_string().contains("unix:///PATH, redis://"), "{error}");
-        }
-    }
-}
