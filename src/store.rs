@@ -2,6 +2,8 @@
 //! parameter store, through which workers talk.
 
 mod address;
+#[cfg(feature = "s3")]
+mod blobs;
 mod frames;
 mod memory;
 mod parameters;
@@ -11,6 +13,8 @@ mod served;
 
 pub use self::redis::Redis;
 pub use address::{OpenError, open};
+#[cfg(feature = "s3")]
+pub use blobs::Blobs;
 pub use memory::Memory;
 pub use parameters::{Key, ParameterError, ParameterStore, Terms, Traffic};
 pub use served::{Served, Server, serve};

@@ -43,6 +43,44 @@ pub fn open(address: &str, terms: Terms) -> Result<Arc<dyn ParameterStore>, Open
             redis.knock()?;
             Ok(Arc::new(redis))
         }
+        #[cfg(feature = "s3")]
+        "file" if rest.starts_with('/') => Ok(Arc::new(super::Blobs::in_folder(rest, terms)?)),
+        #[cfg(feature = "s3")]
+        "file" => Err(fault("its path does not begin with `/`")),
+        #[cfg(feature = "s3")]
+        "s3" => {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() {
+                return Err(fault("it names no bucket"));
+            }
+            // A variable that is no text is none of those that are looked for.
+            let environment = std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            Ok(Arc::new(super::Blobs::in_bucket(bucket, prefix, environment, terms)?))
+        }
+        #[cfg(not(feature = "s3"))]
+        "file" | "s3" => Err(fault("this smltc was built without the feature `s3`")),
         _ => Err(fault(&format!("there is no kind of store `{scheme}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Key, *};
+
+    #[test]
+    fn a_wrong_address_is_told_with_those_that_are_right() {
+        for (address, fault) in [
+            ("memory", "it has no `://`"),
+            ("unix://store", "its path does not begin with `/`"),
+            ("http://store", "there is no kind of store `http`"),
+            ("redis://user:hunter2@", "a host is none"),
+            ("redis://user:hunter2@a,,b", "a host is none"),
+            ("redis://user:hunter2@a:port", "a host is none"),
+        ] {
+            let error = open(address, Terms::new(Key::new(&[&"run"]))).err().unwrap();
+            assert_eq!(error, OpenError::Address { fault: fault.to_owned() });
+            assert!(error.to_string().contains("unix:///PATH, redis://"), "{error}");
+        }
     }
 }

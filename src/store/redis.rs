@@ -85,24 +85,35 @@ impl Redis {
         })
     }
 
-    /// What of `items` each node has, with the places of them. Nodes that have none are left out.
-    fn spread<T>(&self, items: impl Iterator<Item = (Key, T)>) -> Vec<(&Node, Vec<(usize, Key, T)>)> {
-        let mut parts: Vec<_> = self.nodes.iter().map(|node| (node, Vec::new())).collect();
-        for (place, (key, item)) in items.enumerate() {
-            let (name, node) = self.place(&key);
-            parts[node].1.push((place, name, item));
+    /// Which of `keys` each node has. Nodes that have none are left out.
+    fn spread<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<(&Node, Part)> {
+        let mut parts: Vec<_> = self.nodes.iter().map(|node| (node, Part::default())).collect();
+        for (place, key) in keys.enumerate() {
+            let (name, node) = self.place(key);
+            parts[node].1.places.push(place);
+            parts[node].1.names.push(name);
         }
-        parts.retain(|(_, part)| !part.is_empty());
+        parts.retain(|(_, part)| !part.places.is_empty());
         parts
     }
 }
 
+/// What a node has of the keys of a request.
+#[derive(Debug, Default)]
+struct Part {
+    /// Their places in the request.
+    places: Vec<usize>,
+    /// Their names on the servers.
+    names: Vec<Key>,
+}
+
 impl ParameterStore for Redis {
     fn put(&self, blobs: &[(Key, Bytes)]) -> Result<(), ParameterError> {
-        let parts = self.spread(blobs.iter().map(|(key, bytes)| (key.clone(), bytes)));
+        let parts = self.spread(blobs.iter().map(|(key, _)| key));
         self.on_each(parts, |node, part| {
             let (mut portion, mut size) = (pipe(), 0);
-            for (_, name, bytes) in part {
+            for (place, name) in part.places.into_iter().zip(part.names) {
+                let bytes = &blobs[place].1;
                 if bytes.len() > BLOB {
                     let reason = format!("a blob has {} bytes, and Redis takes at most {BLOB}", bytes.len());
                     return Err(ParameterError::Refused { store: node.pool.store().to_owned(), reason });
@@ -123,11 +134,10 @@ impl ParameterStore for Redis {
 
     fn get(&self, keys: &[Key], patience: Duration) -> Result<Vec<Option<Bytes>>, ParameterError> {
         let mut found = vec![None; keys.len()];
-        let parts = self.spread(keys.iter().map(|key| (key.clone(), ())));
+        let parts = self.spread(keys.iter());
         let parts = self.on_each(parts, |node, part| {
-            let names: Vec<Key> = part.iter().map(|(_, name, ())| name.clone()).collect();
-            let blobs = gather(&names, patience, |names, turn| node.read(names, turn, self.terms.expiry))?;
-            Ok(part.into_iter().map(|(place, _, ())| place).zip(blobs).collect::<Vec<_>>())
+            let blobs = gather(&part.names, patience, |names, turn| node.read(names, turn, self.terms.expiry))?;
+            Ok(part.places.into_iter().zip(blobs).collect::<Vec<_>>())
         })?;
         for (place, blob) in parts.into_iter().flatten() {
             found[place] = blob;
@@ -137,9 +147,7 @@ impl ParameterStore for Redis {
     }
 
     fn remove(&self, keys: &[Key]) -> Result<(), ParameterError> {
-        let parts = self.spread(keys.iter().map(|key| (key.clone(), ())));
-        let names = |part: Vec<(usize, Key, ())>| part.into_iter().map(|(_, name, ())| name).collect::<Vec<_>>();
-        self.on_each(parts, |node, part| node.unlink(&names(part))).map(drop)
+        self.on_each(self.spread(keys.iter()), |node, part| node.unlink(&part.names)).map(drop)
     }
 
     fn clear(&self, prefix: &Key) -> Result<(), ParameterError> {

@@ -100,7 +100,8 @@ impl House {
             self.guests().insert(number, known);
             // Asked after the guest is on the list, so that whoever closes the house sees the one or the other.
             if self.closed.load(SeqCst) {
-                return self.guests().clear();
+                self.guests().remove(&number);
+                return;
             }
             let house = self.clone();
             thread::spawn(move || {

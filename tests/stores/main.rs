@@ -1,5 +1,6 @@
 //! The parameter stores: one list of checks for all of them, and what each can fail at.
 
+mod blobs;
 mod conformance;
 mod memory;
 mod redis;
