@@ -6,6 +6,11 @@
 //! - down: `G`; `n·G`
 //! - requests: 1 blob put, 1 got; 1 put, `n` got
 //! - time: `max(G/b, n·G/B) + n·G/B + G/B + max(G/b, n·G/B) + 4·L`
+//!
+//! Redis itself could sum by a script alone. For 4 workers with 1 MB each, a script that sums in the same order, rounded to
+//! `f32` after each addition, took 0.46 s in the median of 7 runs, from 0.36 s to 0.76 s, in which the server does nothing
+//! else. To get the same rows, to sum them and to put the sum takes an aggregator 8 ms, from 4 ms to 13 ms. (redis-server
+//! 7.0.15 on loopback, on a busy machine of 2 cores.)
 
 use super::{
     Member, Membership, SyncError,

@@ -1,8 +1,15 @@
 //! What every way of exchange comes to, and what it moves.
 
 use super::*;
-use crate::wire::Load;
+use crate::{
+    store::{Terms, open, serve},
+    wire::Load,
+};
 use proptest::prelude::*;
+use std::{
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+};
 
 fn number() -> impl Strategy<Value = f32> {
     let odd = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, -0.0, f32::MIN_POSITIVE / 3.0, -1e-45, f32::MAX, 1.0];
@@ -84,6 +91,42 @@ fn what_is_moved_is_what_the_formulas_say() {
         let store = Arc::new(Shelf::default());
         hold_to_the_formula(5, exchange, Codec::Bf16, &|| Own::open(&store));
     }
+}
+
+/// What every store that several processes can share comes to, at its address.
+fn hold_at(address: &str) {
+    for exchange in Exchange::ALL {
+        let open = || open(address, Terms::new(Key::new(&[&"run"]))).unwrap();
+        for of in [2, 5] {
+            hold_to_the_formula(of, exchange, Codec::F32, &open);
+        }
+    }
+}
+
+#[test]
+fn what_is_moved_through_redis_is_what_the_formulas_say() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Command::new("redis-server");
+    server.args(["--bind", "127.0.0.1", "--save", "", "--port", &address.port().to_string()]);
+    let mut server = server.current_dir(&folder).stdout(Stdio::null()).spawn().unwrap();
+    let mut tries = 0;
+    while TcpStream::connect(address).is_err() {
+        tries += 1;
+        assert!(tries < 1000, "redis-server does not come up");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let held = std::panic::catch_unwind(|| hold_at(&format!("redis://{address}")));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    held.unwrap();
+}
+
+#[test]
+fn what_is_moved_through_a_socket_is_what_the_formulas_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path().join("store"), Arc::new(Memory::default())).unwrap();
+    hold_at(&server.address());
 }
 
 #[test]
