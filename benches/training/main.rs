@@ -1,7 +1,7 @@
 //! What a training step takes beside PyTorch, and what cutting a batch into shards costs: `cargo bench --bench training`.
 //! Prints tables in Markdown.
 //!
-//! PyTorch is measured where `benches/peers.sh torch` has installed it.
+//! Times are those that a processor worked, so that other programs hardly touch them. PyTorch is measured where `benches/peers.sh torch` has installed it.
 
 #[path = "../measure.rs"]
 #[allow(dead_code, reason = "processes are what the other benches measure")]
@@ -25,6 +25,12 @@ fn main() -> io::Result<()> {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
+    // candle's own threads would stand in for what is one thread here, as they would in a worker, which is started so too.
+    if env::var_os("RAYON_NUM_THREADS").is_none() {
+        let mut again = Command::new(env::current_exe()?);
+        let status = again.args(env::args_os().skip(1)).env("RAYON_NUM_THREADS", "1").status()?;
+        return if status.success() { Ok(()) } else { Err(io::Error::other(format!("it ended with {status}"))) };
+    }
     // One table alone: `cargo bench --bench training -- shards`.
     let wanted = |table: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == table);
     if wanted("torch") {
@@ -39,8 +45,16 @@ fn main() -> io::Result<()> {
 /// The steps of some layers on a batch; the first ones, which warm up, are left out.
 fn own(model: &Model, batch: usize, cut: Cut) -> io::Result<Vec<Pace>> {
     let table = models::batch(model.input, batch);
-    let paces = pace(&(model.layers)(), &models::adam(), &table, cut, model.steps + 2);
+    let paces = pace(&(model.layers)(), &models::adam(), &table, cut, model.steps + 2, &busy);
     Ok(paces.map_err(|failure| io::Error::other(failure.to_string()))?.split_off(2))
+}
+
+/// The time that a processor has worked for this thread.
+fn busy() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live variable of this function.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The same steps in PyTorch: forward, backward and optimizer.

@@ -15,7 +15,7 @@ use crate::{
     value::Call,
     wire::{Failure, Kind},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How a batch is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,19 @@ impl Pace {
     }
 }
 
-/// Takes `steps` training steps on one thread, each on the whole table as one batch, under the cross-entropy.
+/// Takes `steps` training steps on one thread, each on the whole table as one batch, under the cross-entropy. `clock` tells
+/// the time that has gone by.
 ///
 /// # Errors
 /// When the layers do not fit the table, or the optimizer's arguments are out of range.
-pub fn pace(model: &[Call], optimizer: &Call, table: &Table, cut: Cut, steps: usize) -> Result<Vec<Pace>, Failure> {
+pub fn pace(
+    model: &[Call],
+    optimizer: &Call,
+    table: &Table,
+    cut: Cut,
+    steps: usize,
+    clock: &dyn Fn() -> Duration,
+) -> Result<Vec<Pace>, Failure> {
     let (blocks, _) = layers::check(model, &Shape(table.shape.clone()))
         .map_err(|error| Failure::new(Kind::TaskFailed, format!("the model does not fit the data: {error}")))?;
     let network = Network::new(&blocks);
@@ -57,11 +65,11 @@ pub fn pace(model: &[Call], optimizer: &Call, table: &Table, cut: Cut, steps: us
     let mut optimizer = Optimizer::parse(optimizer, network.size())?;
     let mut paces = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let started = Instant::now();
+        let started = clock();
         let gradient = gradient(&worker, &weights, &rows, cut)?;
-        let middle = Instant::now();
+        let middle = clock();
         optimizer.step(&mut weights.parameters, &gradient, 1.0);
-        paces.push(Pace { gradient: middle - started, update: middle.elapsed() });
+        paces.push(Pace { gradient: middle - started, update: clock() - middle });
     }
     Ok(paces)
 }

@@ -102,9 +102,12 @@ impl Network {
         while let Some((stage, before, leaf)) = cuts.pop() {
             let gradients = end.backward()?;
             rows.gradient(|gradient| deliver(stage.row.clone(), &gradient[stage.row.clone()]));
-            if let (false, Some(gradient)) = (cuts.is_empty(), gradients.get(&leaf)) {
-                let gradient = gradient.contiguous()?;
-                end = apply(&before, Upstream(read(&gradient, |gradient| Ok(gradient.to_vec()))?))?;
+            if !cuts.is_empty() {
+                let upstream = match gradients.get(&leaf) {
+                    Some(gradient) => read(&gradient.contiguous()?, |gradient| Ok(gradient.to_vec()))?,
+                    None => vec![0.0; before.elem_count()],
+                };
+                end = apply(&before, Upstream(upstream))?;
             }
         }
         Ok(Learnt {
@@ -128,5 +131,89 @@ impl Operation for Upstream {
 
     fn backward(&self, _: &[f32], _: &Shape, _: &[f32], _: &[f32]) -> Result<Option<Vec<f32>>> {
         Ok(Some(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PARAMETERS;
+    use crate::{
+        layers::{self, Shape},
+        ml::network::{Mode, Network},
+        seed::Seed,
+        value::{Call, Model, Value},
+    };
+    use candle_core::{Device, Tensor};
+    use std::sync::Arc;
+
+    fn layer(name: &str, args: &[(&str, i64)]) -> Call {
+        Call::new(name, args.iter().map(|(name, value)| ((*name).into(), Value::Int(*value))).collect())
+    }
+
+    fn network(layers: &[Call], input: &[usize]) -> Network {
+        Network::new(&layers::check(layers, &Shape(input.to_vec())).unwrap().0)
+    }
+
+    fn dense(inputs: i64, outputs: i64) -> Call {
+        layer("dense", &[("inputs", inputs), ("outputs", outputs)])
+    }
+
+    #[test]
+    fn small_models_have_one_stage() {
+        let stages = |layers: &[Call]| {
+            let stages = network(layers, &[300]).stages(PARAMETERS);
+            stages.into_iter().map(|stage| (stage.parts, stage.row)).collect::<Vec<_>>()
+        };
+        assert_eq!(stages(&[dense(300, 8), layer("relu", &[]), dense(8, 3)]), [(0..3, 0..2435)]);
+        let large = [dense(300, 300), layer("tanh", &[]), dense(300, 300), dense(300, 2)];
+        assert_eq!(stages(&large), [(0..1, 0..90_300), (1..4, 90_300..181_202)]);
+        assert_eq!(stages(&[layer("softmax", &[])]), [(0..1, 0..0)]);
+    }
+
+    /// However many stages there are, the bits are the same, and each parameter's gradient is delivered once, the last
+    /// stage's first.
+    #[test]
+    fn stages_change_no_bit() {
+        let body = Value::Model(Box::new(Model::pipeline(vec![
+            layer("layer_norm", &[("features", 8)]),
+            layer("attention", &[("features", 8), ("heads", 2)]),
+        ])));
+        let layers = [
+            layer("embedding", &[("vocabulary", 5), ("features", 8)]),
+            layer("positions", &[("length", 4), ("features", 8)]),
+            Call::new("residual", [("body".into(), body), ("shortcut".into(), Value::None)].into()),
+            Call::new("dropout", [("rate".into(), Value::Float(0.2))].into()),
+            layer("flatten", &[]),
+            dense(32, 6),
+            layer("batch_norm", &[("features", 6)]),
+            layer("gelu", &[]),
+            dense(6, 1),
+        ];
+        let network = network(&layers, &[4]);
+        let parameters: Arc<[f32]> = network.initial(Seed::new(3)).parameters.into();
+        let tokens: Vec<f32> = (0..12).map(|index| (index * index % 5) as f32).collect();
+        let mode = Mode::Learn { seed: Seed::new(4), samples: &[0, 1, 2] };
+        let learn = |least| {
+            let (stages, input) = (network.stages(least), Tensor::from_slice(&tokens, (3, 4), &Device::Cpu).unwrap());
+            let mut delivered = vec![0.0; network.size()];
+            let mut end = network.size();
+            let mut deliver = |place: std::ops::Range<usize>, gradient: &[f32]| {
+                assert_eq!(place.end, end, "stages come from the last to the first");
+                end = place.start;
+                delivered[place].copy_from_slice(gradient);
+            };
+            let loss = |outputs: &Tensor| outputs.sqr()?.sum_all();
+            let learnt = network.learn_in(&stages, input, &parameters, mode, &loss, &mut deliver).unwrap();
+            assert_eq!(end, 0, "all is delivered");
+            assert!(delivered == learnt.gradient, "what is delivered is the gradient");
+            (stages.len(), learnt.loss, learnt.gradient, learnt.moments, learnt.outputs)
+        };
+        let whole = learn(usize::MAX);
+        assert!(whole.0 == 1 && whole.2.iter().any(|slope| *slope != 0.0));
+        for (least, count) in [(1, 6), (100, 2)] {
+            let staged = learn(least);
+            assert_eq!(staged.0, count);
+            assert!((&staged.1, &staged.2, &staged.3, &staged.4) == (&whole.1, &whole.2, &whole.3, &whole.4));
+        }
     }
 }
