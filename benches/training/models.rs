@@ -77,7 +77,7 @@ fn transformer() -> Vec<Call> {
     let attention = layer("attention", &[("features", 512), ("heads", 8)]);
     let mut layers = vec![dense(64, 512)];
     for _ in 0..4 {
-        layers.push(residual(&[attention.clone()]));
+        layers.push(residual(std::slice::from_ref(&attention)));
         layers.push(norm());
         layers.push(residual(&[dense(512, 2048), bare("gelu"), dense(2048, 512)]));
         layers.push(norm());

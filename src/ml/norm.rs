@@ -33,7 +33,7 @@ impl Planes {
     }
 
     /// The numbers of each feature, piece by piece in the order of the samples.
-    fn each<'v>(self, values: &'v [f32]) -> impl Iterator<Item = (usize, &'v [f32])> {
+    fn each(self, values: &[f32]) -> impl Iterator<Item = (usize, &[f32])> {
         values.chunks_exact(self.area.max(1)).enumerate().map(move |(index, plane)| (index % self.features, plane))
     }
 
