@@ -2,7 +2,7 @@
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use smlt::{
-    wire::{Done, Failure, Job},
+    wire::{Failure, Job, Outcome},
     work::{Control, Worker},
 };
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Done, Failed> {
+fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Outcome, Failed> {
     let mut worker = worker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     worker
         .work(job, &Control::default(), &mut |progress| {

@@ -21,7 +21,8 @@ pub enum Reply {
 }
 
 /// What came of a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The step is done.
     Done(Done),
