@@ -11,6 +11,7 @@ mod peers;
 mod post;
 mod pulse;
 mod scatter_reduce;
+mod sum;
 mod top_k;
 mod two_level;
 

@@ -1,17 +1,21 @@
-//! How quickly workers sum a gradient through Redis: `cargo bench --bench exchange`. Prints a table in Markdown.
+//! How quickly workers sum a gradient through Redis: `cargo bench --bench exchange`, or with `-- local` or `-- replay` one of
+//! its two parts. Prints tables in Markdown.
 //!
 //! Beside it stand the same bytes put and got with no waiting for anyone, and the all-reduce of PyTorch over gloo, which
 //! connects workers with each other, where `benches/peers.sh torch` has installed it.
 
 #[path = "../peers.rs"]
 mod peers;
+mod replay;
+#[path = "../shaper.rs"]
+mod shaper;
 mod workers;
 
 use smlt::wire::Exchange;
 use std::{
     env,
     io::{self, BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -32,6 +36,18 @@ fn main() -> io::Result<()> {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
+    let wanted = |part: &str| args.iter().any(|arg| arg == part) || !args.iter().any(|arg| PARTS.contains(&&**arg));
+    if wanted("local") {
+        local()?;
+    }
+    if wanted("replay") { replay::print() } else { Ok(()) }
+}
+
+/// The parts of the bench.
+const PARTS: [&str; 2] = ["local", "replay"];
+
+/// Processes on this machine.
+fn local() -> io::Result<()> {
     println!("| gradient | workers | seconds | MB/s through Redis | raw copy | of it | goal | gloo | times gloo |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (bytes, times) in [(MB, 30), (10 * MB, 8), (100 * MB, 3)] {
@@ -148,6 +164,10 @@ impl Server {
             thread::sleep(Duration::from_millis(10));
         }
         Ok(Self { child, port, _folder: folder })
+    }
+
+    fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 }
 

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Numbers of a bucket: gradients are summed in pieces, as they come.
-const BUCKET: usize = 1 << 21;
+/// Numbers of a bucket, as a training has them.
+const BUCKET: usize = 1 << 20;
 
 /// What a worker is told, as one argument.
 pub struct Task {

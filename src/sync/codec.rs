@@ -61,15 +61,12 @@ impl Form {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(self, bytes: &[u8], numbers: &mut [f32]) -> Result<(), String> {
-        let found = self.count(bytes)?;
-        if found != numbers.len() {
-            return Err(format!("it holds {found} numbers, and not {}", numbers.len()));
-        }
+        self.check(bytes, numbers.len())?;
         match self {
             Self::F32 => read(bytes, numbers, f32::from_le_bytes),
             Self::Bf16 => read(bytes, numbers, |number| bf16::from_le_bytes(number).to_f32()),
             Self::F16 => read(bytes, numbers, |number| f16::from_le_bytes(number).to_f32()),
-            Self::Sparse if bytes.len() - 4 == found * 4 => read(&bytes[4..], numbers, f32::from_le_bytes),
+            Self::Sparse if bytes.len() - 4 == numbers.len() * 4 => read(&bytes[4..], numbers, f32::from_le_bytes),
             Self::Sparse => {
                 numbers.fill(0.0);
                 for entry in bytes[4..].as_chunks::<8>().0 {
@@ -81,6 +78,26 @@ impl Form {
             }
         }
         Ok(())
+    }
+
+    /// Holds bytes to a number of numbers.
+    ///
+    /// # Errors
+    /// When they hold another.
+    pub fn check(self, bytes: &[u8], wanted: usize) -> Result<(), String> {
+        match self.count(bytes)? {
+            found if found == wanted => Ok(()),
+            found => Err(format!("it holds {found} numbers, and not {wanted}")),
+        }
+    }
+
+    /// The bytes of each number, where all have equally many.
+    pub fn width(self) -> Option<usize> {
+        match self {
+            Self::F32 => Some(4),
+            Self::Bf16 | Self::F16 => Some(2),
+            Self::Sparse => None,
+        }
     }
 
     /// How many numbers these bytes hold.
@@ -103,12 +120,17 @@ impl Form {
 
     /// The numbers as those see them to whom they are given.
     pub fn as_given(self, mut numbers: Vec<f32>) -> Vec<f32> {
+        self.round(&mut numbers);
+        numbers
+    }
+
+    /// Makes numbers what those see to whom they are given.
+    pub fn round(self, numbers: &mut [f32]) {
         match self {
             Self::F32 | Self::Sparse => {}
             Self::Bf16 => numbers.iter_mut().for_each(|number| *number = bf16::from_f32(*number).to_f32()),
             Self::F16 => numbers.iter_mut().for_each(|number| *number = f16::from_f32(*number).to_f32()),
         }
-        numbers
     }
 }
 

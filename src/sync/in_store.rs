@@ -18,9 +18,11 @@ use super::{
     join::join,
     member::Wanted,
     post::{Name, Post, What},
-    pulse, tree_sum,
+    pulse,
+    sum::{self, Row},
 };
 use crate::store::{Key, ParameterStore};
+use bytes::Bytes;
 use std::{
     sync::{
         Arc,
@@ -86,14 +88,14 @@ fn serve(member: &Member, form: Form, stop: &AtomicBool) -> Result<(), SyncError
                 return Ok(());
             }
         }
-        let sum = tree_sum(decode(member, form, &rows.found())?);
+        let sum = sum_of(member, form, rows.found())?;
         post.give([(Name { what: What::Sum, from: member.own.of, part: 0 }, &*sum)])?;
     }
     Ok(())
 }
 
-/// Rows of a length that only they tell.
-fn decode(member: &Member, form: Form, blobs: &[bytes::Bytes]) -> Result<Vec<Vec<f32>>, SyncError> {
+/// The sum of rows of a length that only they tell.
+fn sum_of(member: &Member, form: Form, blobs: Vec<Bytes>) -> Result<Vec<f32>, SyncError> {
     let garbled = |rank: usize, reason| SyncError::Garbled { rank: rank + 1, of: member.own.of, reason };
     let mut lengths = Vec::with_capacity(blobs.len());
     for (rank, blob) in blobs.iter().enumerate() {
@@ -103,13 +105,9 @@ fn decode(member: &Member, form: Form, blobs: &[bytes::Bytes]) -> Result<Vec<Vec
         }
         lengths.push(length);
     }
-    let mut rows = Vec::with_capacity(blobs.len());
-    for (rank, (blob, length)) in blobs.iter().zip(lengths).enumerate() {
-        let mut row = vec![0.0; length];
-        form.decode(blob, &mut row).map_err(|reason| garbled(rank, reason))?;
-        rows.push(row);
-    }
-    Ok(rows)
+    let rows: Vec<Row> = blobs.into_iter().map(Row::Given).collect();
+    let length = lengths.first().copied().unwrap_or(0);
+    sum::sum(form, &rows, length).map_err(|(rank, reason)| garbled(rank, reason))
 }
 
 /// Whether a worker has left, or all have and the round is cleared.

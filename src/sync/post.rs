@@ -1,6 +1,10 @@
 //! A bucket on its way: what a worker gives of it to the others, and takes from them.
 
-use super::{Member, SyncError, codec::Form, tree_sum};
+use super::{
+    Member, SyncError,
+    codec::Form,
+    sum::{Row, sum},
+};
 use crate::{store::Key, wire::Cut};
 use bytes::Bytes;
 use std::ops::Range;
@@ -96,21 +100,13 @@ impl<'m> Post<'m> {
         let names = parts.iter().flat_map(|(part, _)| from.iter().map(|from| Name { what, from: *from, part: *part }));
         let wanted: Vec<_> = names.filter(|n| n.from != self.rank()).map(|name| (name.from, self.key(name))).collect();
         let mut blobs = self.member.wait(&wanted)?.into_iter();
-        let mut sums = Vec::with_capacity(parts.len());
-        for (_, place) in parts {
-            let mut rows = Vec::with_capacity(from.len());
-            for from in from {
-                if *from == self.rank() {
-                    rows.push(self.form.as_given(row[place.clone()].to_vec()));
-                } else if let Some(bytes) = blobs.next() {
-                    let mut numbers = vec![0.0; place.len()];
-                    self.read(*from, &bytes, &mut numbers)?;
-                    rows.push(numbers);
-                }
-            }
-            sums.push(tree_sum(rows));
-        }
-        Ok(sums)
+        let sum = |(_, place): &(usize, Range<usize>)| {
+            let own = |rank| if rank == self.rank() { Some(Row::Own(&row[place.clone()])) } else { None };
+            let rows: Vec<Row> =
+                from.iter().filter_map(|rank| own(*rank).or_else(|| blobs.next().map(Row::Given))).collect();
+            sum(self.form, &rows, place.len()).map_err(|(index, reason)| self.garbled(from[index], reason))
+        };
+        parts.iter().map(sum).collect()
     }
 
     /// Numbers of its own as the others see them.
@@ -119,8 +115,11 @@ impl<'m> Post<'m> {
     }
 
     fn read(&self, from: usize, bytes: &[u8], numbers: &mut [f32]) -> Result<(), SyncError> {
-        let garbled = |reason| SyncError::Garbled { rank: from + 1, of: self.of(), reason };
-        self.form.decode(bytes, numbers).map_err(garbled)
+        self.form.decode(bytes, numbers).map_err(|reason| self.garbled(from, reason))
+    }
+
+    fn garbled(&self, from: usize, reason: String) -> SyncError {
+        SyncError::Garbled { rank: from + 1, of: self.of(), reason }
     }
 }
 

@@ -21,10 +21,10 @@ pub(super) fn sum(post: &mut Post, mut row: Vec<f32>) -> Result<Vec<f32>, SyncEr
     let place = part(length, of, rank);
     let everyone: Vec<usize> = (0..of).collect();
     for sum in post.sums(What::Own, &everyone, &[(rank, place.clone())], &row)? {
-        post.give([(Name { what: What::Sum, from: rank, part: rank }, &*sum)])?;
+        post.give([(Name { what: What::Sum, from: rank, part: 0 }, &*sum)])?;
         row[place.clone()].copy_from_slice(&post.as_given(sum));
     }
-    let sums = |from: usize| (Name { what: What::Sum, from, part: from }, part(length, of, from));
+    let sums = |from: usize| (Name { what: What::Sum, from, part: 0 }, part(length, of, from));
     post.fill(&mut row, others.into_iter().map(sums))?;
     Ok(row)
 }

@@ -30,8 +30,10 @@ impl AddAssign for Load {
 pub struct Link {
     /// Bytes a second of a worker, each way.
     pub worker: f64,
-    /// Bytes a second of the store with all its nodes.
+    /// Bytes a second of a node of the store.
     pub store: f64,
+    /// How many nodes the store has; a blob lies on one.
+    pub nodes: u64,
     /// Seconds from a request to its answer.
     pub latency: f64,
 }
@@ -39,7 +41,7 @@ pub struct Link {
 impl Link {
     /// What a function and its store in one region of a cloud have about: the worker's bytes and those of one store node as
     /// fitted on the measurements of SMLT (arXiv 2205.01853), and a round trip within a region.
-    pub const USUAL: Self = Self { worker: 152e6, store: 1.24e9, latency: 1e-3 };
+    pub const USUAL: Self = Self { worker: 152e6, store: 1.24e9, nodes: 1, latency: 1e-3 };
 }
 
 /// Where a row is cut into parts of nearly one length.
@@ -87,10 +89,13 @@ impl Exchange {
     pub fn time(self, workers: u64, bytes: u64, link: Link) -> f64 {
         let parties: Vec<_> = (0..self.parties(workers)).map(|party| self.phases(workers, party, bytes, 1)).collect();
         let phase = |index: usize| {
+            // What is got is what was put last.
+            let puts = |index: usize| parties.iter().map(|phases| phases[index].puts).sum::<u64>();
+            let blobs = (0..=index).rev().map(puts).find(|puts| *puts > 0).unwrap_or(0);
             let moved = || parties.iter().map(|phases| phases[index].up + phases[index].down);
             // The aggregator stands beside the store.
             let busiest = moved().take(workers as usize).max().unwrap_or(0) as f64 / link.worker;
-            let all = moved().sum::<u64>() as f64 / link.store;
+            let all = moved().sum::<u64>() as f64 / (link.store * blobs.clamp(1, link.nodes.max(1)) as f64);
             let asks = parties.iter().any(|phases| phases[index].puts + phases[index].gets > 0);
             busiest.max(all) + if asks { link.latency } else { 0.0 }
         };
@@ -154,7 +159,7 @@ impl Exchange {
 mod tests {
     use super::*;
 
-    const LINK: Link = Link { worker: 1e6, store: 1e9, latency: 0.001 };
+    const LINK: Link = Link { worker: 1e6, store: 1e9, nodes: 1, latency: 0.001 };
 
     #[test]
     fn formulas_come_to_what_is_counted_by_hand() {
@@ -166,6 +171,14 @@ mod tests {
         assert_eq!(Exchange::TwoLevel.load(5, 4, 100, 4), Load { up: 400, down: 800, puts: 2, gets: 4 });
         let phases = [0.0003, 0.0003, 0.0001, 0.0003].map(|time| time + LINK.latency);
         assert!((Exchange::ScatterReduce.time(4, 400, LINK) - phases.iter().sum::<f64>()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_blob_is_got_from_one_node() {
+        let link = Link { worker: 1e9, store: 1e6, nodes: 2, latency: 0.0 };
+        // 3 rows of 1000 bytes up and down, over both nodes; the sum up and 3 times down, over one.
+        let time = Exchange::ParameterServer.time(4, 1000, link);
+        assert!((time - (0.0015 + 0.0015 + 0.001 + 0.003)).abs() < 1e-9, "{time}");
     }
 
     #[test]
