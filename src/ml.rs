@@ -29,13 +29,13 @@ mod train;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::latest_steps;
+pub use checkpoint::{latest_steps, remove as remove_checkpoints};
 pub use evaluate::evaluate;
 pub use pace::{Cut, Pace, pace};
 pub use train::{Lesson, Part, gradient_bytes, train};
 
 use crate::{
-    store::Objects,
+    store::{Objects, ParameterError},
     sync::SyncError,
     units::Duration,
     wire::{Failure, Kind, Progress},
@@ -93,6 +93,13 @@ pub fn failure_of(error: SyncError) -> Failure {
     match error {
         SyncError::Build { .. } => {
             Failure::new(Kind::TaskFailed, error.to_string()).help("let all workers be of one build of smltc")
+        }
+        SyncError::Store(error) => {
+            let kind = match error {
+                ParameterError::Unreachable { .. } => Kind::WorkerLost,
+                ParameterError::Full { .. } | ParameterError::Refused { .. } => Kind::TaskFailed,
+            };
+            Failure::new(kind, error.to_string()).help(error.help())
         }
         error => Failure::new(Kind::WorkerLost, error.to_string()),
     }

@@ -12,7 +12,7 @@ pub use serve::{Ordered, serve};
 use crate::{
     data::{self, Data, Files, Print},
     ml::{self, Context, Lesson, Part as TrainingPart},
-    store::{self, Key, Objects, ParameterStore, Terms},
+    store::{self, Key, Objects, OpenError, ParameterStore, Terms},
     sync::{Alone, Membership, Peers, SyncError},
     units::Duration,
     value::{Dataset, Part, Value},
@@ -117,8 +117,10 @@ impl Worker {
         {
             return Ok(store.clone());
         }
-        let store = store::open(seat.store.reveal(), Terms::new(Key::new(&[&seat.run]))).map_err(|error| {
-            Failure::new(Kind::WorkerLost, error.to_string()).help("check the address that `--store` names")
+        let store = store::open(seat.store.reveal(), Terms::new(Key::new(&[&seat.run])));
+        let store = store.map_err(|error| match error {
+            OpenError::Store(error) => ml::failure_of(error.into()),
+            error => Failure::new(Kind::TaskFailed, error.to_string()).help("check the address that `--store` names"),
         })?;
         self.met = Some((seat.store.clone(), seat.run.clone(), store.clone()));
         Ok(store)

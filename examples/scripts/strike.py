@@ -1,13 +1,16 @@
-"""Kill the busiest worker of the run that this task belongs to, once it has worked for a while: `strike.py SECONDS`."""
+"""Kill a worker of the run that this task belongs to, once it has trained for a moment."""
 
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+# The seconds that a worker has worked before it is killed, and after which there is nobody to kill.
+WORKED = 0.1
+PATIENCE = 30
 
 
 def about(pid):
@@ -38,12 +41,16 @@ def others(found):
     return [(worked, pid) for pid, (parent, worked, _) in found.items() if parent in keepers]
 
 
-seconds = float(sys.argv[1].removesuffix("s"))
-while True:
-    worked, pid = max(others(processes()), default=(0.0, 0))
-    if worked > 0.2:
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
-        Path(os.environ["SMLT_OUT"]).write_text(json.dumps({"killed": 1}))
-        break
-    time.sleep(0.05)
+before = {}
+until = time.monotonic() + PATIENCE
+killed = 0
+while not killed and time.monotonic() < until:
+    now = others(processes())
+    # Who has worked since the last look trains; another may only have trained before.
+    busy = [(worked, pid) for worked, pid in now if worked >= WORKED and worked > before.get(pid, worked)]
+    before = {pid: worked for worked, pid in now}
+    if busy:
+        os.kill(max(busy)[1], signal.SIGKILL)
+        killed = 1
+    time.sleep(0.02)
+Path(os.environ["SMLT_OUT"]).write_text(json.dumps({"killed": killed}))

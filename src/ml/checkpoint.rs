@@ -138,12 +138,17 @@ impl Checkpoints {
 
     /// Removes what is there, once the training is over.
     pub fn remove(&self) {
-        for (name, _) in files(&self.folder) {
-            let _ = fs::remove_file(self.folder.join(name));
-        }
-        // The folder goes along if nothing else is in it.
-        let _ = fs::remove_dir(&self.folder);
+        remove(&self.folder);
     }
+}
+
+/// Removes the checkpoints in a training's folder.
+pub fn remove(folder: &Path) {
+    for (name, _) in files(folder) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    // The folder goes along if nothing else is in it.
+    let _ = fs::remove_dir(folder);
 }
 
 /// The steps after which the latest checkpoint in a training's folder was written.

@@ -253,6 +253,7 @@ impl Training<'_> {
         Ok(Round {
             number: clock.number.number,
             workers: group.of(),
+            doubled: Vec::new(),
             steps: [clock.steps, self.ledger.steps],
             epochs: [clock.epochs, self.ledger.epochs],
             samples: clock.samples,

@@ -22,13 +22,11 @@ pub fn replan(team: &Team, epochs: u64, last: Option<&Round>) -> Next {
     };
     let workers = workers.max(1) as usize;
     let slowest = last.filter(|last| last.workers == workers).map(slowest).unwrap_or_default();
+    // A worker that is alone has no double.
+    let backups = (team.backups as usize).min(workers - 1);
     // Who is slow shows in a round.
-    let first = (team.backups > 0 && slowest.is_empty()).then_some(epochs + 1);
-    Next {
-        workers,
-        until: change.into_iter().chain(first).min(),
-        doubled: slowest.into_iter().take(team.backups as usize).collect(),
-    }
+    let first = (backups > 0 && slowest.is_empty()).then_some(epochs + 1);
+    Next { workers, until: change.into_iter().chain(first).min(), doubled: slowest.into_iter().take(backups).collect() }
 }
 
 /// The ranks of a round, the slowest first.
@@ -56,6 +54,7 @@ mod tests {
         Round {
             number: 1,
             workers: computing.len(),
+            doubled: Vec::new(),
             steps: [0, 10],
             epochs: [0, 1],
             samples: 100,
@@ -78,6 +77,8 @@ mod tests {
         assert_eq!(replan(&team(1), 0, None), Next { workers: 2, until: Some(1), doubled: Vec::new() });
         let next = replan(&team(1), 1, Some(&round(&[20, 30])));
         assert_eq!(next, Next { workers: 2, until: Some(3), doubled: vec![1] });
+        // One that is alone has none.
+        assert_eq!(replan(&team(1), 7, Some(&round(&[20]))), Next { workers: 1, until: None, doubled: Vec::new() });
         // Of other workers nothing is known.
         assert_eq!(replan(&team(1), 3, Some(&round(&[20, 30]))).doubled, Vec::<usize>::new());
     }

@@ -89,6 +89,21 @@ pub enum ParameterError {
     },
 }
 
+impl ParameterError {
+    /// What to do about it.
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => {
+                "see that it runs and can be reached from here, and `smltc run --resume` goes on"
+            }
+            Self::Full { .. } => "give it more memory, `maxmemory` in Redis, and `smltc run --resume` goes on",
+            Self::Refused { .. } => {
+                "check the name, the password and what may be done with them in the address of the store"
+            }
+        }
+    }
+}
+
 /// What went over the wire to and from a store: the blobs and their own bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {

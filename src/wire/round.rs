@@ -43,6 +43,8 @@ pub struct Round {
     pub number: u32,
     /// How many workers it had.
     pub workers: usize,
+    /// The ranks that had a double; none as the workers tell it, who don't know.
+    pub doubled: Vec<usize>,
     /// The steps of the training before it and after it.
     pub steps: [u64; 2],
     /// The epochs that had passed before it and after it.

@@ -5,12 +5,15 @@ mod cache;
 mod chaos;
 mod commands;
 mod data;
+mod elastic;
 mod faults;
 mod history;
 mod limits;
 mod processes;
 mod project;
 mod python;
+#[path = "../shared/redis_server.rs"]
+mod redis_server;
 mod resources;
 mod results;
 mod resume;

@@ -5,6 +5,8 @@ mod blobs;
 mod conformance;
 mod memory;
 mod redis;
+#[path = "../shared/redis_server.rs"]
+mod redis_server;
 mod served;
 #[path = "../../benches/shaper.rs"]
 mod shaper;

@@ -1,83 +1,25 @@
 use crate::{
     conformance::{self, PATIENCE, key, pattern, put, terms},
+    redis_server::Server,
     shaper::Shaper,
 };
 use bytes::Bytes;
 use smlt::store::{OpenError, ParameterError, ParameterStore, open};
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    net::TcpListener,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
-/// A server of its own, which ends with the test.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    folder: TempDir,
-}
-
-impl Server {
-    fn start(settings: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        let child = Self::spawn(address, &folder, settings);
-        Self { child, address, folder }
-    }
-
-    fn spawn(address: SocketAddr, folder: &TempDir, settings: &[&str]) -> Child {
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--port", &address.port().to_string()])
-            .args(settings)
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server, which `tests/run` installs");
-        let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(began.elapsed() < PATIENCE, "redis-server does not come up");
-            thread::sleep(Duration::from_millis(10));
-        }
-        child
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn revive(&mut self) {
-        self.child = Self::spawn(self.address, &self.folder, &[]);
-    }
-
-    fn open(&self) -> Arc<dyn ParameterStore> {
-        open(&format!("redis://{}", self.address), terms("a")).unwrap()
-    }
-
-    /// What `redis-cli` says.
-    fn ask(&self, command: &[&str]) -> String {
-        let port = self.address.port().to_string();
-        let said = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
-        String::from_utf8(said.stdout).unwrap().trim().to_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn open_at(server: &Server) -> Arc<dyn ParameterStore> {
+    open(&format!("redis://{}", server.address), terms("a")).unwrap()
 }
 
 #[test]
 fn conforms() {
     let server = Server::start(&[]);
-    conformance::hold(&|| server.open());
+    conformance::hold(&|| open_at(&server));
 }
 
 #[test]
@@ -132,7 +74,7 @@ fn a_connection_that_is_cut_is_made_again() {
 #[test]
 fn a_server_that_comes_back_is_used_again() {
     let mut server = Server::start(&[]);
-    let store = server.open();
+    let store = open_at(&server);
     put(&*store, "a", b"x");
     server.kill();
     thread::scope(|scope| {
@@ -147,7 +89,7 @@ fn a_server_that_comes_back_is_used_again() {
 #[test]
 fn a_server_that_dies_is_told_in_time() {
     let mut server = Server::start(&[]);
-    let store = server.open();
+    let store = open_at(&server);
     let began = Instant::now();
     thread::scope(|scope| {
         let reader = scope.spawn(|| store.get(&[key("never")], PATIENCE));
@@ -183,7 +125,7 @@ fn a_password_is_needed_and_never_shown() {
 #[test]
 fn a_full_server_says_so() {
     let server = Server::start(&["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"]);
-    let store = server.open();
+    let store = open_at(&server);
     let fill = || (0..20).try_for_each(|index| store.put(&[(key(&index.to_string()), pattern(1_000_000))]));
     assert!(matches!(fill(), Err(ParameterError::Full { .. })), "{:?}", fill());
 }
@@ -192,6 +134,6 @@ fn a_full_server_says_so() {
 fn a_key_that_holds_something_else_is_refused() {
     let server = Server::start(&[]);
     server.ask(&["SET", "a/round/taken", "x"]);
-    let found = server.open().get(&[key("taken")], Duration::ZERO);
+    let found = open_at(&server).get(&[key("taken")], Duration::ZERO);
     assert!(matches!(&found, Err(ParameterError::Refused { .. })), "{found:?}");
 }

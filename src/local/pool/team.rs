@@ -1,26 +1,26 @@
 //! A training by several workers: round after round, each from where the last one got, until it is over.
 
-use super::{Allowance, Attended, End, Limit, PATIENCE, What, Word, tell};
+mod meeting;
+mod outcomes;
+
+use super::{Allowance, Attended, End, Limit, What, Word, tell};
 use crate::{
     ml,
     plan::replan,
     runs::logs,
-    store::{self, Key, Memory, ParameterStore, Server, Terms},
-    sync::{self, Membership, Peers},
+    sync::{self, Membership},
     units::Duration,
-    wire::{Exchange, Failure, GRACE, Job, Kind, Op, Progress, Round, Seat, Secret, Train},
+    wire::{Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
 };
-use std::{
-    io,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+pub(in crate::local) use meeting::Meeting;
+use outcomes::{Member, Outcomes, Part, Rest, RoundEnd};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-use tempfile::TempDir;
 use tokio::{
-    sync::mpsc::{self, UnboundedSender},
-    task::{JoinHandle, JoinSet, spawn_blocking},
+    sync::mpsc,
+    task::{JoinError, JoinHandle, JoinSet, spawn_blocking},
     time::{Instant, sleep_until},
 };
 
@@ -29,61 +29,6 @@ const SILENCE: Duration = Duration::from_millis(5000);
 
 /// After so many rounds that got no further, one after the other, a training is given up.
 const FRUITLESS: u32 = 3;
-
-/// Where the workers of trainings meet.
-pub(in crate::local) struct Meeting {
-    /// The store that the user has named.
-    named: Option<Secret>,
-    own: OnceLock<Result<Own, String>>,
-    /// What the run's keys begin with.
-    run: String,
-}
-
-/// A store of this program's own.
-struct Own {
-    server: Server,
-    /// The socket lies in it. Its own place may be too deep for the name of a socket.
-    _folder: TempDir,
-}
-
-impl Own {
-    fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("smlt-").tempdir()?;
-        let server = store::serve(folder.path().join("store"), Arc::new(Memory::default()))?;
-        Ok(Self { server, _folder: folder })
-    }
-}
-
-impl Meeting {
-    /// A store at an address, or else one of this program's own.
-    pub fn new(named: Option<Secret>, run: String) -> Self {
-        Self { named, own: OnceLock::new(), run }
-    }
-
-    fn own(&self) -> Result<&Own, Failure> {
-        let own = self.own.get_or_init(|| Own::new().map_err(|error| error.to_string()));
-        own.as_ref().map_err(|error| {
-            Failure::new(Kind::TaskFailed, format!("the workers have no place to meet: {error}")).help(
-                "check the space and the rights of the folder for temporary files, or name a store with `--store`",
-            )
-        })
-    }
-
-    /// Its address.
-    fn address(&self) -> Result<Secret, Failure> {
-        match &self.named {
-            Some(address) => Ok(address.clone()),
-            None => Ok(Secret::new(self.own()?.server.address())),
-        }
-    }
-
-    /// The store itself.
-    fn store(&self) -> Result<Arc<dyn ParameterStore>, Failure> {
-        store::open(self.address()?.reveal(), Terms::new(Key::new(&[&self.run]))).map_err(|error| {
-            Failure::new(Kind::TaskFailed, error.to_string()).help("check the address that `--store` names")
-        })
-    }
-}
 
 /// Lets workers train together.
 pub(super) async fn train(
@@ -103,13 +48,26 @@ pub(super) async fn train(
         job,
         limit,
         allowance,
+        began: Instant::now(),
         number: 0,
         epochs: 0,
         told: 0,
         last: None,
+        doubled: Vec::new(),
+        ending: false,
     };
+    // A store that can't be used is found before any worker is started, and what an attempt that was cut off has left in it
+    // is taken for nobody's gradient.
+    if let Err(failure) = leader.clear().await {
+        return End::Failed(failure);
+    }
     let end = leader.lead().await;
-    leader.tidy().await;
+    if let End::Done(_) = &end {
+        // A double may have written after the training was over.
+        ml::remove_checkpoints(&leader.job.scratch);
+    }
+    // What can't be cleared goes after some time.
+    let _ = leader.clear().await;
     end
 }
 
@@ -123,6 +81,7 @@ struct Leader<'a> {
     name: String,
     limit: Limit,
     allowance: Option<Allowance>,
+    began: Instant,
     /// The round under way, from 1.
     number: u32,
     /// The epochs that have passed, as far as is known.
@@ -131,31 +90,22 @@ struct Leader<'a> {
     told: u64,
     /// What the last round came to.
     last: Option<Round>,
-}
-
-/// How a round came to its end.
-enum RoundEnd {
-    /// With it, the training.
-    Over(End),
-    /// Another is to follow.
-    Next,
-    /// A worker was lost.
-    Lost(Failure),
-}
-
-/// A worker of a round, as its leader sees it.
-struct Member {
-    rank: usize,
-    copy: u32,
-    words: UnboundedSender<Word>,
-    /// Whether it can still give what its rank has to give, or has given it.
-    counts: bool,
+    /// The ranks that have a double in the round under way.
+    doubled: Vec<usize>,
+    /// Whether the run draws to an end, or the attempt does.
+    ending: bool,
 }
 
 impl Leader<'_> {
     async fn lead(&mut self) -> End {
         let (mut furthest, mut fruitless) = (0, 0);
         loop {
+            while let Ok(_word) = self.attended.words.try_recv() {
+                self.ending = true;
+            }
+            if self.ending {
+                return End::Failed(Failure::new(Kind::WorkerLost, "it was stopped between two rounds"));
+            }
             self.number += 1;
             match self.round().await {
                 Err(failure) => return End::Failed(failure),
@@ -185,8 +135,10 @@ impl Leader<'_> {
             Progress::Epoch(metrics) => self.told = metrics.epoch,
             Progress::Round(round) if self.last.as_ref().is_some_and(|last| last.number == round.number) => return,
             Progress::Round(round) => {
+                let round = Round { doubled: self.doubled.clone(), ..round.clone() };
                 self.epochs = round.epochs[1];
                 self.last = Some(round.clone());
+                return self.report(Progress::Round(round)).await;
             }
             _ => {}
         }
@@ -194,12 +146,13 @@ impl Leader<'_> {
     }
 
     /// The seats of the next round.
-    fn seats(&self) -> Result<Vec<Seat>, Failure> {
+    fn seats(&mut self) -> Result<Vec<Seat>, Failure> {
         let plan = replan(&self.train.team, self.epochs, self.last.as_ref());
         let store = self.meeting.address()?;
+        self.doubled.clone_from(&plan.doubled);
         let seat = |(rank, copy): (usize, u32)| Seat {
             store: store.clone(),
-            run: self.meeting.run.clone(),
+            run: self.meeting.run().to_owned(),
             name: self.name.clone(),
             round: self.number,
             rank,
@@ -216,23 +169,27 @@ impl Leader<'_> {
     /// One round of the training.
     async fn round(&mut self) -> Result<RoundEnd, Failure> {
         let seats = self.seats()?;
+        // Earlier rounds have had their share of it.
+        let passed = Duration::from(self.began.elapsed());
+        let time_left = self.job.time_left.map(|left| left.checked_sub(passed).unwrap_or_default());
         let (reports, mut heard) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
-        let mut members = Vec::with_capacity(seats.len());
+        let (mut members, mut of) = (Vec::with_capacity(seats.len()), 0);
         let threads = (self.job.threads / seats.len()).max(1);
         for (index, seat) in seats.into_iter().enumerate() {
             let (sender, words) = mpsc::unbounded_channel();
-            members.push(Member { rank: seat.rank, copy: seat.copy, words: sender, counts: true });
-            let job = Job { seat: Some(seat), threads, ..self.job.clone() };
+            members.push(Member { rank: seat.rank, words: sender, part: Part::UnderWay });
+            of = of.max(seat.of);
+            let job = Job { seat: Some(seat), threads, time_left, ..self.job.clone() };
             let (attempt, hands) = (self.attended.attempt.clone(), self.attended.hands.clone());
             let mut member = Attended { attempt, words, reports: reports.clone(), hands };
             let (limit, allowance) = (self.limit, self.allowance);
             tasks.spawn(async move { (index, member.attend(job, limit, allowance).await) });
         }
         drop(reports);
-        let aggregator = self.aggregator(members.iter().filter(|member| member.copy == 0).count());
+        let aggregator = self.aggregator(of);
         let mut round = Outcomes::default();
-        let mut patience = None;
+        let (mut patience, mut abandoning) = (None, None);
         loop {
             let alarm = async {
                 match patience {
@@ -244,7 +201,7 @@ impl Leader<'_> {
                 word = self.attended.words.recv() => {
                     // A run that lets go of the attempt is over.
                     let word = word.unwrap_or(Word::Kill);
-                    round.hear(word);
+                    self.ending = true;
                     members.iter().for_each(|member| tell(&member.words, word));
                 }
                 Some((_, what)) = heard.recv() => {
@@ -259,9 +216,10 @@ impl Leader<'_> {
                 Some(ended) = tasks.join_next() => {
                     // A task that panics counts as a lost worker.
                     let Ok((index, end)) = ended else { continue };
-                    if round.end(index, end, &mut members) && patience.is_none() {
-                        patience = Some(Instant::now() + GRACE + PATIENCE + SILENCE.into());
-                        self.abandon().await;
+                    let rest = round.end(index, end, &mut members);
+                    if rest != Rest::Works && patience.is_none() {
+                        patience = Some(Instant::now() + SILENCE.into());
+                        abandoning = Some(self.abandon());
                     }
                 }
                 else => break,
@@ -275,11 +233,15 @@ impl Leader<'_> {
                 break;
             }
         }
+        // A store that can't be used is why workers were lost, and would lose others.
+        if let Some(Ok(Err(failure))) = self.unless_ending(abandoning).await {
+            round.fail(failure);
+        }
         if let Some((stop, aggregator)) = aggregator {
             stop.store(true, Ordering::Relaxed);
             let _ = aggregator.await;
         }
-        Ok(round.sum_up())
+        Ok(round.sum_up(self.ending))
     }
 
     /// Who sums beside the store, where gradients take that way: a thread of this program.
@@ -307,70 +269,28 @@ impl Leader<'_> {
         Some((stop, aggregator))
     }
 
+    /// What comes of something that nobody waits for any more once the run draws to an end.
+    async fn unless_ending<T>(&mut self, awaited: Option<JoinHandle<T>>) -> Option<Result<T, JoinError>> {
+        let mut awaited = awaited.filter(|_| !self.ending)?;
+        tokio::select! {
+            result = &mut awaited => Some(result),
+            _ = self.attended.words.recv() => {
+                self.ending = true;
+                None
+            }
+        }
+    }
+
     /// Gives the round up, so that those who are left end it.
-    async fn abandon(&self) {
+    fn abandon(&self) -> JoinHandle<Result<(), Failure>> {
         let (meeting, name, round) = (self.meeting.clone(), self.name.clone(), self.number.into());
-        // Where it can't be said, they find out by themselves that somebody is silent.
-        let _ = spawn_blocking(move || Some(Peers::abandon(&*meeting.store().ok()?, &name, round))).await;
+        spawn_blocking(move || meeting.abandon(&name, round))
     }
 
-    /// Leaves nothing in the store.
-    async fn tidy(&self) {
+    /// Leaves nothing of the training in the store.
+    async fn clear(&self) -> Result<(), Failure> {
         let (meeting, name) = (self.meeting.clone(), self.name.clone());
-        // What is left there goes after some time.
-        let _ = spawn_blocking(move || Some(meeting.store().ok()?.clear(&Key::new(&[&name])))).await;
-    }
-}
-
-/// What has come of a round's workers so far.
-#[derive(Default)]
-struct Outcomes {
-    done: Option<End>,
-    failed: Option<Failure>,
-    lost: Option<Failure>,
-    draining: bool,
-    stopped: bool,
-}
-
-impl Outcomes {
-    fn hear(&mut self, word: Word) {
-        match word {
-            Word::Drain => self.draining = true,
-            Word::Stop | Word::Kill => self.stopped = true,
-        }
-    }
-
-    /// Takes note of a worker's end; tells whether the others can't go on.
-    fn end(&mut self, index: usize, end: End, members: &mut [Member]) -> bool {
-        match end {
-            End::Done(_) => self.done = self.done.take().or(Some(end)),
-            End::Left => {}
-            End::Failed(failure) if failure.kind == Kind::WorkerLost => {
-                members[index].counts = false;
-                let rank = members[index].rank;
-                if members.iter().any(|member| member.rank == rank && member.counts) {
-                    return false;
-                }
-                self.lost.get_or_insert(failure);
-                return true;
-            }
-            End::Failed(failure) => {
-                self.failed.get_or_insert(failure);
-                return true;
-            }
-        }
-        false
-    }
-
-    fn sum_up(self) -> RoundEnd {
-        match self {
-            Self { done: Some(done), .. } => RoundEnd::Over(done),
-            Self { failed: Some(failure), .. } => RoundEnd::Over(End::Failed(failure)),
-            Self { lost: Some(failure), draining, stopped, .. } if draining || stopped => {
-                RoundEnd::Over(End::Failed(failure))
-            }
-            Self { lost: Some(failure), .. } => RoundEnd::Lost(failure),
-            _ => RoundEnd::Next,
-        }
+        let cleared = spawn_blocking(move || meeting.clear(&name)).await;
+        cleared.unwrap_or_else(|error| Err(Failure::new(Kind::TaskFailed, error.to_string())))
     }
 }
