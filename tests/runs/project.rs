@@ -67,7 +67,9 @@ impl Project {
 
     /// The latest run, with its events.
     pub fn show(&self) -> Json {
-        serde_json::from_slice(&self.smltc(&["show", "--json"]).stdout).unwrap()
+        let output = self.smltc(&["show", "--json"]);
+        let told = || String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}, {}: {}", output.status, told()))
     }
 
     /// All runs, the latest first.
