@@ -140,9 +140,11 @@ impl Writer<'_> {
         self.setting("batch", batch, Some(batch.to_string()));
         self.setting("shards", shards, shards.map(|shards| shards.to_string()));
         self.setting("sync", averaging, Some(averaging.to_string()));
-        // Who trains comes to the same bits, unless the workers' own ways are averaged.
+        // Who trains comes to the same bits, unless the workers' own ways are averaged or what they give is rounded.
         if !averaging.is_exact() {
             self.setting("workers", &team.workers, Some(team.workers.to_string()));
+            self.setting("exchange", &team.exchange, team.exchange.map(|exchange| exchange.name().to_owned()));
+            self.setting("replan", &team.replan, None);
         }
         let (name, length) = match horizon {
             Horizon::Epochs(epochs) => ("epochs", epochs),

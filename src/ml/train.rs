@@ -123,7 +123,6 @@ struct RoundClock {
     samples: u64,
     loss: f64,
     computing: std::time::Duration,
-    waiting: std::time::Duration,
 }
 
 impl Training<'_> {
@@ -247,7 +246,7 @@ impl Training<'_> {
     fn round(&mut self, group: &mut dyn Group) -> Result<Round, MlError> {
         let clock = &self.clock;
         let elapsed = clock.started.elapsed();
-        let lap = Lap { computing: clock.computing.into(), waiting: clock.waiting.into() };
+        let lap = Lap { computing: clock.computing.into(), waiting: group.waited().into() };
         let laps = group.gather(serde_json::to_vec(&lap).unwrap_or_default().into())?;
         let lap = |bytes: &bytes::Bytes| serde_json::from_slice(bytes).unwrap_or_default();
         Ok(Round {

@@ -7,83 +7,47 @@ use super::{
 use crate::{
     expr::{Expr, Native, Var},
     ml::Part as TrainingPart,
-    store::{Key, Memory, ParameterStore},
-    sync::{Alone, Bucket, Group, SyncError, tree_sum},
-    wire::{Done, Every, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
+    store::{Memory, ParameterStore},
+    sync::{Alone, Membership, Peers},
+    wire::{Done, Every, Exchange, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
 };
-use bytes::Bytes;
 use std::{
     path::Path,
-    sync::{Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
     time::Duration,
 };
 
-/// A worker that gives all to all.
-struct Circle<'a> {
-    store: &'a Memory,
-    round: u32,
-    rank: usize,
-    of: usize,
-    turn: u64,
-    buckets: Vec<Vec<f32>>,
-}
-
-impl Group for Circle<'_> {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn of(&self) -> usize {
-        self.of
-    }
-
-    fn begin(&mut self, bucket: Bucket) {
-        self.buckets.push(bucket.row);
-    }
-
-    fn finish(&mut self) -> Result<Vec<Vec<f32>>, SyncError> {
-        let buckets = std::mem::take(&mut self.buckets);
-        let sum = |row: Vec<f32>| {
-            let all = self.gather(row.iter().flat_map(|value| value.to_le_bytes()).collect())?;
-            let row =
-                |bytes: &Bytes| bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
-            Ok(tree_sum(all.iter().map(row).collect()))
-        };
-        buckets.into_iter().map(sum).collect()
-    }
-
-    fn gather(&mut self, own: Bytes) -> Result<Vec<Bytes>, SyncError> {
-        self.turn += 1;
-        let key = |rank: usize| Key::new(&[&self.round, &self.turn, &rank]);
-        self.store.put(&[(key(self.rank), own)])?;
-        let keys: Vec<Key> = (0..self.of).map(key).collect();
-        let all = self.store.get(&keys, Duration::from_secs(60))?;
-        Ok(all.into_iter().map(|bytes| bytes.expect("all workers do the same")).collect())
-    }
-
-    fn waited(&mut self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 /// A round by some workers: what came of it, and what the first told.
 fn round(job: &Train, folder: &Path, number: u32, of: usize, until: Option<u64>) -> (Option<Done>, Vec<Round>) {
-    let store = Memory::default();
+    let store: Arc<dyn ParameterStore> = Arc::new(Memory::default());
     let rounds = Mutex::new(Vec::new());
     let done = thread::scope(|scope| {
         let worker = |rank: usize| {
             let (store, rounds) = (&store, &rounds);
             scope.spawn(move || {
-                let mut circle = Circle { store, round: number, rank, of, turn: 0, buckets: Vec::new() };
+                let membership = Membership {
+                    training: "together".into(),
+                    round: number.into(),
+                    rank,
+                    of,
+                    copy: 0,
+                    exchange: Exchange::ScatterReduce,
+                    codec: job.averaging.codec,
+                    silence: Duration::from_secs(30),
+                    build: "one".into(),
+                };
+                let mut peers = Peers::join(membership, store.clone()).unwrap();
                 let round = RoundId { attempt: 1, number };
-                let mut part = TrainingPart { group: &mut circle, round, until, replan: job.team.replan };
+                let mut part = TrainingPart { group: &mut peers, round, until, replan: job.team.replan };
                 let mut report = |progress| {
                     if let Progress::Round(round) = progress {
                         rounds.lock().unwrap().push(round);
                     }
                 };
-                work(job, folder, &mut part, &AtomicBool::new(false), &mut report)
+                let outcome = work(job, folder, &mut part, &AtomicBool::new(false), &mut report);
+                peers.leave().unwrap();
+                outcome
             })
         };
         let workers: Vec<_> = (0..of).map(worker).collect();

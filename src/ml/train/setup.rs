@@ -140,7 +140,6 @@ impl RoundClock {
             samples: 0,
             loss: 0.0,
             computing: Duration::ZERO,
-            waiting: Duration::ZERO,
         }
     }
 

@@ -164,9 +164,7 @@ impl Training<'_> {
             route.begin(group, size, tail, true);
             route.begin(group, 0, first, false);
         }
-        let began = Instant::now();
         let row = route.finish(group)?;
-        self.clock.waiting += began.elapsed();
         let (gradient, rest) = row.split_at(size);
         let (tail, wishes) = rest.split_at(averages + 1);
         self.follow_sum(gradient, tail, batch)?;
@@ -214,9 +212,7 @@ impl Training<'_> {
         let mut route = Route::default();
         route.begin(group, 0, row, false);
         route.begin(group, state, tail, true);
-        let began = Instant::now();
         let mut row = route.finish(group)?;
-        self.clock.waiting += began.elapsed();
         let share = 1.0 / group.of() as f32;
         row[..state + averages].iter_mut().for_each(|value| *value *= share);
         let (parameters, rest) = row.split_at(size);
