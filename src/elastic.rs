@@ -4,7 +4,7 @@
 mod error;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::ElasticError;
 pub use read::{Syncing, batch, every, shards, sync, workers};

@@ -5,15 +5,15 @@ use crate::{
     wire::{Averaging, Codec, Every, Exchange},
 };
 
-fn std(name: &str, args: &[(&str, Value)]) -> Value {
+pub(crate) fn std(name: &str, args: &[(&str, Value)]) -> Value {
     Value::Std(Call::new(name, args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect()))
 }
 
-fn ints(values: &[i64]) -> Value {
+pub(crate) fn ints(values: &[i64]) -> Value {
     Value::List(values.iter().copied().map(Value::Int).collect())
 }
 
-fn schedule(values: &[i64], at: &[i64]) -> Value {
+pub(crate) fn schedule(values: &[i64], at: &[i64]) -> Value {
     std("schedule", &[("values", ints(values)), ("at", ints(at))])
 }
 

@@ -83,21 +83,19 @@ impl Team {
     pub fn is_several(&self) -> bool {
         self.replan.is_some() || self.workers != Workers::Staged(Staged::fixed(1))
     }
+
+    /// The same with so many workers from beginning to end, and with as many backups as that leaves sense in.
+    #[must_use]
+    pub fn with_workers(self, workers: u32) -> Self {
+        let backups = self.backups.min(workers.saturating_sub(1));
+        Self { workers: Workers::Staged(Staged::fixed(workers)), backups, ..self }
+    }
 }
 
 impl Default for Team {
     fn default() -> Self {
         let workers = Workers::Staged(Staged::fixed(1));
         Self { workers, exchange: None, backups: 0, checkpoint: None, replan: None }
-    }
-}
-
-impl Team {
-    /// The same with so many workers from beginning to end, and with as many backups as that leaves sense in.
-    #[must_use]
-    pub fn with_workers(self, workers: u32) -> Self {
-        let backups = self.backups.min(workers.saturating_sub(1));
-        Self { workers: Workers::Staged(Staged::fixed(workers)), backups, ..self }
     }
 }
 

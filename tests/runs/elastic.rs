@@ -81,6 +81,15 @@ fn wait_for_epoch(project: &Project, epoch: u64) {
     });
 }
 
+/// Starts a long training with some more arguments, and kills smltc in the middle of it.
+fn kill_in_training(project: &Project, args: &[&str]) {
+    let mut run = start(project, &[&["run", "team.smlt", "--epochs", LONG], args].concat());
+    wait_for_epoch(project, 20);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    wait_until("no process is left", || processes_in(project.folder()).is_empty());
+}
+
 /// The processes that train for a run: each has a keeper between it and the run.
 fn workers(run: &Child) -> Vec<Pid> {
     let mut workers: Vec<Pid> =

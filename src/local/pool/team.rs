@@ -214,9 +214,13 @@ impl Leader<'_> {
                     members.iter().for_each(|member| tell(&member.words, Word::Kill));
                 }
                 Some(ended) = tasks.join_next() => {
-                    // A task that panics counts as a lost worker.
-                    let Ok((index, end)) = ended else { continue };
-                    let rest = round.end(index, end, &mut members);
+                    let rest = match ended {
+                        Ok((index, end)) => round.end(index, end, &mut members),
+                        Err(panic) => {
+                            round.fail(Failure::new(Kind::WorkerLost, format!("nobody attends a worker any more: {panic}")));
+                            Rest::Fails
+                        }
+                    };
                     if rest != Rest::Works && patience.is_none() {
                         patience = Some(Instant::now() + SILENCE.into());
                         abandoning = Some(self.abandon());

@@ -2,22 +2,11 @@
 
 use super::*;
 use crate::{
+    elastic::tests::{schedule, std},
     graph::{Dimension, Horizon, Search, Team, Train},
     value::{Dataset, Model, Part, Split},
     wire::{self, Averaging, Codec, Every, Exchange, Rung, Staged, Workers},
 };
-
-fn std(name: &str, args: &[(&str, Value)]) -> Value {
-    Value::Std(Call::new(name, args.iter().map(|(name, value)| ((*name).into(), value.clone())).collect()))
-}
-
-fn ints(values: &[i64]) -> Value {
-    Value::List(values.iter().copied().map(Value::Int).collect())
-}
-
-fn schedule(values: &[i64], at: &[i64]) -> Value {
-    std("schedule", &[("values", ints(values)), ("at", ints(at))])
-}
 
 fn again(epochs: i64) -> Value {
     std("every", &[("time", Value::None), ("epochs", Value::Int(epochs)), ("steps", Value::None)])

@@ -47,11 +47,7 @@ fn a_silent_worker_is_found_and_gone_in_the_end() {
 fn a_program_that_is_killed_goes_on() {
     let wanted = alone(LONG);
     let project = team("workers: 4\n    checkpoint: every(epochs: 5)");
-    let mut run = start(&project, &["run", "team.smlt", "--epochs", LONG]);
-    wait_for_epoch(&project, 20);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    wait_until("no process is left", || processes_in(project.folder()).is_empty());
+    kill_in_training(&project, &[]);
     let again = start(&project, &["run", "--resume"]);
     let result = finished(&project, again);
     assert_eq!(result.0["told"], result.0["epochs"]);
@@ -85,11 +81,7 @@ fn an_interrupt_stops_at_a_checkpoint() {
 fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
     let wanted = alone(LONG);
     let project = team("workers: 4\n    checkpoint: every(epochs: 5)");
-    let mut run = start(&project, &["run", "team.smlt", "--epochs", LONG]);
-    wait_for_epoch(&project, 20);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    wait_until("no process is left", || processes_in(project.folder()).is_empty());
+    kill_in_training(&project, &[]);
     let steps = |path: &PathBuf| -> u64 { path.to_str().unwrap().rsplit('.').nth(2).unwrap().parse().unwrap() };
     let all = checkpoints(&project);
     let is_whole = |path: &&PathBuf| all.iter().filter(|other| steps(other) == steps(path)).count() == 4;

@@ -87,11 +87,7 @@ fn a_run_that_was_killed_takes_nothing_old_out_of_redis() {
     let server = Server::start(&[]);
     let address = format!("redis://{}", server.address);
     let project = team("workers: 2\n    checkpoint: every(epochs: 5)");
-    let mut run = start(&project, &["run", "team.smlt", "--epochs", LONG, "--store", &address]);
-    wait_for_epoch(&project, 20);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    wait_until("no process is left", || processes_in(project.folder()).is_empty());
+    kill_in_training(&project, &["--store", &address]);
     assert_ne!(server.ask(&["DBSIZE"]), "0");
     let again = start(&project, &["run", "--resume", "--store", &address]);
     assert!(finished(&project, again) == alone(LONG));
