@@ -17,6 +17,7 @@ mod norm;
 mod operation;
 mod optimizer;
 mod pace;
+mod plain;
 mod pool;
 mod product;
 mod rate;

@@ -20,3 +20,7 @@ pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained}
 pub use round::{Lap, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;
+
+/// Which build of smltc this is. Workers that train together are of one, since others may compute other bits.
+pub const BUILD: &str =
+    if cfg!(feature = "cuda") { concat!(env!("CARGO_PKG_VERSION"), "+cuda") } else { env!("CARGO_PKG_VERSION") };

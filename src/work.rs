@@ -16,15 +16,12 @@ use crate::{
     sync::{Alone, Membership, Peers, SyncError},
     units::Duration,
     value::{Dataset, Part, Value},
-    wire::{Done, Exchange, Failure, Job, Kind, Link, Op, Outcome, Progress, RoundId, Seat, Secret, Train},
+    wire::{BUILD, Done, Exchange, Failure, Job, Kind, Link, Op, Outcome, Progress, RoundId, Seat, Secret, Train},
 };
 use std::{sync::Arc, time::Instant};
 
 /// The data sets that a worker keeps in memory, for jobs that read the same ones.
 const KEPT: usize = 4;
-
-/// What workers that train together must have in common.
-const BUILD: &str = env!("CARGO_PKG_VERSION");
 
 /// A worker with the data that it has read.
 #[derive(Default)]

@@ -53,7 +53,8 @@ impl Draft {
     pub fn new(op: &Op, project: &Path, objects: &Objects, words: &Words) -> Result<Self, String> {
         let mut parts = Parts::default();
         let (kind, version) = meaning(op);
-        let kind = format!("{kind}, version {version}");
+        let by = if cfg!(feature = "cuda") && matches!(op, Op::Train(_) | Op::Evaluate(_)) { ", by CUDA" } else { "" };
+        let kind = format!("{kind}, version {version}{by}");
         parts.add(Subject::Kind, kind.as_bytes(), Some(kind.clone()));
         let files = BTreeMap::new();
         let mut writer = Writer { parts, files, project, objects, words };

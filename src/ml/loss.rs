@@ -7,7 +7,7 @@ use super::{
     unusable,
 };
 use crate::{data::Labels, value::Call};
-use candle_core::{Device, Error, Result, Shape, Tensor};
+use candle_core::{Error, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// A loss.
@@ -79,12 +79,12 @@ impl Loss {
                 apply(&outputs.flatten_from(1)?, CrossEntropy { classes, shares: OnceLock::new() })
             }
             Self::Mse => {
-                let wanted = Tensor::from_vec(numbers(), batch, &Device::Cpu)?;
+                let wanted = Tensor::from_vec(numbers(), batch, outputs.device())?;
                 outputs.flatten_all()?.sub(&wanted)?.sqr()?.sum_all()
             }
             // max(x, 0) - x y + log(1 + e^-|x|), which overflows nowhere.
             Self::Bce => {
-                let wanted = Tensor::from_vec(numbers(), batch, &Device::Cpu)?;
+                let wanted = Tensor::from_vec(numbers(), batch, outputs.device())?;
                 let logits = outputs.flatten_all()?;
                 let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
                 logits.relu()?.sub(&logits.mul(&wanted)?)?.add(&tail)?.sum_all()

@@ -48,8 +48,9 @@ pub enum Part {
 #[derive(Clone, Debug)]
 pub struct Placed {
     /// Its place in the model, such as `3`, or `3.residual.body.0` inside another.
-    path: String,
-    layer: Layer,
+    pub path: String,
+    /// What it is.
+    pub layer: Layer,
     /// Its parameters, among those of all layers.
     pub parameters: Range<usize>,
     averages: Range<usize>,
@@ -201,7 +202,8 @@ impl Network {
         }
     }
 
-    fn moments(&self, averages: &[f32], placed: &Placed) -> Moments {
+    /// The running averages of a batch norm.
+    pub fn moments(&self, averages: &[f32], placed: &Placed) -> Moments {
         let block = |index: usize| averages[self.averages[placed.averages.start + index].range.clone()].to_vec();
         Moments { mean: block(0), variance: block(1) }
     }
@@ -252,7 +254,7 @@ impl Network {
             Layer::Softmax => activation::softmax(&x),
             Layer::Dropout { rate } => match pass.mode {
                 Mode::Learn { seed, samples } if *rate > 0.0 => {
-                    activation::mask(&x, mask(x.shape(), *rate, seed.child(&placed.path), samples))
+                    activation::mask(&x, drop_mask(x.shape(), *rate, seed.child(&placed.path), samples))
                 }
                 _ => Ok(x),
             },
@@ -329,7 +331,7 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
 }
 
 /// Zeros at a share of places, and elsewhere what keeps the mean as it was. Each sample draws for itself.
-fn mask(shape: &Dims, rate: f64, seed: Seed, samples: &[usize]) -> Vec<f32> {
+pub fn drop_mask(shape: &Dims, rate: f64, seed: Seed, samples: &[usize]) -> Vec<f32> {
     let width = shape.elem_count() / samples.len().max(1);
     let kept = (1.0 / (1.0 - rate)) as f32;
     let mut mask = Vec::with_capacity(shape.elem_count());

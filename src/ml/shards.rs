@@ -5,6 +5,7 @@ use super::{
     MlError,
     loss::Loss,
     network::{Mode, Network, Weights},
+    plain::{self, Plain},
     stages::Learnt,
 };
 use crate::{data::Table, seed::Seed};
@@ -129,6 +130,12 @@ impl Worker<'_> {
         deliver: &mut dyn FnMut(Range<usize>, &[f32]),
     ) -> Result<Learnt, MlError> {
         let mode = Mode::Learn { seed: dropout, samples: rows };
+        if let Some(gpu) = plain::gpu() {
+            let plain = Plain::new(self.network, gpu, parameters, &[], mode)?;
+            let learnt = plain.learn(&samples(self.table, rows)?, self.loss, &self.table.labels, rows)?;
+            self.network.stretches().into_iter().for_each(|range| deliver(range.clone(), &learnt.gradient[range]));
+            return Ok(learnt);
+        }
         let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, rows);
         Ok(self.network.learn(samples(self.table, rows)?, parameters, mode, &loss, deliver)?)
     }
@@ -144,7 +151,11 @@ impl Worker<'_> {
         let rows: Vec<usize> = (chunks.start * CHUNK..(chunks.end * CHUNK).min(self.table.rows())).collect();
         let chunks: Vec<&[usize]> = rows.chunks(CHUNK).collect();
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
-            let outputs = self.network.judge(samples(self.table, rows)?, &parameters, &weights.averages)?;
+            let (samples, averages) = (samples(self.table, rows)?, &weights.averages);
+            let outputs = match plain::gpu() {
+                Some(gpu) => Plain::new(self.network, gpu, &parameters, averages, Mode::Judge)?.outputs(&samples)?,
+                None => self.network.judge(samples, &parameters, averages)?,
+            };
             Ok(outputs.flatten_all()?.to_vec1()?)
         });
         let mut all = Vec::new();

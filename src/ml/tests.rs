@@ -3,6 +3,7 @@
 mod definitions;
 mod disturbed;
 mod learning;
+mod plain;
 mod resuming;
 mod slopes;
 mod together;

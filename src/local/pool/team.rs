@@ -10,7 +10,7 @@ use crate::{
     runs::logs,
     sync::{self, Membership},
     units::Duration,
-    wire::{Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
+    wire::{BUILD, Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
 };
 pub(in crate::local) use meeting::Meeting;
 use outcomes::{Member, Outcomes, Part, Rest, RoundEnd};
@@ -263,7 +263,7 @@ impl Leader<'_> {
             exchange: Exchange::InStore,
             codec: self.train.averaging.codec,
             silence: SILENCE.into(),
-            build: env!("CARGO_PKG_VERSION").to_owned(),
+            build: BUILD.to_owned(),
         };
         let (meeting, stopped) = (self.meeting.clone(), stop.clone());
         let aggregator = spawn_blocking(move || {

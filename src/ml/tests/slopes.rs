@@ -21,6 +21,7 @@ fn slopes_agree_on(table: &Table, layers: &[Call], loss: Loss) {
     let at = |weights: &Weights| step(&worker, weights, &[&rows], dropout);
     let gradient = at(&weights).gradient;
     assert_eq!(gradient.len(), network.size());
+    plain::agrees(&worker, &weights, &rows, dropout);
     let width = 2e-3_f32;
     let mut off = 0;
     for (index, slope) in gradient.iter().enumerate() {

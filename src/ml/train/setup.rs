@@ -102,7 +102,7 @@ pub(super) fn network(job: &Train, lesson: &Lesson) -> Result<(Network, Shape), 
 /// The hash of all that a training's course depends on, which is not who trains.
 fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
     let job = Train { team: Team::default(), ..job.clone() };
-    let about = (env!("CARGO_PKG_VERSION"), &job, lesson.hash, lesson.valid_hash);
+    let about = (wire::BUILD, &job, lesson.hash, lesson.valid_hash);
     let text = serde_json::to_vec(&about)
         .map_err(|error| unusable(format!("the job can't be written: {error}"), "this is a fault of smltc"))?;
     Ok(Hash::of(&text))
