@@ -7,8 +7,9 @@ mod build;
 pub mod draw;
 mod ways;
 
-pub use crate::check::program::{
-    Catch, Dimension, Evaluate, Horizon, Param, Run, Script, Search, Task, Team, Train, Trial,
+pub use crate::{
+    check::program::{Catch, Dimension, Param, Search, Trial},
+    step::{Evaluate, Run, Script, Task, Train},
 };
 pub use build::{build, build_test};
 pub use ways::Way;

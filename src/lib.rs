@@ -21,7 +21,7 @@ pub mod diagnostic;
 pub mod disk;
 #[cfg(feature = "compile")]
 pub mod doc;
-#[cfg(feature = "compile")]
+#[cfg(any(feature = "compile", feature = "work"))]
 pub mod elastic;
 pub mod expr;
 #[cfg(feature = "compile")]
@@ -48,6 +48,8 @@ pub mod seed;
 pub mod source;
 #[cfg(feature = "compile")]
 pub mod stdlib;
+#[cfg(any(feature = "compile", feature = "work"))]
+pub mod step;
 #[cfg(feature = "work")]
 pub mod store;
 #[cfg(feature = "work")]

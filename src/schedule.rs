@@ -9,7 +9,6 @@ mod drain;
 mod event;
 mod failures;
 mod limits;
-mod ops;
 mod queue;
 mod scope;
 mod tree;

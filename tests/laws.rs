@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 }
 
 /// Every module may import those of lower levels only; two of one level know nothing of each other.
-const LEVELS: [&[&str]; 10] = [
+const LEVELS: [&[&str]; 11] = [
     &["units", "source", "seed", "disk", "database", "processes"],
     &["types"],
     &["value"],
@@ -30,8 +30,9 @@ const LEVELS: [&[&str]; 10] = [
     &["wire", "diagnostic", "store"],
     &["limits", "syntax"],
     &["stdlib", "data", "format", "search", "elastic", "sync"],
-    &["check", "doc", "ml"],
-    &["graph", "work"],
+    &["step", "ml"],
+    &["check", "doc", "work"],
+    &["graph"],
     &["plan"],
 ];
 

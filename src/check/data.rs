@@ -1,11 +1,12 @@
 //! Datasets and tasks: declarations made of settings.
 
-use super::{Checker, arguments::ParamSig, program::Script, scope::Place, settings::Settings, types::std};
+use super::{Checker, arguments::ParamSig, scope::Place, settings::Settings, types::std};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     limits::Limits,
     source::{Name, Span},
+    step::Script,
     syntax::ast::{self, ExprKind, Setting, SettingValue},
     types::Type,
     value::{Format, Value},

@@ -1,17 +1,13 @@
 //! Declarations, each looked at once, when first needed.
 
-use super::{
-    Checker,
-    arguments::ParamSig,
-    program::{Task, Workflow},
-    scope::Place,
-};
+use super::{Checker, arguments::ParamSig, program::Workflow, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::{Context, Expr, Function, Native},
     limits::Limits,
     source::{FileId, Name},
     stdlib,
+    step::Task,
     syntax::ast::{self, ItemKind},
     types::Type,
 };

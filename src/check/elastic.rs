@@ -1,11 +1,12 @@
 //! Settings of elastic trainings. What is known of them before the run is checked as the run checks the rest.
 
-use super::{Checker, expressions::broken, program::Team, scope::Place, settings::Settings, types::std as std_type};
+use super::{Checker, expressions::broken, scope::Place, settings::Settings, types::std as std_type};
 use crate::{
     diagnostic::{Code, Diagnostic},
     elastic::{self, ElasticError, Syncing},
     expr::Expr,
     source::{Span, Spanned},
+    step::Team,
     syntax::ast,
     types::Type,
     value::Value,

@@ -4,12 +4,13 @@ use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::{Name, Span, Spanned},
+    step::{Evaluate, Run, Train},
     types::Type,
     value::Value,
     wire::Kind,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{collections::BTreeSet, rc::Rc};
 
 /// The workflows and tests of a file.
 #[derive(Clone, Debug, Default)]
@@ -206,116 +207,6 @@ impl Param {
     pub fn variable(&self) -> String {
         self.name.to_ascii_uppercase()
     }
-}
-
-/// A command task with its arguments.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
-    /// The task; all that run it share what it is.
-    pub task: Arc<Task>,
-    /// What its parameters are given.
-    pub args: Vec<Expr>,
-}
-
-/// A command task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Task {
-    /// Its name.
-    pub name: Name,
-    /// Its declaration.
-    pub declared: Span,
-    /// Its parameters and their variables.
-    pub params: Vec<(Name, Var)>,
-    /// What to run, over the parameters' variables.
-    pub script: Script,
-    /// Further environment variables, over the parameters' variables.
-    pub env: Vec<(Name, Expr)>,
-    /// Which of its environment variables are secrets: parameters, whose values are the secrets' names, and others, which
-    /// are called as the secrets are.
-    pub secrets: Vec<Name>,
-    /// The result's type: a record.
-    pub output: Type,
-}
-
-/// A command's program before its parameters are known.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Script {
-    /// An expression of a list of texts.
-    Args(Expr),
-    /// An expression of the script's text.
-    Shell(Expr),
-}
-
-/// A training's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Train {
-    /// The architecture.
-    pub model: Expr,
-    /// The data.
-    pub data: Expr,
-    /// Other data to validate on.
-    pub valid: Option<Expr>,
-    /// The optimizer; `adam()` when absent.
-    pub optimizer: Option<Expr>,
-    /// The learning rate, in the place of the optimizer's own.
-    pub lr: Option<Expr>,
-    /// The loss; by the label's kind when absent.
-    pub loss: Option<Expr>,
-    /// The learning-rate schedule.
-    pub schedule: Option<Expr>,
-    /// The samples in a batch, which may change on the way; 64 when absent.
-    pub batch: Option<Expr>,
-    /// How long: epochs, or steps.
-    pub horizon: Horizon,
-    /// When to stop early, over [`Var::TRAIN`], [`Var::VALID`] and [`Var::EPOCH`].
-    pub until: Option<Expr>,
-    /// What decides which epoch is kept, and whether larger is better; over the same variables.
-    pub objective: Option<(Expr, bool)>,
-    /// Metrics to report besides.
-    pub metrics: Option<Expr>,
-    /// Weights to start from.
-    pub init: Option<Expr>,
-    /// The seed; derived from the run's and the node's path when absent.
-    pub seed: Option<Expr>,
-    /// Who trains.
-    pub team: Team,
-}
-
-/// Who trains, and how they work together.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Team {
-    /// How many: a number, a range, or numbers that change on the way; one when absent.
-    pub workers: Option<Expr>,
-    /// The shards that every batch is cut into; chosen by the batches when absent.
-    pub shards: Option<Expr>,
-    /// How they give each other gradients.
-    pub sync: Option<Expr>,
-    /// When to write a checkpoint; left to the training when absent.
-    pub checkpoint: Option<Expr>,
-    /// When to end a round, so that the next may have other workers.
-    pub replan: Option<Expr>,
-}
-
-/// How long a training lasts at most.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Horizon {
-    /// Passes over the data; 10 when absent.
-    Epochs(Option<Expr>),
-    /// Optimizer steps.
-    Steps(Expr),
-}
-
-/// A judgement's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Evaluate {
-    /// The trained model.
-    pub model: Expr,
-    /// The data.
-    pub data: Expr,
-    /// What to measure.
-    pub metrics: Expr,
 }
 
 /// A search's settings.

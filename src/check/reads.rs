@@ -1,7 +1,10 @@
 //! What statements read.
 
-use super::program::{Body, Horizon, Stmt, StmtKind, Team, Train, Trial};
-use crate::expr::{Expr, Var};
+use super::program::{Body, Stmt, StmtKind, Trial};
+use crate::{
+    expr::{Expr, Var},
+    step::{Horizon, Team, Train},
+};
 use std::collections::BTreeSet;
 
 impl Stmt {

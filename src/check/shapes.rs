@@ -2,7 +2,6 @@
 
 use super::{
     Checker,
-    program::{Evaluate, Train},
     scope::Place,
     sketch::{Sketch, Sketcher},
 };
@@ -11,6 +10,7 @@ use crate::{
     expr::Expr,
     layers::{self, Draft, Form, LayerError, Mend, Misfit, ShapeError, Wrong},
     source::Span,
+    step::{Evaluate, Train},
     syntax::ast::{Arg, ExprKind, SettingValue, Step},
     value::Value,
 };

@@ -3,7 +3,6 @@
 use super::{
     Notice, Scheduler, Site, StepPath, Verdict,
     attempts::Owner,
-    ops,
     scope::{self, ScopeId, Scopes},
     trials::Trials,
 };
@@ -13,6 +12,7 @@ use crate::{
     limits::{Caching, Limits, MAX_ROUNDS, Retry},
     plan::Resources,
     seed::Seed,
+    step,
     units::{Duration, Money, Size},
     value::{Fields, Value},
     wire::{Failure, Inspect, Kind, Op},
@@ -381,14 +381,14 @@ impl<'g> Scheduler<'g> {
                 return Ok(());
             }
             NodeKind::Inspect(data) => {
-                Op::Inspect(Box::new(Inspect { data: ops::dataset(data, &self.view(site, scope, None))? }))
+                Op::Inspect(Box::new(Inspect { data: step::dataset(data, &self.view(site, scope, None))? }))
             }
-            NodeKind::Run(run) => ops::command(run, &self.view(site, scope, None))?,
-            NodeKind::Evaluate(evaluate) => ops::evaluate(evaluate, &self.view(site, scope, None))?,
+            NodeKind::Run(run) => step::command(run, &self.view(site, scope, None))?,
+            NodeKind::Evaluate(evaluate) => step::evaluate(evaluate, &self.view(site, scope, None))?,
             NodeKind::Train(train) => {
                 let view = self.view(site, scope, None);
-                let seed = ops::seed(&train.seed, &view, seed)?;
-                Op::Train(Box::new(ops::train(train, &view, seed, self.options.workers)?))
+                let seed = step::seed(&train.seed, &view, seed)?;
+                Op::Train(Box::new(step::train(train, &view, seed, self.options.workers)?))
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
@@ -407,7 +407,7 @@ impl<'g> Scheduler<'g> {
     }
 
     pub(super) fn value(&self, site: Site, scope: ScopeId, expr: &Expr) -> Result<Value, Failure> {
-        ops::value(expr, &self.view(site, scope, None))
+        step::value(expr, &self.view(site, scope, None))
     }
 
     /// Enters the next item of a `for`, if it has one and may.
@@ -450,7 +450,9 @@ impl<'g> Scheduler<'g> {
         rounds.carried.into_iter().for_each(|var| env.set(var, rounds.value.clone()));
         let goes_on = match rounds.cond {
             _ if rounds.begun == rounds.times => Ok(false),
-            Some(cond) => ops::value(cond, &self.view(site, scope, Some(&env))).map(|value| value == Value::Bool(true)),
+            Some(cond) => {
+                step::value(cond, &self.view(site, scope, Some(&env))).map(|value| value == Value::Bool(true))
+            }
             None => Ok(true),
         };
         let Some(Active { state: State::Rounds(rounds), .. }) = self.active.get_mut(&site) else { return false };

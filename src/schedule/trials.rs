@@ -4,7 +4,6 @@ use super::{
     Notice, Scheduler, Site, StepPath,
     attempts::{Ended, Owner},
     failures::Part,
-    ops,
     scope::ScopeId,
     tree::{Active, Inherited, InstanceId, State},
 };
@@ -13,6 +12,7 @@ use crate::{
     graph::{self, Region, Train, Trial},
     plan::Resources,
     search::{self, Ask, Dimension, Distribution, Search, SearchError, Space, Task, has_rungs},
+    step,
     units::{Duration, Money},
     value::{Fields, Value},
     wire::{Done, Failure, Horizon, Kind, Op, Rung},
@@ -73,7 +73,7 @@ impl<'g> Scheduler<'g> {
         let view = self.view(site, scope, None);
         let mut space = Vec::new();
         for dimension in &spec.space {
-            let distribution = ops::value(&dimension.distribution, &view)?;
+            let distribution = step::value(&dimension.distribution, &view)?;
             let known = |var| crate::expr::Env::var(&view, var).cloned();
             space.push(Dimension {
                 name: dimension.name.clone(),
@@ -82,13 +82,13 @@ impl<'g> Scheduler<'g> {
                 cond: dimension.cond.as_ref().map(|cond| cond.close(&known)),
             });
         }
-        let Value::Std(strategy) = ops::value(&spec.strategy, &view)? else {
+        let Value::Std(strategy) = step::value(&spec.strategy, &view)? else {
             return Err(Failure::new(Kind::TaskFailed, "a search's strategy is not one of `std/search`"));
         };
         let parallel =
-            spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| ops::count("parallel", parallel, &view, 1))?;
+            spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| step::count("parallel", parallel, &view, 1))?;
         let larger = match &spec.trial {
-            Trial::Train(train) if matches!(train.horizon, graph::Horizon::Steps(_)) && has_rungs(&strategy.name) => {
+            Trial::Train(train) if matches!(train.horizon, step::Horizon::Steps(_)) && has_rungs(&strategy.name) => {
                 let message = format!("`{}` counts in epochs, not in `steps`", strategy.name);
                 let help = format!("leave `steps` out, and set `max_epochs` of `{}`", strategy.name);
                 return Err(Failure::new(Kind::TaskFailed, message).help(help));
@@ -102,7 +102,7 @@ impl<'g> Scheduler<'g> {
             }
             Trial::Steps { larger, .. } => *larger,
         };
-        let seed = ops::seed(&spec.seed, &view, inherited.seed)?;
+        let seed = step::seed(&spec.seed, &view, inherited.seed)?;
         let search =
             Search::new(Space(space), &strategy, usize::try_from(parallel).unwrap_or(usize::MAX), seed, larger)?;
         Ok(Trials {
@@ -199,7 +199,7 @@ impl<'g> Scheduler<'g> {
         let path = StepPath(path.into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
         let view = self.view(site, scope, Some(choices));
-        let mut train = ops::train(train, &view, seed, self.options.workers)?;
+        let mut train = step::train(train, &view, seed, self.options.workers)?;
         if let Some((pause_at, horizon)) = task.epochs {
             train.horizon = Horizon::Epochs(horizon);
             train.rung = Some(Rung { pause_at, resume: resume.flatten() });

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     elastic::tests::{schedule, std},
-    graph::{Dimension, Horizon, Search, Team, Train},
+    graph::{Dimension, Search, Train},
+    step::{Horizon, Team},
     value::{Dataset, Model, Part, Split},
     wire::{self, Averaging, Codec, Every, Exchange, Rung, Staged, Workers},
 };

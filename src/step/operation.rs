@@ -1,9 +1,9 @@
 //! From a step's settings, once its inputs are known, to the job that a worker does.
 
+use super::{Evaluate, Horizon, Run, Script, Train};
 use crate::{
     elastic::{self, ElasticError, Syncing},
     expr::{Context, Env, EvalError, Expr, Scope, Var, eval},
-    graph::{self, Evaluate, Horizon, Run, Script, Train},
     seed::Seed,
     source::Name,
     value::{Artifact, Call, Dataset, Fields, Model, Value},
@@ -11,8 +11,11 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// What an expression of a step comes to, or the failure that it is.
-pub(super) fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
+/// What an expression of a step comes to.
+///
+/// # Errors
+/// When it has no value, as the failure that the step ends with.
+pub fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
     eval(expr, env).map_err(|error| {
         let failure = Failure::new(Kind::TaskFailed, error.to_string());
         match error {
@@ -31,7 +34,11 @@ pub(super) fn value(expr: &Expr, env: &dyn Env) -> Result<Value, Failure> {
     })
 }
 
-pub(super) fn dataset(expr: &Expr, env: &dyn Env) -> Result<Dataset, Failure> {
+/// The data that an expression names.
+///
+/// # Errors
+/// When it has no value, or another.
+pub fn dataset(expr: &Expr, env: &dyn Env) -> Result<Dataset, Failure> {
     match value(expr, env)? {
         Value::Dataset(dataset) => Ok(*dataset),
         _ => Err(unchecked("a dataset")),
@@ -39,7 +46,10 @@ pub(super) fn dataset(expr: &Expr, env: &dyn Env) -> Result<Dataset, Failure> {
 }
 
 /// A number of a setting that must be at least `least`.
-pub(super) fn count(name: &'static str, expr: &Expr, env: &dyn Env, least: i64) -> Result<u64, Failure> {
+///
+/// # Errors
+/// When it is less, or has no value.
+pub fn count(name: &'static str, expr: &Expr, env: &dyn Env, least: i64) -> Result<u64, Failure> {
     let given = value(expr, env)?.as_int().ok_or_else(|| unchecked("a whole number"))?;
     let count = u64::try_from(given).ok().filter(|_| given >= least);
     count.ok_or_else(|| ElasticError::Least { name, least, given }.into())
@@ -58,7 +68,11 @@ impl From<ElasticError> for Failure {
     }
 }
 
-pub(super) fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Result<Seed, Failure> {
+/// The seed that is asked for, or else `otherwise`.
+///
+/// # Errors
+/// When the expression has no value.
+pub fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Result<Seed, Failure> {
     match expr {
         None => Ok(otherwise),
         Some(expr) => {
@@ -69,7 +83,10 @@ pub(super) fn seed(expr: &Option<Expr>, env: &dyn Env, otherwise: Seed) -> Resul
 }
 
 /// A training; `workers` is how many the user wants in the place of what the workflow says.
-pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed, workers: Option<u32>) -> Result<wire::Train, Failure> {
+///
+/// # Errors
+/// When a setting has no value, or they don't go together.
+pub fn train(train: &Train, env: &dyn Env, seed: Seed, workers: Option<u32>) -> Result<wire::Train, Failure> {
     let optional = |expr: &Option<Expr>| expr.as_ref().map(|expr| value(expr, env)).transpose();
     let std = |expr: &Option<Expr>| optional(expr)?.map(call).transpose();
     let known = |var: Var| env.var(var).cloned();
@@ -110,12 +127,12 @@ pub(super) fn train(train: &Train, env: &dyn Env, seed: Seed, workers: Option<u3
 
 /// Who trains, the shards that were asked for, and what the workers give each other.
 fn team(
-    team: &graph::Team,
+    team: &super::Team,
     batch: &Staged<u64>,
     env: &dyn Env,
     workers: Option<u32>,
 ) -> Result<(wire::Team, Option<u64>, Averaging), Failure> {
-    let graph::Team { workers: own, shards, sync, checkpoint, replan } = team;
+    let super::Team { workers: own, shards, sync, checkpoint, replan } = team;
     let own = read(own, env, elastic::workers)?.unwrap_or_else(|| wire::Team::default().workers);
     let asked = read(shards, env, elastic::shards)?;
     let Syncing { exchange, averaging, backups } = read(sync, env, elastic::sync)?.unwrap_or_default();
@@ -141,7 +158,11 @@ fn read<T>(
     setting.as_ref().map(|setting| Ok(read(&value(setting, env)?)?)).transpose()
 }
 
-pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure> {
+/// A judgement.
+///
+/// # Errors
+/// When a setting has no value.
+pub fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure> {
     let Value::List(metrics) = value(&evaluate.metrics, env)? else { return Err(unchecked("a list of metrics")) };
     Ok(Op::Evaluate(Box::new(wire::Evaluate {
         model: model(&evaluate.model, env)?,
@@ -150,7 +171,11 @@ pub(super) fn evaluate(evaluate: &Evaluate, env: &dyn Env) -> Result<Op, Failure
     })))
 }
 
-pub(super) fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
+/// A command.
+///
+/// # Errors
+/// When an argument has no value.
+pub fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
     let (mut inputs, mut secrets) = (Fields::new(), BTreeMap::new());
     let mut params = Scope::default();
     for ((name, var), expr) in run.task.params.iter().zip(&run.args) {
