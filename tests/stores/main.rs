@@ -2,6 +2,8 @@
 //! at.
 
 mod addresses;
+#[cfg(feature = "worker")]
+mod aggregator;
 mod blobs;
 mod conformance;
 mod exchange;
