@@ -90,8 +90,7 @@ fn events(project: &Project, kind: &str) -> Vec<Json> {
 fn wait_for_epoch(project: &Project, epoch: u64) {
     wait_until("some epochs are over", || {
         // A run that has not entered itself into the list has none.
-        let has_begun = !project.smltc(&["runs"]).stdout.is_empty();
-        has_begun && events(project, "epoch").iter().any(|event| event["epoch"] == epoch)
+        !project.runs().is_empty() && events(project, "epoch").iter().any(|event| event["epoch"] == epoch)
     });
 }
 
