@@ -3,6 +3,7 @@
 mod cached;
 mod clock;
 mod memory;
+mod own_folder;
 mod past;
 mod pool;
 

@@ -1,5 +1,6 @@
 //! One function from a job to what came of it: what every worker does, on this machine or in the cloud.
 
+pub mod aggregate;
 mod command;
 mod control;
 pub mod memory;

@@ -1,11 +1,49 @@
 //! `smlt-worker`: the bootstrap of a Lambda function. Each invocation is a job; its answer is what came of it.
+//!
+//! `smlt-worker aggregate` sums beside a parameter store for workers that exchange gradients by `in_store`. It reads rounds,
+//! a line of JSON each, and does one after the other:
+//!
+//! ```json
+//! {"store": "redis://host", "run": "fox", "name": "main.net.1", "round": 1, "of": 4, "codec": "f32", "silence": 5000}
+//! ```
+//!
+//! These are the fields of a worker's seat, with `codec` and, in milliseconds, `silence`. For each it writes a line,
+//! `{"round":1,"failure":null}`, or why the round was lost. It ends when its input has ended and the last round is over,
+//! whoever had left it, or when it is asked to by SIGTERM or SIGINT. Exit codes:
+//!
+//! - 0: the workers of the last round have left it in order, or it was asked to end
+//! - 1: the last round was given up, or one of its workers did not come or was lost
+//! - 2: it was told what makes no sense
+//! - 3: the store can't be used
 
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use smlt::{
     wire::{Failure, Job, Outcome},
-    work::{Control, Worker},
+    work::{Control, Worker, aggregate},
 };
-use std::sync::Mutex;
+use std::{
+    env,
+    io::{self, BufRead},
+    process::ExitCode,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::{
+    runtime::Builder,
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    time::timeout,
+};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long an aggregator that was asked to end may take to leave its round.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The failure's kind is the error's type, which `Retry` and `Catch` of a state machine match.
 #[derive(Debug)]
@@ -26,8 +64,46 @@ fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Outcome, Failed> {
         .map_err(Failed)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let worker = Mutex::new(Worker::default());
-    run(service_fn(async |event: LambdaEvent<Job>| invoke(&worker, &event.payload))).await
+fn main() -> Result<ExitCode, Error> {
+    // SAFETY: this is the only thread. As for a local worker: a step has the threads of its job, and no others.
+    unsafe { env::set_var("RAYON_NUM_THREADS", "1") };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    match env::args().nth(1).as_deref() {
+        None => {
+            let worker = Mutex::new(Worker::default());
+            let jobs = service_fn(async |event: LambdaEvent<Job>| invoke(&worker, &event.payload));
+            runtime.block_on(run(jobs)).map(|()| ExitCode::SUCCESS)
+        }
+        Some("aggregate") => Ok(ExitCode::from(runtime.block_on(sum())?.code())),
+        Some(other) => {
+            eprintln!(
+                "error: there is no `smlt-worker {other}`\nhelp: it is `smlt-worker aggregate`, or nothing behind it"
+            );
+            Ok(ExitCode::from(aggregate::End::Unreadable.code()))
+        }
+    }
+}
+
+/// Sums until there is nothing more to sum, or it is asked to end.
+async fn sum() -> io::Result<aggregate::End> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, mut ended) = oneshot::channel();
+    // It may still wait for a line when this process ends.
+    thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let rounds = io::stdin().lock().lines().map_while(Result::ok).map(|line| serde_json::from_str(&line));
+            sender.send(aggregate::rounds(rounds, &stop, io::stdout()))
+        }
+    });
+    select! {
+        end = &mut ended => return end.map_err(io::Error::other)?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.store(true, Ordering::SeqCst);
+    // Who still waits for its workers to come has nothing to leave in order.
+    let _ = timeout(PATIENCE, ended).await;
+    Ok(aggregate::End::Over)
 }

@@ -27,7 +27,7 @@ const QUICK: u64 = 1 << 20;
 pub(super) const fn meaning(op: &Op) -> (&'static str, u32) {
     match op {
         Op::Inspect(_) => ("inspect", 1),
-        Op::Train(_) => ("train", 2),
+        Op::Train(_) => ("train", 3),
         Op::Evaluate(_) => ("evaluate", 1),
         Op::Command(_) => ("run", 1),
     }

@@ -200,7 +200,8 @@ impl Exchange {
 pub struct Averaging {
     /// How gradients are written.
     pub codec: Codec,
-    /// After how many steps: more than one is local SGD, where the workers' weights are averaged.
+    /// After how many steps: more than one is local SGD, where the workers' weights are averaged. The codec then writes how
+    /// far each has got since the last time.
     pub every: u64,
 }
 

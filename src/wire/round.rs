@@ -1,4 +1,4 @@
-use super::{Exchange, Secret};
+use super::{Codec, Exchange, Failure, Secret};
 use crate::{units::Duration, value::float};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,35 @@ pub struct Seat {
     pub until: Option<u64>,
     /// A worker that gives no sign of life for so long is lost.
     pub silence: Duration,
+}
+
+/// A round that an aggregator sums for, beside the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregation {
+    /// Where the workers meet: the address of a parameter store, which may hold a password.
+    pub store: Secret,
+    /// What the keys of the run begin with there.
+    pub run: String,
+    /// The name of the training among them.
+    pub name: String,
+    /// The round of this attempt, from 1.
+    pub round: u32,
+    /// How many workers there are.
+    pub of: usize,
+    /// How gradients are written.
+    pub codec: Codec,
+    /// A worker that gives no sign of life for so long is lost.
+    pub silence: Duration,
+}
+
+/// What came of a round, as its aggregator tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aggregated {
+    /// The round; none where it could not be read which.
+    pub round: Option<u32>,
+    /// Why it came to no end; none where its workers have left it in order.
+    pub failure: Option<Failure>,
 }
 
 /// What a round came to.

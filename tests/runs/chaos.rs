@@ -95,7 +95,7 @@ fn disturbed(project: &Project, mut generator: Generator) -> (u32, u32) {
             assert_eq!(thrice_lost(project), 1, "{told}");
         }
         wait_until("all processes are gone", || processes_in(project.folder()).is_empty());
-        begun = !project.smltc(&["runs"]).stdout.is_empty();
+        begun = !project.runs().is_empty();
     }
 }
 

@@ -142,6 +142,30 @@ fn whatever_is_killed_nothing_outlives_the_run() {
 }
 
 #[test]
+fn a_keeper_that_was_stopped_cleans_up_all_the_same() {
+    for is_killed in [false, true] {
+        let scene = Scene::script("", BROOD);
+        let mut run = scene.start(&["--quiet"]);
+        scene.lines("pids", 3);
+        let keepers = scene.started_as("keeper");
+        assert_eq!(keepers.len(), 1);
+        kill_process(keepers[0], Signal::STOP).unwrap();
+        if is_killed {
+            run.kill().unwrap();
+            run.wait().unwrap();
+        } else {
+            kill_process(pid(&run), Signal::INT).unwrap();
+            let events = || scene.project.events();
+            wait_until("the run has heard of it", || events().iter().any(|event| event["event"] == "stopping"));
+            kill_process(pid(&run), Signal::INT).unwrap();
+            assert_eq!(run.wait().unwrap().code(), Some(130));
+            assert_eq!(scene.processes(), []);
+        }
+        scene.wait_until_nothing_is_left();
+    }
+}
+
+#[test]
 fn what_a_command_leaves_behind_ends_with_it() {
     let scene = Scene::script("", &BROOD.replace("wait\n", "sleep 0.1\n"));
     assert_eq!(scene.end(&[])["status"], "succeeded");

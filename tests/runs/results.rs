@@ -54,6 +54,24 @@ fn garments_are_told_apart() {
 }
 
 #[test]
+fn characters_follow_each_other_whoever_trains() {
+    let text = "the cat sat on the mat, and the dog on the cat. ".repeat(60);
+    let of = |args: &[&str]| {
+        let project = Project::with("short.txt", &text);
+        let text = project.path("short.txt");
+        let args = [&["characters.smlt", "--epochs", "3", "--text", text.to_str().unwrap()], args].concat();
+        (project.result(&args), project)
+    };
+    let ((result, weights), project) = of(&[]);
+    assert_eq!(result["epochs"], 3);
+    // The commonest character, which is the blank, is a quarter of them.
+    assert!(result["accuracy"].as_f64().unwrap() >= 0.9, "{result}");
+    let rounds = project.events().into_iter().filter(|event| event["event"] == "round_done");
+    assert_eq!(rounds.map(|event| event["round"]["workers"].clone()).collect::<Vec<_>>(), [1, 2]);
+    assert!(of(&["--workers", "1"]).0 == (result, weights));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let run =
         |args: &[&str]| Project::new().result(&[&["digits.smlt", "--trials", "4", "--epochs", "5"], args].concat());

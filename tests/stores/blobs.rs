@@ -1,7 +1,7 @@
 use crate::conformance::{self, PATIENCE, key, put, terms};
 use smlt::store::{Blobs, OpenError, ParameterError, ParameterStore, Terms, open};
 use std::{
-    fs,
+    fs::{self, File},
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -9,25 +9,29 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tempfile::NamedTempFile;
 
 /// A server that talks like S3, which ends with the test.
-struct Server {
+pub struct Server {
     child: Child,
     address: SocketAddr,
+    /// Where it writes a line for each request that it has answered.
+    log: NamedTempFile,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
+        let log = NamedTempFile::new().unwrap();
         let child = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/moto/bin/moto_server"))
             .args(["--host", "127.0.0.1", "--port", &address.port().to_string()])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(File::options().append(true).open(log.path()).unwrap())
             .spawn()
             .expect("moto, which `tests/run` installs");
-        let server = Self { child, address };
+        let server = Self { child, address, log };
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(began.elapsed() < PATIENCE, "moto does not come up");
@@ -43,7 +47,14 @@ impl Server {
         server
     }
 
-    fn open(&self, bucket: &str, terms: Terms) -> Result<Blobs, ParameterError> {
+    /// How many requests with a method it has answered with a status, for objects whose paths hold a text.
+    pub fn answered(&self, method: &str, status: u16, text: &str) -> u64 {
+        let (begin, end) = (format!("{method} /"), format!("\" {status} -"));
+        let log = fs::read_to_string(&self.log).unwrap();
+        log.lines().filter(|line| line.contains(&begin) && line.contains(text) && line.ends_with(&end)).count() as u64
+    }
+
+    pub fn open(&self, bucket: &str, terms: Terms) -> Result<Blobs, ParameterError> {
         let endpoint = format!("http://{}", self.address);
         let environment = [
             ("AWS_ENDPOINT_URL", &*endpoint),

@@ -1,8 +1,12 @@
-//! The parameter stores: one list of checks for all of them, and what each can fail at.
+//! The parameter stores: one list of checks for all of them, one of what exchanges through them move, and what each can fail
+//! at.
 
 mod addresses;
+#[cfg(feature = "worker")]
+mod aggregator;
 mod blobs;
 mod conformance;
+mod exchange;
 mod memory;
 mod redis;
 #[path = "../shared/redis_server.rs"]

@@ -8,9 +8,9 @@ use crate::{
     ml,
     plan::replan,
     runs::logs,
-    sync::{self, Membership},
     units::Duration,
-    wire::{BUILD, Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
+    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
+    work::aggregate,
 };
 pub(in crate::local) use meeting::Meeting;
 use outcomes::{Member, Outcomes, Part, Rest, RoundEnd};
@@ -248,28 +248,25 @@ impl Leader<'_> {
         Ok(round.sum_up(self.ending))
     }
 
-    /// Who sums beside the store, where gradients take that way: a thread of this program.
+    /// Who sums beside the store, where gradients take that way: a thread of this program, in which the store of a run that
+    /// names none is as well. A process of its own would be one more that can be lost, and save nothing.
     fn aggregator(&self, of: usize) -> Option<(Arc<AtomicBool>, JoinHandle<()>)> {
-        if self.train.team.exchange != Some(Exchange::InStore) {
+        if self.train.team.exchange != Some(Exchange::InStore) || of < 2 {
             return None;
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let membership = Membership {
-            training: self.name.clone(),
-            round: self.number.into(),
-            rank: of,
+        let round = Aggregation {
+            store: self.meeting.address().ok()?,
+            run: self.meeting.run().to_owned(),
+            name: self.name.clone(),
+            round: self.number,
             of,
-            copy: 0,
-            exchange: Exchange::InStore,
             codec: self.train.averaging.codec,
-            silence: SILENCE.into(),
-            build: BUILD.to_owned(),
+            silence: SILENCE,
         };
-        let (meeting, stopped) = (self.meeting.clone(), stop.clone());
-        let aggregator = spawn_blocking(move || {
-            // Where it fails, the workers find out that nobody sums.
-            let _ = meeting.store().map(|store| sync::aggregate(membership, store, &stopped));
-        });
+        let stopped = stop.clone();
+        // Where it fails, the workers find out that nobody sums.
+        let aggregator = spawn_blocking(move || drop(aggregate::round(&round, &stopped)));
         Some((stop, aggregator))
     }
 

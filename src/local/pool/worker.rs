@@ -4,7 +4,7 @@ use crate::{
     wire::{Failure, Kind, Order, Reply},
     work::memory,
 };
-use rustix::process::{Pid, setsid};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal, setsid};
 use std::{
     collections::BTreeSet,
     env,
@@ -59,10 +59,14 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.try_clone()?);
-        // SAFETY: between fork and exec only this one system call is made, which allocates nothing and takes no lock.
+        // SAFETY: between fork and exec only these two system calls are made, which allocate nothing and take no lock.
         unsafe {
-            // A session without a terminal: an interrupt is for the run alone, and a command can't wait for an answer.
-            keeper.pre_exec(|| setsid().map(|_| ()).map_err(Into::into));
+            keeper.pre_exec(|| {
+                // A session without a terminal: an interrupt is for the run alone, and a command can't wait for an answer.
+                setsid()?;
+                // One that somebody has stopped goes on when the run is gone, to clean up.
+                Ok(set_parent_process_death_signal(Some(Signal::CONT))?)
+            });
         }
         let mut keeper = keeper.spawn()?;
         let gone = || io::Error::other("it ended as soon as it started");
@@ -124,6 +128,10 @@ impl Worker {
     /// Ends the worker and all that it started, and waits until they are gone, or hang in the system.
     pub async fn end(mut self) {
         drop(self.input);
+        if self.keeper.id().is_some() {
+            // One that somebody has stopped could not clean up.
+            let _ = kill_process(self.id, Signal::CONT);
+        }
         let gone = async {
             // Both write to it, so it ends with the last of them.
             while let Ok(Some(_)) = self.output.next_line().await {}

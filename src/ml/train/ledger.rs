@@ -30,6 +30,9 @@ pub(super) struct Ledger {
     /// The same for this worker's own samples, as far as it is not in `loss`; zero in a checkpoint.
     #[serde(skip)]
     pub own_loss: f32,
+    /// The weights that all workers had when they last exchanged, where they don't after each step; empty before the first.
+    #[serde(skip)]
+    pub agreed: Vec<f32>,
     pub history: Vec<EpochMetrics>,
     pub best: Option<Best>,
     /// Whether `until` held.

@@ -179,7 +179,8 @@ impl Training<'_> {
     }
 
     /// A step along the worker's own gradient. After every so many, and at an epoch's last, the workers' states become their
-    /// mean (local SGD: Stich, 2019, Algorithm 1).
+    /// mean (local SGD: Stich, 2019, Algorithm 1). What a codec shortens is how far each has got since then (Qsparse-local-SGD:
+    /// Basu et al., 2019, Algorithm 1), and not what the optimizer remembers: of Adam's second moments, halves leave nothing.
     fn follow_own(
         &mut self,
         wishes: Wishes,
@@ -189,6 +190,9 @@ impl Training<'_> {
         context: &Context,
     ) -> Result<Wishes, MlError> {
         let (size, averages) = (self.network.size(), self.weights.averages.len());
+        if self.ledger.agreed.is_empty() {
+            self.ledger.agreed.clone_from(&self.weights.parameters);
+        }
         match self.share(batch, None, context)? {
             Share { gradient: Some(gradient), tail: Some(tail), .. } => {
                 let samples = batch.rows.iter().map(|rows| rows.len()).sum();
@@ -202,22 +206,22 @@ impl Training<'_> {
             self.count(0.0, &[])?;
             return Ok(Wishes::default());
         }
-        let mut row = self.weights.parameters.clone();
-        self.optimizer.memory.iter().for_each(|memory| row.extend(memory));
-        let state = row.len();
-        row.extend(&self.weights.averages);
-        row.push(std::mem::take(&mut self.ledger.own_loss));
-        row.extend(wishes.as_numbers());
-        let tail = row.split_off(state);
+        let way = self.weights.parameters.iter().zip(&self.ledger.agreed).map(|(own, agreed)| own - agreed).collect();
+        let mut state = self.optimizer.memory.concat();
+        let memory = state.len();
+        state.extend(&self.weights.averages);
+        state.push(std::mem::take(&mut self.ledger.own_loss));
+        state.extend(wishes.as_numbers());
         let mut route = Route::default();
-        route.begin(group, 0, row, false);
-        route.begin(group, state, tail, true);
+        route.begin(group, 0, way, false);
+        route.begin(group, size, state, true);
         let mut row = route.finish(group)?;
         let share = 1.0 / group.of() as f32;
-        row[..state + averages].iter_mut().for_each(|value| *value *= share);
-        let (parameters, rest) = row.split_at(size);
-        self.weights.parameters.copy_from_slice(parameters);
-        let (memory, rest) = rest.split_at(state - size);
+        row[..size + memory + averages].iter_mut().for_each(|value| *value *= share);
+        let (way, rest) = row.split_at(size);
+        self.ledger.agreed.iter_mut().zip(way).for_each(|(agreed, way)| *agreed += way);
+        self.weights.parameters.copy_from_slice(&self.ledger.agreed);
+        let (memory, rest) = rest.split_at(memory);
         let memories = self.optimizer.memory.iter_mut().zip(memory.chunks(size.max(1)));
         memories.for_each(|(own, mean)| own.copy_from_slice(mean));
         let (means, rest) = rest.split_at(averages);

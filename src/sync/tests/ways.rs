@@ -1,15 +1,7 @@
-//! What every way of exchange comes to, and what it moves.
+//! What every way of exchange comes to. What it moves through each of the stores, `tests/stores/exchange.rs` counts.
 
 use super::*;
-use crate::{
-    store::{Terms, open, serve},
-    wire::Load,
-};
 use proptest::prelude::*;
-use std::{
-    net::{TcpListener, TcpStream},
-    process::{Command, Stdio},
-};
 
 fn number() -> impl Strategy<Value = f32> {
     let odd = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, -0.0, f32::MIN_POSITIVE / 3.0, -1e-45, f32::MAX, 1.0];
@@ -47,86 +39,6 @@ proptest! {
             prop_assert_eq!(store.rest(), [], "{:?}", exchange);
         }
     }
-}
-
-/// Holds what each worker moves for a bucket to the formula.
-fn hold_to_the_formula(
-    of: usize,
-    exchange: Exchange,
-    codec: Codec,
-    open: &(dyn Fn() -> Arc<dyn ParameterStore> + Sync),
-) {
-    let width = if codec == Codec::F32 { 4 } else { 2 };
-    for length in [0, 1, of + 1, 1000] {
-        let setup = Setup { codec, ..Setup::new(of, exchange) };
-        let (moved, _) = setup.run(open, |mut peers, store| {
-            let before = store.traffic();
-            peers.begin(Bucket { row: vec![1.0; length], exact: false });
-            peers.finish().unwrap();
-            let after = store.traffic();
-            let rank = peers.rank();
-            peers.leave().unwrap();
-            let moved = Load {
-                up: after.up - before.up,
-                down: after.down - before.down,
-                puts: after.puts - before.puts,
-                gets: after.gets - before.gets,
-            };
-            (rank, moved)
-        });
-        for (rank, moved) in moved {
-            let load = exchange.load(of as u64, rank as u64, length as u64, width);
-            assert_eq!(moved, load, "{exchange:?}: worker {rank} of {of}, {length} numbers");
-        }
-    }
-}
-
-#[test]
-fn what_is_moved_is_what_the_formulas_say() {
-    for exchange in Exchange::ALL {
-        for of in [1, 2, 3, 5, 8, 11, 17] {
-            let store = Arc::new(Shelf::default());
-            hold_to_the_formula(of, exchange, Codec::F32, &|| Own::open(&store));
-        }
-        let store = Arc::new(Shelf::default());
-        hold_to_the_formula(5, exchange, Codec::Bf16, &|| Own::open(&store));
-    }
-}
-
-/// What every store that several processes can share comes to, at its address.
-fn hold_at(address: &str) {
-    for exchange in Exchange::ALL {
-        let open = || open(address, Terms::new(Key::new(&[&"run"]))).unwrap();
-        for of in [2, 5] {
-            hold_to_the_formula(of, exchange, Codec::F32, &open);
-        }
-    }
-}
-
-#[test]
-fn what_is_moved_through_redis_is_what_the_formulas_say() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Command::new("redis-server");
-    server.args(["--bind", "127.0.0.1", "--save", "", "--port", &address.port().to_string()]);
-    let mut server = server.current_dir(&folder).stdout(Stdio::null()).spawn().unwrap();
-    let mut tries = 0;
-    while TcpStream::connect(address).is_err() {
-        tries += 1;
-        assert!(tries < 1000, "redis-server does not come up");
-        thread::sleep(Duration::from_millis(20));
-    }
-    let held = std::panic::catch_unwind(|| hold_at(&format!("redis://{address}")));
-    server.kill().unwrap();
-    server.wait().unwrap();
-    held.unwrap();
-}
-
-#[test]
-fn what_is_moved_through_a_socket_is_what_the_formulas_say() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = serve(folder.path().join("store"), Arc::new(Memory::default())).unwrap();
-    hold_at(&server.address());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where the workers of trainings meet.
 
 use crate::{
+    local::own_folder::OwnFolder,
     ml,
     store::{self, Key, Memory, OpenError, ParameterStore, Server, Terms},
     sync::{Peers, SyncError},
@@ -10,7 +11,6 @@ use std::{
     io,
     sync::{Arc, OnceLock},
 };
-use tempfile::TempDir;
 
 /// Where the workers of trainings meet.
 pub(in crate::local) struct Meeting {
@@ -25,12 +25,12 @@ pub(in crate::local) struct Meeting {
 struct Own {
     server: Server,
     /// The socket lies in it. Its own place may be too deep for the name of a socket.
-    _folder: TempDir,
+    _folder: OwnFolder,
 }
 
 impl Own {
     fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("smlt-").tempdir()?;
+        let folder = OwnFolder::new()?;
         let server = store::serve(folder.path().join("store"), Arc::new(Memory::default()))?;
         Ok(Self { server, _folder: folder })
     }
