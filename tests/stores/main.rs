@@ -11,3 +11,4 @@ mod served;
 #[path = "../../benches/shaper.rs"]
 mod shaper;
 mod shaping;
+mod tls;
