@@ -8,11 +8,15 @@ use smlt::{
 };
 use std::{
     fmt, io,
+    sync::Barrier,
+    thread,
     time::{Duration, Instant},
 };
 
 /// Numbers of a bucket, as a training has them.
 const BUCKET: usize = 1 << 20;
+/// Buckets that an exchange has under way at a time, each on a connection.
+const LANES: usize = 3;
 
 /// What a worker is told, as one argument.
 pub struct Task {
@@ -64,56 +68,74 @@ fn sums(task: &Task) -> io::Result<()> {
         build: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let mut peers = Peers::join(membership, store).map_err(io::Error::other)?;
-    let gradient = vec![1.0_f32; task.bytes / 4];
+    // What comes of one exchange goes into the next.
+    let mut rows: Vec<Vec<f32>> = vec![1.0_f32; task.bytes / 4].chunks(BUCKET).map(<[f32]>::to_vec).collect();
     let mut sum = || {
-        for bucket in gradient.chunks(BUCKET) {
-            peers.begin(Bucket { row: bucket.to_vec(), exact: false });
-        }
-        peers.finish().map(drop).map_err(io::Error::other)
+        rows.drain(..).for_each(|row| peers.begin(Bucket { row, exact: false }));
+        rows = peers.finish().map_err(io::Error::other)?;
+        Ok(())
     };
     sum()?;
-    timed(task, sum)?;
+    timed(|| (0..task.times).try_for_each(|_| sum()))?;
     peers.leave().map_err(io::Error::other)
 }
 
-/// Puts and gets the same number of blobs of the same sizes, and waits for nobody.
+/// Puts and gets the same blobs over as many connections as an exchange has, and waits for nobody.
 fn copies(task: &Task) -> io::Result<()> {
     let client = redis::Client::open(task.address()).map_err(io::Error::other)?;
-    let mut redis = client.get_connection().map_err(io::Error::other)?;
-    let mut copy = || copy(task, &mut redis).map_err(io::Error::other);
-    copy()?;
-    timed(task, copy)
+    let numbers = task.bytes / 4;
+    let buckets: Vec<(usize, usize)> =
+        (0..numbers).step_by(BUCKET).map(|start| (start, BUCKET.min(numbers - start))).collect();
+    let lanes = LANES.min(buckets.len());
+    let (blob, start) = (vec![1; BUCKET * 4], Barrier::new(lanes + 1));
+    let lane = |lane: usize| {
+        let mut redis = client.get_connection().map_err(io::Error::other)?;
+        let own = || buckets.iter().skip(lane).step_by(lanes);
+        let mut copy = || own().try_for_each(|bucket| copy(task, *bucket, &blob, &mut redis)).map_err(io::Error::other);
+        let ready = copy();
+        start.wait();
+        start.wait();
+        ready.and_then(|()| (0..task.times).try_for_each(|_| copy()))
+    };
+    thread::scope(|scope| {
+        let lane = &lane;
+        let running: Vec<_> = (0..lanes).map(|index| scope.spawn(move || lane(index))).collect();
+        start.wait();
+        timed(|| {
+            start.wait();
+            let panicked = |_| io::Error::other("a lane panicked");
+            running.into_iter().try_for_each(|lane| lane.join().map_err(panicked)?)
+        })
+    })
 }
 
-fn copy(task: &Task, redis: &mut Connection) -> redis::RedisResult<()> {
-    let cut = Cut { length: task.bytes as u64 / 4, parts: task.of as u64 };
+/// A bucket: a part for each other worker up, one's own part of each other down, then its sum up and those of the others down.
+fn copy(task: &Task, (start, numbers): (usize, usize), blob: &[u8], redis: &mut Connection) -> redis::RedisResult<()> {
+    let cut = Cut { length: numbers as u64, parts: task.of as u64 };
     let size = |part: usize| (cut.start(part as u64 + 1) - cut.start(part as u64)) as usize * 4;
-    let key = |what: &str, part: usize| format!("{what}/{}/{part}", task.rank);
-    let others = || (0..task.of).filter(|other| *other != task.rank);
-    // A part of each other worker up, one's own part of each other down, then its sum up and those of the others down.
-    for (what, up) in [("own", others().collect()), ("sum", vec![task.rank])] {
-        let mut put = pipe();
-        for part in up {
-            put.set(key(what, part), vec![1_u8; size(part)]).ignore();
+    let key = |what: &str, from: usize, part: usize| format!("{what}/{start}/{from}/{part}");
+    let others: Vec<usize> = (0..task.of).filter(|other| *other != task.rank).collect();
+    for (what, given) in [("own", &others), ("sum", &vec![task.rank])] {
+        let (mut put, mut get) = (pipe(), pipe());
+        for part in given {
+            put.set(key(what, task.rank, *part), &blob[..size(*part)]).ignore();
+        }
+        for from in &others {
+            get.get(key(what, *from, if what == "own" { task.rank } else { *from }));
         }
         put.exec(redis)?;
-        let mut get = pipe();
-        for part in others() {
-            get.get(if what == "own" { key(what, part) } else { key(what, task.rank) });
-        }
-        get.query::<Vec<Vec<u8>>>(redis)?;
+        // From the second time on, those of the others are there.
+        get.query::<Vec<Option<Vec<u8>>>>(redis)?;
     }
     Ok(())
 }
 
-/// Does something as often as told, once all are ready, and says how many seconds it took.
-fn timed(task: &Task, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+/// Does something once all are ready, and says how many seconds it took.
+fn timed(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     println!("ready");
     io::stdin().read_line(&mut String::new())?;
     let since = Instant::now();
-    for _ in 0..task.times {
-        work()?;
-    }
+    work()?;
     println!("{}", since.elapsed().as_secs_f64());
     Ok(())
 }

@@ -39,7 +39,7 @@ pub fn open(address: &str, terms: Terms) -> Result<Arc<dyn ParameterStore>, Open
         "unix" if rest.starts_with('/') => Ok(Arc::new(Served::connect(rest, terms)?)),
         "unix" => Err(fault("its path does not begin with `/`")),
         "redis" | "rediss" => {
-            let redis = Redis::parse(address, terms).map_err(fault)?;
+            let redis = Redis::parse(address, terms).map_err(|fault| OpenError::Address { fault })?;
             redis.knock()?;
             Ok(Arc::new(redis))
         }

@@ -170,7 +170,8 @@ fn read_blob(from: &mut impl Read) -> io::Result<Bytes> {
     read_bytes(from, length).map(Bytes::from)
 }
 
-fn read_bytes(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+/// So many bytes.
+pub(super) fn read_bytes(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     // `TRUSTED` fits a `usize`. What is longer grows with what really comes.
     let mut bytes = Vec::with_capacity(length.min(TRUSTED) as usize);
     from.take(length).read_to_end(&mut bytes)?;

@@ -5,7 +5,7 @@
 //! - up: `G`
 //! - down: `(n−1)·G`
 //! - requests: 1 blob put, `n−1` got
-//! - time: `max(G/b, n·G/B) + (n−1)·max(G/b, n·G/B) + 2·L`
+//! - time: `max(G/b, n·G/B(n)) + (n−1)·max(G/b, n·G/B(n)) + 2·L`, with `B(k)` as in `wire/load.rs`
 
 use super::{
     SyncError,

@@ -3,6 +3,7 @@
 use crate::wire::Codec;
 use bytes::Bytes;
 use half::{bf16, f16};
+use std::iter;
 
 /// How the numbers of a bucket are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,24 +35,20 @@ impl Form {
     /// Numbers as bytes.
     pub fn encode(self, numbers: &[f32]) -> Bytes {
         match self {
-            Self::F32 => dense(numbers, f32::to_le_bytes, 0).into(),
-            Self::Bf16 => dense(numbers, |number| bf16::from_f32(number).to_le_bytes(), 0).into(),
-            Self::F16 => dense(numbers, |number| f16::from_f32(number).to_le_bytes(), 0).into(),
+            Self::F32 => dense(numbers, f32::to_le_bytes).into(),
+            Self::Bf16 => dense(numbers, |number| bf16::from_f32(number).to_le_bytes()).into(),
+            Self::F16 => dense(numbers, |number| f16::from_f32(number).to_le_bytes()).into(),
             Self::Sparse => {
                 let kept = numbers.iter().filter(|number| number.to_bits() != 0).count();
-                let mut bytes = if kept * 8 < numbers.len() * 4 {
-                    let mut bytes = vec![0; 4];
-                    bytes.reserve(kept * 8);
-                    for (index, number) in (0_u32..).zip(numbers).filter(|(_, number)| number.to_bits() != 0) {
-                        bytes.extend(index.to_le_bytes());
-                        bytes.extend(number.to_le_bytes());
-                    }
-                    bytes
+                let count = (numbers.len() as u32).to_le_bytes();
+                let entry = |(index, number): (u32, &f32)| [index.to_le_bytes(), number.to_le_bytes()];
+                let is_kept = |(_, number): &(u32, &f32)| number.to_bits() != 0;
+                let words: Vec<[u8; 4]> = if kept * 8 < numbers.len() * 4 {
+                    iter::once(count).chain((0..).zip(numbers).filter(is_kept).flat_map(entry)).collect()
                 } else {
-                    dense(numbers, f32::to_le_bytes, 4)
+                    iter::once(count).chain(numbers.iter().map(|number| number.to_le_bytes())).collect()
                 };
-                bytes[..4].copy_from_slice(&(numbers.len() as u32).to_le_bytes());
-                bytes.into()
+                words.into_flattened().into()
             }
         }
     }
@@ -134,13 +131,9 @@ impl Form {
     }
 }
 
-/// Numbers of one width, behind some empty bytes.
-fn dense<const WIDTH: usize>(numbers: &[f32], write: impl Fn(f32) -> [u8; WIDTH], before: usize) -> Vec<u8> {
-    let mut bytes = vec![0; before + numbers.len() * WIDTH];
-    for (bytes, number) in bytes[before..].as_chunks_mut().0.iter_mut().zip(numbers) {
-        *bytes = write(*number);
-    }
-    bytes
+/// Numbers of one width.
+fn dense<const WIDTH: usize>(numbers: &[f32], write: impl Fn(f32) -> [u8; WIDTH]) -> Vec<u8> {
+    numbers.iter().map(|number| write(*number)).collect::<Vec<_>>().into_flattened()
 }
 
 fn read<const WIDTH: usize>(bytes: &[u8], numbers: &mut [f32], read: impl Fn([u8; WIDTH]) -> f32) {

@@ -5,7 +5,8 @@
 //! - up: `G`; `G`
 //! - down: `(n−1)·G`; `G`
 //! - requests: 1 blob put, `n−1` got; 1 put, 1 got
-//! - time: `max(G/b, (n−1)·G/B) + (n−1)·max(G/b, G/B) + max(G/b, G/B) + max(G/b, (n−1)·G/B) + 4·L`
+//! - time: `max(G/b, (n−1)·G/B(n−1)) + (n−1)·max(G/b, G/B(n−1)) + max(G/b, G/B) + max(G/b, (n−1)·G/B) + 4·L`, with `B(k)` as
+//!   in `wire/load.rs`
 
 use super::{
     SyncError,

@@ -6,7 +6,8 @@
 //! - up: `(n−1)·G/n + P` = `G`
 //! - down: `(n−1)·P + (G−P)` ≈ `2·G·(n−1)/n`
 //! - requests: `n` blobs put, `2·(n−1)` got
-//! - time: `3·max((n−1)/n·G/b, (n−1)·G/B) + max(G/n/b, G/B) + 4·L` ≈ `3·max(G/b, n·G/B) + 4·L`
+//! - time: `2·max((n−1)·P/b, (n−1)·G/B(n·(n−1))) + max(P/b, G/B(n)) + max((n−1)·P/b, (n−1)·G/B(n)) + 4·L`, with `B(k)` as in
+//!   `wire/load.rs`
 
 use super::{
     SyncError,

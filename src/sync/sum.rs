@@ -25,9 +25,9 @@ pub(super) fn sum(form: Form, rows: &[Row<'_>], length: usize) -> Result<Vec<f32
         }
     }
     let block = if form.width().is_some() { BLOCK.min(length) } else { length };
-    let (mut sum, mut desk) = (vec![0.0; length], vec![0.0; rows.len() * block]);
-    for (start, sum) in (0..).step_by(block.max(1)).zip(sum.chunks_mut(block.max(1))) {
-        let end = start + sum.len();
+    let (mut sum, mut desk) = (Vec::with_capacity(length), vec![0.0; rows.len() * block]);
+    for start in (0..length).step_by(block.max(1)) {
+        let end = length.min(start + block);
         for (index, (row, numbers)) in rows.iter().zip(desk.chunks_mut(block)).enumerate() {
             let numbers = &mut numbers[..end - start];
             match row {
@@ -42,7 +42,7 @@ pub(super) fn sum(form: Form, rows: &[Row<'_>], length: usize) -> Result<Vec<f32
             }
         }
         add(&mut desk, rows.len(), block);
-        sum.copy_from_slice(&desk[..end - start]);
+        sum.extend_from_slice(&desk[..end - start]);
     }
     Ok(sum)
 }

@@ -1,15 +1,15 @@
 //! Workers sum within groups, and the groups among each other: nearly the bytes of `scatter_reduce` with far fewer requests.
 //!
 //! A group has `g` = 2^k neighbours, with `k` half of log2 `n`, so that its sum is a subtree of the fixed tree; there are
-//! `m` = ⌈n/g⌉ groups. A row is cut into `g` parts. Within a group each worker sums one; it then gives that to the workers of
+//! `h` = ⌈n/g⌉ groups. A row is cut into `g` parts. Within a group each worker sums one; it then gives that to the workers of
 //! the other groups who have the same part, sums theirs, and gives the sum to its group. In a last group of `s` < `g` workers
 //! each has `c` = ⌈g/s⌉ parts, elsewhere `c` = 1. For each worker, where `P` = `c·G/g`:
 //!
 //! - up: `(G−P) + P + P` ≈ `G·(1 + 1/g)`
-//! - down: `(s−1)·P + (m−1)·P + (G−P)` ≈ `G·(2 + m/g)`
-//! - requests: `(g−c) + c + c` blobs put, `(s−1)·c + (m−1)·c + (g−c)` got: about `√n` and `3·√n`
-//! - time, but for a smaller last group: `3·(g−1)·max(G/g/b, n·G/g/B) + 2·max(G/g/b, n·G/g/B) + (m−1)·max(G/g/b, n·G/g/B)
-//!   + 6·L`
+//! - down: `(s−1)·P + (h−1)·P + (G−P)` ≈ `G·(2 + h/g)`
+//! - requests: `(g−c) + c + c` blobs put, `(s−1)·c + (h−1)·c + (g−c)` got: about `√n` and `3·√n`
+//! - time, where all groups are of one size and there are several: `2·(g−1)·max(P/b, n·P/B(n·(g−1))) + (2 + (h−1) +
+//!   (g−1))·max(P/b, n·P/B(n)) + 6·L`, with `B(k)` as in `wire/load.rs`
 
 use super::{
     SyncError,

@@ -1,4 +1,8 @@
 //! What each way of exchange moves, in formulas: to choose one, to plan with, and to hold the real ones to.
+//!
+//! Beside each way in `sync` they are written for a gradient of `G` bytes and `n` workers of `b` bytes a second each way, through
+//! a store of `m` nodes of `B` bytes a second and `L` seconds to an answer. A blob lies on one node, so that `k` of them go
+//! through at most `k` nodes, at `B(k)` = `min(k, m)·B` bytes a second together.
 
 use super::Exchange;
 use std::{iter, ops::AddAssign};
@@ -171,6 +175,48 @@ mod tests {
         assert_eq!(Exchange::TwoLevel.load(5, 4, 100, 4), Load { up: 400, down: 800, puts: 2, gets: 4 });
         let phases = [0.0003, 0.0003, 0.0001, 0.0003].map(|time| time + LINK.latency);
         assert!((Exchange::ScatterReduce.time(4, 400, LINK) - phases.iter().sum::<f64>()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn times_are_those_that_stand_beside_the_ways() {
+        let (n, total, worker, store, latency) = (16, 4800.0_f64, 3e3, 5e3, 0.25);
+        for nodes in [1, 3, 20] {
+            let link = Link { worker, store, nodes, latency };
+            let through = |blobs: u64| store * blobs.min(nodes) as f64;
+            // What the busiest worker moves, and what all do with so many blobs.
+            let max = |own: f64, all: f64, blobs: u64| (own / worker).max(all / through(blobs));
+            let (part, quarter) = (total / 16.0, total / 4.0);
+            let wanted = |way| match way {
+                Exchange::ScatterReduce => {
+                    2.0 * max(15.0 * part, 15.0 * total, 240)
+                        + max(part, total, 16)
+                        + max(15.0 * part, 15.0 * total, 16)
+                }
+                Exchange::AllToAll => 16.0 * max(total, 16.0 * total, 16),
+                Exchange::ParameterServer => {
+                    max(total, 15.0 * total, 15)
+                        + 15.0 * max(total, total, 15)
+                        + max(total, total, 1)
+                        + max(total, 15.0 * total, 1)
+                }
+                Exchange::InStore => {
+                    max(total, 16.0 * total, 16)
+                        + 16.0 * total / through(16)
+                        + total / store
+                        + max(total, 16.0 * total, 1)
+                }
+                Exchange::TwoLevel => 6.0 * max(quarter, 16.0 * quarter, 48) + 8.0 * max(quarter, 16.0 * quarter, 16),
+            };
+            for way in Exchange::ALL {
+                let turns = match way {
+                    Exchange::AllToAll => 2.0,
+                    Exchange::TwoLevel => 6.0,
+                    _ => 4.0,
+                };
+                let (found, wanted) = (way.time(n, 4800, link), wanted(way) + turns * latency);
+                assert!((found / wanted - 1.0).abs() < 1e-9, "{way:?} over {nodes}: {found}, not {wanted}");
+            }
+        }
     }
 
     #[test]

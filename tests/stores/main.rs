@@ -15,3 +15,4 @@ mod served;
 #[path = "../../benches/shaper.rs"]
 mod shaper;
 mod shaping;
+mod tls;
