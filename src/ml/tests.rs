@@ -4,6 +4,7 @@ mod definitions;
 mod disturbed;
 mod learning;
 mod resuming;
+mod segments;
 mod slopes;
 mod together;
 
