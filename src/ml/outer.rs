@@ -2,6 +2,7 @@
 
 use super::segments::Turn;
 use pulp::{Arch, Simd, WithSimd, bytemuck::cast_slice_mut};
+use std::ops::Range;
 
 /// The lines of a tile.
 const HEIGHT: usize = 6;
@@ -44,25 +45,37 @@ impl<'a> Outer<'a> {
         if depth == 0 {
             return product.fill(0.0);
         }
-        let width = WIDTH * S::F32_LANES;
-        let mut lefts = vec![[0.0; HEIGHT]; (a.len() / depth).div_ceil(HEIGHT) * depth];
-        pack(a, depth, lefts.as_flattened_mut(), HEIGHT);
-        let mut rights = vec![[simd.splat_f32s(0.0); WIDTH]; columns.div_ceil(width) * depth];
-        pack(b, depth, cast_slice_mut(rights.as_flattened_mut()), width);
+        let (width, lines) = (WIDTH * S::F32_LANES, a.len() / depth);
+        let (across, down) = (columns.div_ceil(width), lines.div_ceil(HEIGHT));
+        let mut lefts = vec![[0.0; HEIGHT]; down * depth];
+        pack(a, depth, HEIGHT, |row, piece| match piece.first_chunk() {
+            Some(piece) => lefts[row] = *piece,
+            None => lefts[row][..piece.len()].copy_from_slice(piece),
+        });
+        let mut rights = vec![[simd.splat_f32s(0.0); WIDTH]; across * depth];
+        let numbers: &mut [f32] = cast_slice_mut(rights.as_flattened_mut());
+        pack(b, depth, width, |row, piece| numbers[row * width..][..piece.len()].copy_from_slice(piece));
         let mut waiting = vec![[[simd.splat_f32s(0.0); WIDTH]; HEIGHT]; turns.len()];
         let waiting = waiting.as_mut_slice();
-        let panels = (CACHED / (depth * width)).max(1);
-        for (block, rights) in rights.chunks(panels * depth).enumerate() {
-            for (left, lines) in lefts.chunks_exact(depth).zip(product.chunks_mut(HEIGHT * columns)) {
-                for (index, right) in rights.chunks_exact(depth).enumerate() {
-                    let start = (block * panels + index) * width;
-                    let end = columns.min(start + width);
-                    let lines = lines.chunks_exact_mut(columns).map(|line| &mut line[start..end]);
-                    match (end - start).div_ceil(S::F32_LANES) {
-                        1 => write(simd, tile::<S, WIDTH, 1>(simd, left, right, turns, waiting), lines),
-                        2 => write(simd, tile::<S, WIDTH, 2>(simd, left, right, turns, waiting), lines),
-                        3 => write(simd, tile::<S, WIDTH, 3>(simd, left, right, turns, waiting), lines),
-                        _ => write(simd, tile::<S, WIDTH, WIDTH>(simd, left, right, turns, waiting), lines),
+        let most = (CACHED / (depth * width)).max(1);
+        for block in (0..across).step_by(most) {
+            for down in 0..down {
+                let left = &lefts[down * depth..(down + 1) * depth];
+                let lines = &mut product[down * HEIGHT * columns..lines.min((down + 1) * HEIGHT) * columns];
+                for across in block..across.min(block + most) {
+                    let right = &rights[across * depth..(across + 1) * depth];
+                    let place = across * width..columns.min((across + 1) * width);
+                    match place.len().div_ceil(S::F32_LANES) {
+                        1 => write(simd, tile::<S, WIDTH, 1>(simd, left, right, turns, waiting), lines, columns, place),
+                        2 => write(simd, tile::<S, WIDTH, 2>(simd, left, right, turns, waiting), lines, columns, place),
+                        3 => write(simd, tile::<S, WIDTH, 3>(simd, left, right, turns, waiting), lines, columns, place),
+                        _ => write(
+                            simd,
+                            tile::<S, WIDTH, WIDTH>(simd, left, right, turns, waiting),
+                            lines,
+                            columns,
+                            place,
+                        ),
                     }
                 }
             }
@@ -80,16 +93,16 @@ impl WithSimd for Outer<'_> {
     }
 }
 
-/// Copies `depth` rows into panels of `width` columns each, where a panel's rows follow one another.
+/// Cuts `depth` rows into panels of `width` columns each, where a panel's rows follow one another: `copy` hears of each place
+/// and of what belongs there.
 #[inline(always)]
-fn pack(rows: &[f32], depth: usize, panels: &mut [f32], width: usize) {
+fn pack(rows: &[f32], depth: usize, width: usize, mut copy: impl FnMut(usize, &[f32])) {
     let length = rows.len() / depth;
-    for (block, rows) in rows.chunks(ROWS * length).enumerate() {
-        for (panel, start) in panels.chunks_exact_mut(depth * width).zip((0..length).step_by(width)) {
-            let places = panel[block * ROWS * width..].chunks_exact_mut(width).zip(rows.chunks_exact(length));
-            match length - start {
-                rest if rest < width => places.for_each(|(place, row)| place[..rest].copy_from_slice(&row[start..])),
-                _ => places.for_each(|(place, row)| place.copy_from_slice(&row[start..start + width])),
+    for first in (0..depth).step_by(ROWS) {
+        for panel in 0..length.div_ceil(width) {
+            let (start, end) = (panel * width, length.min((panel + 1) * width));
+            for row in first..depth.min(first + ROWS) {
+                copy(panel * depth + row, &rows[row * length + start..row * length + end]);
             }
         }
     }
@@ -100,6 +113,10 @@ type Tile<S, const USED: usize> = [[<S as Simd>::f32s; USED]; HEIGHT];
 
 /// The sum of the outer products of the rows of two panels. Sums that are to be merged wait in memory.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "where crates are optimized one by one, iterators over two slices are calls"
+)]
 fn tile<S: Simd, const WIDTH: usize, const USED: usize>(
     simd: S,
     left: &[[f32; HEIGHT]],
@@ -114,26 +131,31 @@ fn tile<S: Simd, const WIDTH: usize, const USED: usize>(
         match turn {
             Turn::Take(rows) => {
                 if index > 0 {
-                    for (line, sums) in waiting[before].iter_mut().zip(&sums) {
-                        line.iter_mut().zip(sums).for_each(|(place, sum)| *place = *sum);
+                    for line in 0..HEIGHT {
+                        for at in 0..USED {
+                            waiting[before][line][at] = sums[line][at];
+                        }
                     }
                     before += 1;
                 }
                 sums = zeros;
-                for (left, right) in left[rows.clone()].iter().zip(&right[rows.clone()]) {
-                    for (sums, left) in sums.iter_mut().zip(left) {
-                        let left = simd.splat_f32s(*left);
-                        for (sum, right) in sums.iter_mut().zip(right) {
-                            *sum = simd.mul_add_e_f32s(left, *right, *sum);
-                        }
-                    }
+                let (left, right) = (&left[rows.start..rows.end], &right[rows.start..rows.end]);
+                // Each line by itself, as the sums leave the registers where this is a loop.
+                let [first, second, third, fourth, fifth, sixth] = &mut sums;
+                for row in 0..left.len() {
+                    add(simd, left[row][0], &right[row], first);
+                    add(simd, left[row][1], &right[row], second);
+                    add(simd, left[row][2], &right[row], third);
+                    add(simd, left[row][3], &right[row], fourth);
+                    add(simd, left[row][4], &right[row], fifth);
+                    add(simd, left[row][5], &right[row], sixth);
                 }
             }
             Turn::Merge => {
                 before -= 1;
-                for (sums, line) in sums.iter_mut().zip(&waiting[before]) {
-                    for (sum, other) in sums.iter_mut().zip(line) {
-                        *sum = simd.add_f32s(*other, *sum);
+                for line in 0..HEIGHT {
+                    for at in 0..USED {
+                        sums[line][at] = simd.add_f32s(waiting[before][line][at], sums[line][at]);
                     }
                 }
             }
@@ -142,12 +164,35 @@ fn tile<S: Simd, const WIDTH: usize, const USED: usize>(
     sums
 }
 
-/// Writes a tile to its lines, which may be narrower.
+/// Adds the product of a number and a row to sums.
 #[inline(always)]
-fn write<'l, S: Simd, const USED: usize>(simd: S, tile: Tile<S, USED>, lines: impl Iterator<Item = &'l mut [f32]>) {
-    for (line, sums) in lines.zip(tile) {
-        for (place, sum) in line.chunks_mut(S::F32_LANES).zip(sums) {
-            simd.partial_store_f32s(place, sum);
+#[allow(clippy::needless_range_loop, reason = "iterators over two slices are calls, see `tile`")]
+fn add<S: Simd, const WIDTH: usize, const USED: usize>(
+    simd: S,
+    number: f32,
+    row: &[S::f32s; WIDTH],
+    sums: &mut [S::f32s; USED],
+) {
+    let number = simd.splat_f32s(number);
+    for at in 0..USED {
+        sums[at] = simd.mul_add_e_f32s(number, row[at], sums[at]);
+    }
+}
+
+/// Writes a tile to its place in some lines of the product, which may be less.
+#[inline(always)]
+fn write<S: Simd, const USED: usize>(
+    simd: S,
+    tile: Tile<S, USED>,
+    lines: &mut [f32],
+    columns: usize,
+    place: Range<usize>,
+) {
+    for line in 0..lines.len() / columns {
+        for at in 0..USED {
+            let start = place.start + at * S::F32_LANES;
+            let end = place.end.min(start + S::F32_LANES);
+            simd.partial_store_f32s(&mut lines[line * columns + start..line * columns + end], tile[line][at]);
         }
     }
 }
