@@ -34,12 +34,9 @@ impl Dense {
 
     /// Writes the gradients of weight and bias, by rows `x` that went in and the gradient of those that came out.
     pub fn learn(&self, x: &[f32], gradient: &[f32]) {
-        let rows = gradient.len() / self.outputs;
-        let inputs = x.len() / rows;
-        let (x, matrix) = (Matrix::new(x, rows, inputs), Matrix::new(gradient, rows, self.outputs));
-        self.weight.gradient(|weight| multiply(x.transpose(), matrix, weight, false));
+        self.weight.sum_outer(x, gradient, self.outputs);
         if let Some(bias) = &self.bias {
-            bias.gradient(|bias| add_rows(gradient, bias));
+            bias.sum_rows(gradient);
         }
     }
 
@@ -89,7 +86,7 @@ impl Operation for Positions {
     }
 
     fn backward(&self, _: &[f32], _: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
-        self.0.gradient(|sums| add_rows(gradient, sums));
+        self.0.sum_rows(gradient);
         Ok(Some(gradient.to_vec()))
     }
 }
@@ -129,9 +126,18 @@ impl Operation for Embedding {
     }
 
     fn backward(&self, x: &[f32], _: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
+        let each = x.len() / self.rows.segments().samples();
+        let row = |place: &usize| &gradient[place * self.features..(place + 1) * self.features];
+        let mut places: Vec<usize> = (0..x.len()).collect();
+        places.sort_by_key(|place| x[*place] as usize);
         self.rows.gradient(|rows| {
-            for (token, gradient) in x.iter().zip(gradient.chunks_exact(self.features)) {
-                add_rows(gradient, &mut rows[self.place(*token)]);
+            // What a shard does not name is zero in its gradient, and adds nothing.
+            for places in places.chunk_by(|one, other| x[*one] == x[*other]) {
+                let segments = self.rows.segments().among(places.iter().map(|place| place / each));
+                let sum = segments.sum(self.features, |range, sum| {
+                    places[range].iter().for_each(|place| add_rows(row(place), sum));
+                });
+                rows[self.place(x[places[0]])].copy_from_slice(&sum);
             }
         });
         Ok(None)

@@ -135,19 +135,20 @@ impl Operation for Convolve {
     fn backward(&self, images: &[f32], shape: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
         let grid = Grid::of(shape, self.window)?;
         let ((pixels, depth, positions), outputs) = (grid.areas(), self.outputs);
-        let maps = || gradient.chunks_exact(outputs * positions).map(|maps| Matrix::new(maps, outputs, positions));
+        let area = outputs * positions;
         let mut columns = vec![0.0; depth * positions];
-        self.filters.gradient(|filters| {
-            for (image, maps) in images.chunks_exact(pixels).zip(maps()) {
+        self.filters.sum(|samples, filters| {
+            let images = images[samples.start * pixels..samples.end * pixels].chunks_exact(pixels);
+            for (image, maps) in images.zip(gradient[samples.start * area..].chunks_exact(area)) {
                 grid.unfold(image, &mut columns);
-                multiply(maps, Matrix::new(&columns, depth, positions).transpose(), filters, true);
+                let columns = Matrix::new(&columns, depth, positions).transpose();
+                multiply(Matrix::new(maps, outputs, positions), columns, filters, true);
             }
         });
         if let Some(bias) = &self.bias {
-            bias.gradient(|bias| {
-                for (index, map) in gradient.chunks_exact(positions).enumerate() {
-                    bias[index % outputs] += sum(map);
-                }
+            bias.sum(|samples, sums| {
+                let maps = gradient[samples.start * area..samples.end * area].chunks_exact(positions);
+                maps.enumerate().for_each(|(index, map)| sums[index % outputs] += sum(map));
             });
         }
         if !self.inner {
@@ -155,8 +156,8 @@ impl Operation for Convolve {
         }
         let filters = Matrix::new(self.filters.values(), outputs, depth).transpose();
         let mut back = vec![0.0; images.len()];
-        for (image, maps) in back.chunks_exact_mut(pixels).zip(maps()) {
-            multiply(filters, maps, &mut columns, false);
+        for (image, maps) in back.chunks_exact_mut(pixels).zip(gradient.chunks_exact(area)) {
+            multiply(filters, Matrix::new(maps, outputs, positions), &mut columns, false);
             grid.fold(&columns, image);
         }
         Ok(Some(back))

@@ -2,8 +2,9 @@
 
 use super::{
     MlError,
-    activation::{soften, width},
+    activation::{exp, soften, width},
     operation::{Operation, apply},
+    segments::Segments,
     unusable,
 };
 use crate::{data::Labels, value::Call};
@@ -61,33 +62,28 @@ impl Loss {
         }
     }
 
-    /// The sum of the losses of the samples `rows`; `outputs` is `[rows, …]`.
-    pub fn sum(self, outputs: &Tensor, labels: &Labels, rows: &[usize]) -> Result<Tensor> {
-        let batch = rows.len();
-        let numbers = || -> Vec<f32> {
-            match labels {
+    /// The sum of the losses of the samples `rows`, which lie in `segments`; `outputs` is `[rows, …]`.
+    pub fn sum(self, outputs: &Tensor, labels: &Labels, rows: &[usize], segments: &Segments) -> Result<Tensor> {
+        let numbers = |loss: Curve, slope: Curve| {
+            let wanted = match labels {
                 Labels::Numbers(numbers) => rows.iter().map(|row| numbers[*row]).collect(),
                 Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row] as f32).collect(),
-            }
+            };
+            apply(&outputs.flatten_all()?, Pairs { wanted, loss, slope, segments: segments.clone() })
         };
         match self {
             Self::CrossEntropy => {
-                let classes: Vec<u32> = match labels {
+                let classes = match labels {
                     Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row]).collect(),
-                    Labels::Numbers(_) => vec![0; batch],
+                    Labels::Numbers(_) => vec![0; rows.len()],
                 };
-                apply(&outputs.flatten_from(1)?, CrossEntropy { classes, shares: OnceLock::new() })
+                let segments = segments.clone();
+                apply(&outputs.flatten_from(1)?, CrossEntropy { classes, segments, shares: OnceLock::new() })
             }
-            Self::Mse => {
-                let wanted = Tensor::from_vec(numbers(), batch, outputs.device())?;
-                outputs.flatten_all()?.sub(&wanted)?.sqr()?.sum_all()
-            }
+            Self::Mse => numbers(|x, y| (x - y) * (x - y), |x, y| 2.0 * (x - y)),
             // max(x, 0) - x y + log(1 + e^-|x|), which overflows nowhere.
             Self::Bce => {
-                let wanted = Tensor::from_vec(numbers(), batch, outputs.device())?;
-                let logits = outputs.flatten_all()?;
-                let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
-                logits.relu()?.sub(&logits.mul(&wanted)?)?.add(&tail)?.sum_all()
+                numbers(|x, y| x.max(0.0) - x * y + (1.0 + exp(-x.abs())).ln(), |x, y| 1.0 / (1.0 + exp(-x)) - y)
             }
         }
     }
@@ -119,6 +115,7 @@ impl Loss {
 /// The sum of the negative log-likelihoods of the classes under a softmax of `[samples, classes]`.
 struct CrossEntropy {
     classes: Vec<u32>,
+    segments: Segments,
     /// The softmax, once it is known.
     shares: OnceLock<Vec<f32>>,
 }
@@ -128,16 +125,16 @@ impl Operation for CrossEntropy {
 
     fn forward(&self, x: &[f32], shape: &Shape) -> Result<(Vec<f32>, Shape)> {
         let mut shares = x.to_vec();
-        let mut sum = 0.0;
+        let mut losses = Vec::with_capacity(self.classes.len());
         for ((row, logits), class) in
             shares.chunks_exact_mut(width(shape)).zip(x.chunks_exact(width(shape))).zip(&self.classes)
         {
             let own = logits.get(*class as usize);
-            sum += soften(row) - own.ok_or_else(|| Error::Msg(format!("there is no output for class {class}")))?;
+            losses.push(soften(row) - own.ok_or_else(|| Error::Msg(format!("there is no output for class {class}")))?);
         }
         // Forward runs once.
         let _ = self.shares.set(shares);
-        Ok((vec![sum], Shape::from(())))
+        Ok((total(&self.segments, &losses), Shape::from(())))
     }
 
     fn backward(&self, _: &[f32], shape: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
@@ -148,6 +145,36 @@ impl Operation for CrossEntropy {
         back.iter_mut().for_each(|value| *value *= gradient[0]);
         Ok(Some(back))
     }
+}
+
+/// What becomes of a number and the one that is wanted.
+type Curve = fn(f32, f32) -> f32;
+
+/// The sum of what `loss` makes of numbers and those that are wanted.
+struct Pairs {
+    wanted: Vec<f32>,
+    loss: Curve,
+    /// Its derivative by the first number.
+    slope: Curve,
+    segments: Segments,
+}
+
+impl Operation for Pairs {
+    const NAME: &'static str = "loss";
+
+    fn forward(&self, x: &[f32], _: &Shape) -> Result<(Vec<f32>, Shape)> {
+        let losses: Vec<f32> = x.iter().zip(&self.wanted).map(|(x, wanted)| (self.loss)(*x, *wanted)).collect();
+        Ok((total(&self.segments, &losses), Shape::from(())))
+    }
+
+    fn backward(&self, x: &[f32], _: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
+        Ok(Some(x.iter().zip(&self.wanted).map(|(x, wanted)| (self.slope)(*x, *wanted) * gradient[0]).collect()))
+    }
+}
+
+/// The sum of the losses of all samples, shard by shard.
+fn total(segments: &Segments, losses: &[f32]) -> Vec<f32> {
+    segments.sum(1, |samples, sum| losses[samples].iter().for_each(|loss| sum[0] += loss))
 }
 
 /// What a model makes of samples.

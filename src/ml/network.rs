@@ -8,6 +8,7 @@ use super::{
     norm::{self, Moments},
     operation::{Learned, Rows, apply},
     pool::{Pooling, pool},
+    segments::Segments,
 };
 use crate::{
     layers::{Block, Layer},
@@ -81,13 +82,19 @@ pub struct Weights {
 pub enum Mode<'a> {
     /// To judge: nothing is dropped, and batch norms use their averages.
     Judge,
-    /// To learn: dropout draws for each sample, named by its place in the data.
-    Learn {
-        /// The seed of the epoch's dropout.
-        seed: Seed,
-        /// The samples.
-        samples: &'a [usize],
-    },
+    /// To learn: dropout draws for each sample, and batch norms use the moments of each shard.
+    Learn(Samples<'a>),
+}
+
+/// Samples to learn from.
+#[derive(Clone, Copy)]
+pub struct Samples<'a> {
+    /// Their places in the data, by which dropout names them.
+    pub places: &'a [usize],
+    /// Their shards.
+    pub segments: &'a Segments,
+    /// The seed of the epoch's dropout.
+    pub dropout: Seed,
 }
 
 /// What flows beside the samples on their way through.
@@ -98,8 +105,8 @@ pub struct Pass<'a> {
     pub averages: &'a [f32],
     /// How the samples flow.
     pub mode: Mode<'a>,
-    /// The moments that the batch norms met so far.
-    pub met: Vec<Moments>,
+    /// The moments that the batch norms met so far, means and variances, summed over the shards.
+    pub met: Vec<f32>,
 }
 
 fn place<'a>(
@@ -152,56 +159,6 @@ impl Network {
         self.parameters.last().map_or(0, |last| last.range.end)
     }
 
-    /// First numbers. Weights before a rectifier are drawn after He et al. (2015), others after Glorot and Bengio (2010),
-    /// rows that are looked up with variance 1, each block from a generator of its own.
-    pub fn initial(&self, seed: Seed) -> Weights {
-        let mut parameters = vec![0.0; self.size()];
-        self.fill(&self.parts, false, seed, &mut parameters);
-        let mut averages = vec![0.0; self.averages.last().map_or(0, |last| last.range.end)];
-        for average in self.averages.iter().filter(|average| average.name.ends_with("variance")) {
-            averages[average.range.clone()].fill(1.0);
-        }
-        Weights { parameters, averages }
-    }
-
-    /// Fills the parameters of some parts; `rectified` tells whether a rectifier comes after them.
-    fn fill(&self, parts: &[Part], rectified: bool, seed: Seed, parameters: &mut [f32]) {
-        for (index, part) in parts.iter().enumerate() {
-            let rectified = is_rectified(&parts[index + 1..]).unwrap_or(rectified);
-            match part {
-                Part::Layer(placed) => self.fill_layer(placed, rectified, seed, parameters),
-                Part::Residual { body, shortcut } => {
-                    self.fill(body, rectified, seed, parameters);
-                    self.fill(shortcut, rectified, seed, parameters);
-                }
-            }
-        }
-    }
-
-    fn fill_layer(&self, placed: &Placed, rectified: bool, seed: Seed, parameters: &mut [f32]) {
-        for parameter in &self.parameters[placed.parameters.clone()] {
-            let block = &mut parameters[parameter.range.clone()];
-            let weight = parameter.name.ends_with("weight");
-            let variance = match (&placed.layer, parameter.shape.as_slice()) {
-                _ if !weight => continue,
-                (Layer::Positions { .. } | Layer::Embedding { .. }, _) => variance(1, 1, rectified),
-                (Layer::Dense { .. } | Layer::Attention { .. }, [inputs, outputs]) => {
-                    variance(*inputs, *outputs, rectified)
-                }
-                (Layer::Conv2d { outputs, window, .. }, [_, inputs]) => {
-                    variance(*inputs, outputs * window.size * window.size, rectified)
-                }
-                _ => {
-                    block.fill(1.0);
-                    continue;
-                }
-            };
-            let bound = (3.0 * variance).sqrt();
-            let mut generator = seed.child(&parameter.name).generator();
-            block.fill_with(|| ((2.0 * generator.unit() - 1.0) * bound) as f32);
-        }
-    }
-
     /// The running averages of a batch norm.
     pub fn moments(&self, averages: &[f32], placed: &Placed) -> Moments {
         let block = |index: usize| averages[self.averages[placed.averages.start + index].range.clone()].to_vec();
@@ -213,7 +170,7 @@ impl Network {
     /// # Errors
     /// When the input does not fit the layers.
     pub fn judge(&self, input: Tensor, parameters: &Arc<[f32]>, averages: &[f32]) -> Result<Tensor> {
-        let rows = Rows::new(parameters.clone());
+        let rows = Rows::new(parameters.clone(), Segments::new(&[input.dim(0)?]));
         self.through(&self.parts, input, &mut Pass { rows: &rows, averages, mode: Mode::Judge, met: Vec::new() })
     }
 
@@ -253,15 +210,15 @@ impl Network {
             Layer::Sigmoid => sigmoid(&x),
             Layer::Softmax => activation::softmax(&x),
             Layer::Dropout { rate } => match pass.mode {
-                Mode::Learn { seed, samples } if *rate > 0.0 => {
-                    activation::mask(&x, drop_mask(x.shape(), *rate, seed.child(&placed.path), samples))
+                Mode::Learn(Samples { places, dropout, .. }) if *rate > 0.0 => {
+                    activation::mask(&x, drop_mask(x.shape(), *rate, dropout.child(&placed.path), places))
                 }
                 _ => Ok(x),
             },
             Layer::BatchNorm { .. } => match pass.mode {
-                Mode::Learn { .. } => {
+                Mode::Learn(_) => {
                     let (output, moments) = norm::batch_norm(&x, own(0), own(1))?;
-                    pass.met.push(moments);
+                    pass.met.extend(moments);
                     Ok(output)
                 }
                 Mode::Judge => norm::batch_norm_with(&x, self.moments(pass.averages, placed), own(0), own(1)),
@@ -307,22 +264,6 @@ impl Network {
             )),
         }
     }
-}
-
-/// Whether the first of some parts that changes more than the scale rectifies; nothing where there is none.
-fn is_rectified(parts: &[Part]) -> Option<bool> {
-    parts.iter().find_map(|part| match part {
-        Part::Layer(Placed { layer, .. }) => match layer {
-            Layer::BatchNorm { .. } | Layer::LayerNorm { .. } | Layer::Dropout { .. } => None,
-            layer => Some(matches!(layer, Layer::Relu | Layer::Gelu | Layer::MaxPool2d(_))),
-        },
-        Part::Residual { .. } => Some(false),
-    })
-}
-
-/// The variance of first weights that keeps that of what flows through them.
-fn variance(inputs: usize, outputs: usize, rectified: bool) -> f64 {
-    if rectified { 2.0 / inputs as f64 } else { 2.0 / (inputs + outputs) as f64 }
 }
 
 /// `1 / (1 + e^-x)`

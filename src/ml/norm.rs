@@ -6,11 +6,12 @@ use super::{
     product::{dot, sum, sum_of},
 };
 use candle_core::{Result, Shape, Tensor};
+use std::ops::Range;
 
 /// Added to variances so that a feature that never changes does not divide by zero.
 const EPSILON: f32 = 1e-5;
 
-/// The mean and the variance of each feature over a micro-batch.
+/// The mean and the variance of each feature over a shard's samples.
 #[derive(Clone)]
 pub struct Moments {
     /// The means.
@@ -30,6 +31,12 @@ impl Planes {
     fn of(shape: &Shape) -> Self {
         let dims = shape.dims();
         Self { features: dims.get(1).copied().unwrap_or(1), area: dims.iter().skip(2).product() }
+    }
+
+    /// The numbers of some samples.
+    fn among(self, values: &[f32], samples: Range<usize>) -> &[f32] {
+        let each = self.features * self.area;
+        &values[samples.start * each..samples.end * each]
     }
 
     /// The numbers of each feature, piece by piece in the order of the samples.
@@ -64,7 +71,8 @@ impl Moments {
 
 /// Normalises each feature of `[batch, features]` or channel of `[batch, channels, h, w]` by moments, and scales it.
 struct BatchNorm {
-    moments: Moments,
+    /// Those of each shard that has samples.
+    moments: Vec<Moments>,
     weight: Learned,
     bias: Learned,
 }
@@ -73,12 +81,15 @@ impl Operation for BatchNorm {
     const NAME: &'static str = "batch-norm";
 
     fn forward(&self, x: &[f32], shape: &Shape) -> Result<(Vec<f32>, Shape)> {
-        let sharpness = self.moments.sharpness();
+        let planes = Planes::of(shape);
         let (weight, bias) = (self.weight.values(), self.bias.values());
         let mut y = Vec::with_capacity(x.len());
-        for (feature, plane) in Planes::of(shape).each(x) {
-            let (mean, scale, bias) = (self.moments.mean[feature], sharpness[feature] * weight[feature], bias[feature]);
-            y.extend(plane.iter().map(|x| (x - mean) * scale + bias));
+        for (samples, moments) in self.weight.segments().each().zip(&self.moments) {
+            let sharpness = moments.sharpness();
+            for (feature, plane) in planes.each(planes.among(x, samples)) {
+                let (mean, scale, bias) = (moments.mean[feature], sharpness[feature] * weight[feature], bias[feature]);
+                y.extend(plane.iter().map(|x| (x - mean) * scale + bias));
+            }
         }
         Ok((y, shape.clone()))
     }
@@ -86,36 +97,67 @@ impl Operation for BatchNorm {
     /// The moments are those of `x` itself, so that they pass gradients on.
     fn backward(&self, x: &[f32], shape: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
         let planes = Planes::of(shape);
-        let sharpness = self.moments.sharpness();
-        let of_bias = planes.sums(gradient, |_, plane| sum(plane));
-        let mut of_weight = vec![0.0; planes.features];
-        for ((feature, x), (_, gradient)) in planes.each(x).zip(planes.each(gradient)) {
-            let (mean, sharpness) = (self.moments.mean[feature], sharpness[feature]);
-            of_weight[feature] += sharpness * x.iter().zip(gradient).map(|(x, slope)| (x - mean) * slope).sum::<f32>();
-        }
-        let share = planes.features as f32 / x.len() as f32;
         let mut back = Vec::with_capacity(x.len());
-        for ((feature, x), (_, gradient)) in planes.each(x).zip(planes.each(gradient)) {
-            let (mean, sharpness) = (self.moments.mean[feature], sharpness[feature]);
-            let scale = self.weight.values()[feature] * sharpness;
-            let (common, tilt) = (of_bias[feature] * share, of_weight[feature] * share * sharpness);
-            back.extend(x.iter().zip(gradient).map(|(x, slope)| scale * (slope - common - (x - mean) * tilt)));
-        }
-        self.weight.gradient(|weight| weight.copy_from_slice(&of_weight));
-        self.bias.gradient(|bias| bias.copy_from_slice(&of_bias));
+        let mut moments = self.moments.iter();
+        let sums = self.weight.segments().sum(2 * planes.features, |samples, sums| {
+            if let Some(moments) = moments.next() {
+                let (x, gradient) = (planes.among(x, samples.clone()), planes.among(gradient, samples));
+                self.back(planes, moments, x, gradient, sums, &mut back);
+            }
+        });
+        let (of_weight, of_bias) = sums.split_at(planes.features);
+        self.weight.gradient(|weight| weight.copy_from_slice(of_weight));
+        self.bias.gradient(|bias| bias.copy_from_slice(of_bias));
         Ok(Some(back))
     }
 }
 
-/// Normalises each feature of `[batch, features]` or channel of `[batch, channels, h, w]` by the micro-batch's own
-/// moments, which come back for the running averages (Ioffe and Szegedy, 2015, Algorithm 1).
+impl BatchNorm {
+    /// For the samples of one shard, appends the gradient of what went in, and writes those of weight and bias to `sums`.
+    fn back(
+        &self,
+        planes: Planes,
+        moments: &Moments,
+        x: &[f32],
+        gradient: &[f32],
+        sums: &mut [f32],
+        back: &mut Vec<f32>,
+    ) {
+        let sharpness = moments.sharpness();
+        let (of_weight, of_bias) = sums.split_at_mut(planes.features);
+        for ((feature, x), (_, gradient)) in planes.each(x).zip(planes.each(gradient)) {
+            let (mean, sharpness) = (moments.mean[feature], sharpness[feature]);
+            of_bias[feature] += sum(gradient);
+            of_weight[feature] += sharpness * x.iter().zip(gradient).map(|(x, slope)| (x - mean) * slope).sum::<f32>();
+        }
+        let share = planes.features as f32 / x.len() as f32;
+        for ((feature, x), (_, gradient)) in planes.each(x).zip(planes.each(gradient)) {
+            let (mean, sharpness) = (moments.mean[feature], sharpness[feature]);
+            let scale = self.weight.values()[feature] * sharpness;
+            let (common, tilt) = (of_bias[feature] * share, of_weight[feature] * share * sharpness);
+            back.extend(x.iter().zip(gradient).map(|(x, slope)| scale * (slope - common - (x - mean) * tilt)));
+        }
+    }
+}
+
+/// Normalises each feature of `[batch, features]` or channel of `[batch, channels, h, w]` by the moments of its shard, whose
+/// sum over all shards comes back for the running averages (Ioffe and Szegedy, 2015, Algorithm 1): means, then variances.
 ///
 /// # Errors
 /// When candle refuses.
-pub fn batch_norm(input: &Tensor, weight: Learned, bias: Learned) -> Result<(Tensor, Moments)> {
+pub fn batch_norm(input: &Tensor, weight: Learned, bias: Learned) -> Result<(Tensor, Vec<f32>)> {
     let input = input.contiguous()?;
-    let moments = read(&input, |x| Ok(Moments::of(x, Planes::of(input.shape()))))?;
-    Ok((apply(&input, BatchNorm { moments: moments.clone(), weight, bias })?, moments))
+    let planes = Planes::of(input.shape());
+    let mut moments = Vec::new();
+    let sums = read(&input, |x| {
+        Ok(weight.segments().sum(2 * planes.features, |samples, sums| {
+            let met = Moments::of(planes.among(x, samples), planes);
+            sums[..planes.features].copy_from_slice(&met.mean);
+            sums[planes.features..].copy_from_slice(&met.variance);
+            moments.push(met);
+        }))
+    })?;
+    Ok((apply(&input, BatchNorm { moments, weight, bias })?, sums))
 }
 
 /// Normalises by moments that were learned. It is for judging: no gradient comes back through it.
@@ -123,7 +165,7 @@ pub fn batch_norm(input: &Tensor, weight: Learned, bias: Learned) -> Result<(Ten
 /// # Errors
 /// When candle refuses.
 pub fn batch_norm_with(input: &Tensor, moments: Moments, weight: Learned, bias: Learned) -> Result<Tensor> {
-    apply(&input.detach(), BatchNorm { moments, weight, bias })
+    apply(&input.detach(), BatchNorm { moments: vec![moments], weight, bias })
 }
 
 /// Normalises each row (Ba et al., 2016).
@@ -159,22 +201,28 @@ impl Operation for LayerNorm {
     fn backward(&self, x: &[f32], shape: &Shape, _: &[f32], gradient: &[f32]) -> Result<Option<Vec<f32>>> {
         let width = width(shape);
         let weight = self.weight.values();
-        let (mut of_weight, mut of_bias) = (vec![0.0; width], vec![0.0; width]);
+        let each = x.len() / self.weight.segments().samples();
         let mut back = Vec::with_capacity(x.len());
         let (mut normal, mut slopes) = (vec![0.0; width], vec![0.0; width]);
-        for (row, gradient) in x.chunks_exact(width).zip(gradient.chunks_exact(width)) {
-            let (mean, sharpness) = Self::moments(row);
-            normal.iter_mut().zip(row).for_each(|(normal, x)| *normal = (x - mean) * sharpness);
-            slopes.iter_mut().zip(gradient).zip(weight).for_each(|((slope, by), weight)| *slope = by * weight);
-            of_bias.iter_mut().zip(gradient).for_each(|(sum, by)| *sum += by);
-            of_weight.iter_mut().zip(gradient).zip(&normal).for_each(|((sum, by), normal)| *sum += by * normal);
-            let common = sum(&slopes) / width as f32;
-            let tilt = dot(&slopes, &normal) / width as f32;
-            let terms = slopes.iter().zip(&normal);
-            back.extend(terms.map(|(slope, normal)| sharpness * (slope - common - normal * tilt)));
-        }
-        self.weight.gradient(|weight| weight.copy_from_slice(&of_weight));
-        self.bias.gradient(|bias| bias.copy_from_slice(&of_bias));
+        let sums = self.weight.segments().sum(2 * width, |samples, sums| {
+            let (of_weight, of_bias) = sums.split_at_mut(width);
+            let [x, gradient] =
+                [x, gradient].map(|rows| rows[samples.start * each..samples.end * each].chunks_exact(width));
+            for (row, gradient) in x.zip(gradient) {
+                let (mean, sharpness) = Self::moments(row);
+                normal.iter_mut().zip(row).for_each(|(normal, x)| *normal = (x - mean) * sharpness);
+                slopes.iter_mut().zip(gradient).zip(weight).for_each(|((slope, by), weight)| *slope = by * weight);
+                of_bias.iter_mut().zip(gradient).for_each(|(sum, by)| *sum += by);
+                of_weight.iter_mut().zip(gradient).zip(&normal).for_each(|((sum, by), normal)| *sum += by * normal);
+                let common = sum(&slopes) / width as f32;
+                let tilt = dot(&slopes, &normal) / width as f32;
+                let terms = slopes.iter().zip(&normal);
+                back.extend(terms.map(|(slope, normal)| sharpness * (slope - common - normal * tilt)));
+            }
+        });
+        let (of_weight, of_bias) = sums.split_at(width);
+        self.weight.gradient(|weight| weight.copy_from_slice(of_weight));
+        self.bias.gradient(|bias| bias.copy_from_slice(of_bias));
         Ok(Some(back))
     }
 }

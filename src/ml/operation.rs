@@ -1,5 +1,10 @@
 //! Operations of our own on candle's tape: what a layer computes from rows of numbers, and how a gradient goes back.
 
+use super::{
+    outer::outer,
+    product::{DEPTH, add_rows},
+    segments::Segments,
+};
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Storage, Tensor};
 use std::{
     ops::Range,
@@ -74,6 +79,7 @@ pub fn read<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<T>) -> Resul
 #[derive(Clone)]
 pub struct Rows {
     values: Arc<[f32]>,
+    segments: Arc<Segments>,
     gradient: Arc<Mutex<Vec<f32>>>,
 }
 
@@ -85,9 +91,9 @@ pub struct Learned {
 }
 
 impl Rows {
-    /// The parameters `values`, to judge with or to learn.
-    pub fn new(values: Arc<[f32]>) -> Self {
-        Self { values, gradient: Arc::default() }
+    /// The parameters `values`, to judge the samples of some shards with or to learn from them.
+    pub fn new(values: Arc<[f32]>, segments: Segments) -> Self {
+        Self { values, segments: Arc::new(segments), gradient: Arc::default() }
     }
 
     /// The parameter at a place of the row.
@@ -111,8 +117,30 @@ impl Learned {
         &self.rows.values[self.range.clone()]
     }
 
+    /// The shards of the samples that flow through.
+    pub fn segments(&self) -> &Segments {
+        &self.rows.segments
+    }
+
     /// Lets `write` write its gradient over zeros.
     pub fn gradient(&self, write: impl FnOnce(&mut [f32])) {
         self.rows.gradient(|gradient| write(&mut gradient[self.range.clone()]));
+    }
+
+    /// Writes its gradient, the sum of what `take` adds to zeros for the samples of each shard.
+    pub fn sum(&self, take: impl FnMut(Range<usize>, &mut [f32])) {
+        self.gradient(|gradient| gradient.copy_from_slice(&self.segments().sum(gradient.len(), take)));
+    }
+
+    /// Writes its gradient, the sum of the rows of `gradient`, as many for each sample.
+    pub fn sum_rows(&self, gradient: &[f32]) {
+        let each = gradient.len() / self.segments().samples();
+        self.sum(|samples, sums| add_rows(&gradient[samples.start * each..samples.end * each], sums));
+    }
+
+    /// Writes its gradient `[…, columns]`, the sum of the outer products of rows `x` and `gradient`, as many for each sample.
+    pub fn sum_outer(&self, x: &[f32], gradient: &[f32], columns: usize) {
+        let turns = self.segments().turns(gradient.len() / columns, DEPTH);
+        self.gradient(|product| outer(x, gradient, &turns, product, columns));
     }
 }

@@ -76,13 +76,12 @@ pub fn pace(
 
 fn gradient(worker: &Worker, weights: &Weights, rows: &[usize], cut: Cut) -> Result<Vec<f32>, MlError> {
     let dropout = Seed::new(1);
-    let mut gradient = match cut {
-        Cut::Shards(shards) => {
-            let shards: Vec<&[usize]> = rows.chunks(rows.len().div_ceil(shards.max(1)).max(1)).collect();
-            worker.share(weights, &shards, dropout, None)?.gradient.unwrap_or_default()
-        }
-        Cut::Whole => worker.shard(&weights.parameters.as_slice().into(), rows, dropout, &mut |_, _| {})?.gradient,
+    let shards = match cut {
+        Cut::Whole => 1,
+        Cut::Shards(shards) => shards.max(1),
     };
+    let shards: Vec<&[usize]> = rows.chunks(rows.len().div_ceil(shards).max(1)).collect();
+    let mut gradient = worker.share(weights, &shards, dropout, None)?.gradient.unwrap_or_default();
     let share = 1.0 / rows.len() as f32;
     gradient.iter_mut().for_each(|value| *value *= share);
     Ok(gradient)

@@ -3,7 +3,8 @@
 
 use super::{
     loss::Loss,
-    network::{Mode, Network, Part, Placed, drop_mask},
+    network::{Mode, Network, Part, Placed, Samples, drop_mask},
+    segments::sum,
     stages::Learnt,
 };
 use crate::{
@@ -31,8 +32,8 @@ pub struct Plain<'n> {
     learned: Vec<Var>,
     averages: &'n [f32],
     mode: Mode<'n>,
-    /// The means and variances that the batch norms met.
-    moments: Vec<Vec<f32>>,
+    /// The means and variances that the batch norms met, in their order, summed over the shards.
+    moments: Vec<f32>,
 }
 
 impl<'n> Plain<'n> {
@@ -54,13 +55,13 @@ impl<'n> Plain<'n> {
         Ok(Self { network, device, learned: learned.collect::<Result<_>>()?, averages, mode, moments: Vec::new() })
     }
 
-    /// The loss of the samples `rows` and its gradient; `input` holds their features.
+    /// The loss of some samples and its gradient; `input` holds their features.
     ///
     /// # Errors
     /// When the input does not fit the layers.
-    pub fn learn(mut self, input: &Tensor, loss: Loss, labels: &Labels, rows: &[usize]) -> Result<Learnt> {
+    pub fn learn(mut self, input: &Tensor, loss: Loss, labels: &Labels, samples: Samples) -> Result<Learnt> {
         let outputs = self.outputs(input)?;
-        let loss = self.loss(loss, &outputs, labels, rows)?;
+        let loss = self.loss(loss, &outputs, labels, samples.places)?;
         let gradients = loss.backward()?;
         let mut gradient = Vec::with_capacity(self.network.size());
         for parameter in &self.learned {
@@ -113,8 +114,8 @@ impl<'n> Plain<'n> {
             Layer::Sigmoid => (x.neg()?.exp()? + 1.0)?.recip(),
             Layer::Softmax => softmax(&x),
             Layer::Dropout { rate } => match self.mode {
-                Mode::Learn { seed, samples } if *rate > 0.0 => {
-                    let mask = drop_mask(x.shape(), *rate, seed.child(&placed.path), samples);
+                Mode::Learn(Samples { places, dropout, .. }) if *rate > 0.0 => {
+                    let mask = drop_mask(x.shape(), *rate, dropout.child(&placed.path), places);
                     x.mul(&Tensor::from_vec(mask, x.shape(), self.device)?)
                 }
                 _ => Ok(x),
@@ -150,40 +151,57 @@ impl<'n> Plain<'n> {
         }
     }
 
-    /// By the moments of the samples at hand to learn, by the averages to judge.
+    /// By the moments of each shard to learn, by the averages to judge.
     fn batch_norm(&mut self, placed: &Placed, x: &Tensor) -> Result<Tensor> {
         let features = x.dim(1)?;
         let row = |values: &Tensor| values.reshape([&[1, features], vec![1; x.rank() - 2].as_slice()].concat());
-        let (mean, variance) = match self.mode {
+        let [weight, bias] = [0, 1].map(|offset| row(&self.learned[placed.parameters.start + offset]));
+        let (weight, bias) = (weight?, bias?);
+        let scaled = |x: &Tensor, mean: &Tensor, variance: &Tensor| {
+            let deviation = (row(variance)? + EPSILON)?.sqrt()?;
+            x.broadcast_sub(&row(mean)?)?.broadcast_div(&deviation)?.broadcast_mul(&weight)?.broadcast_add(&bias)
+        };
+        let samples = match self.mode {
+            Mode::Learn(samples) => samples,
             Mode::Judge => {
                 let moments = self.network.moments(self.averages, placed);
-                let on_device = |values: Vec<f32>| row(&Tensor::from_vec(values, features, self.device)?);
-                (on_device(moments.mean)?, on_device(moments.variance)?)
-            }
-            Mode::Learn { .. } => {
-                let over_samples = |values: &Tensor| values.transpose(0, 1)?.flatten_from(1)?.mean(1);
-                let mean = over_samples(x)?;
-                let variance = over_samples(&x.broadcast_sub(&row(&mean)?)?.sqr()?)?;
-                self.moments.extend([floats(&mean)?, floats(&variance)?]);
-                (row(&mean)?, row(&variance)?)
+                let on_device = |values: Vec<f32>| Tensor::from_vec(values, features, self.device);
+                return scaled(x, &on_device(moments.mean)?, &on_device(moments.variance)?);
             }
         };
-        let own = |offset: usize| row(&self.learned[placed.parameters.start + offset]);
-        let normal = x.broadcast_sub(&mean)?.broadcast_div(&(variance + EPSILON)?.sqrt()?)?;
-        normal.broadcast_mul(&own(0)?)?.broadcast_add(&own(1)?)
+        let over_samples = |values: &Tensor| values.transpose(0, 1)?.flatten_from(1)?.mean(1);
+        let (mut moments, mut normal) = (Vec::new(), Vec::new());
+        for shard in samples.segments.each() {
+            let x = x.narrow(0, shard.start, shard.len())?;
+            let mean = over_samples(&x)?;
+            let variance = over_samples(&x.broadcast_sub(&row(&mean)?)?.sqr()?)?;
+            normal.push(scaled(&x, &mean, &variance)?);
+            moments.push(Some([floats(&mean)?, floats(&variance)?].concat()));
+        }
+        self.moments.extend(sum(moments).unwrap_or_default());
+        Tensor::cat(&normal, 0)
     }
 
     fn loss(&self, loss: Loss, outputs: &Tensor, labels: &Labels, rows: &[usize]) -> Result<Tensor> {
-        let Loss::CrossEntropy = loss else { return loss.sum(outputs, labels, rows) };
-        let classes: Vec<u32> = match labels {
-            Labels::Classes { indices, .. } => rows.iter().map(|row| indices[*row]).collect(),
-            Labels::Numbers(_) => vec![0; rows.len()],
+        let column = |wanted: Vec<f32>| Tensor::from_vec(wanted, (rows.len(), 1), self.device);
+        let wanted = match labels {
+            Labels::Numbers(numbers) => column(rows.iter().map(|row| numbers[*row]).collect())?,
+            Labels::Classes { indices, .. } => column(rows.iter().map(|row| indices[*row] as f32).collect())?,
         };
-        let logits = outputs.flatten_from(1)?;
-        let own = logits.gather(&Tensor::from_vec(classes, (rows.len(), 1), self.device)?, 1)?;
-        let most = logits.max_keepdim(1)?.detach();
-        let whole = logits.broadcast_sub(&most)?.exp()?.sum_keepdim(1)?.log()?.add(&most)?;
-        whole.sub(&own)?.sum_all()
+        let outputs = outputs.flatten_from(1)?;
+        match loss {
+            Loss::Mse => outputs.sub(&wanted)?.sqr()?.sum_all(),
+            Loss::Bce => {
+                let tail = (outputs.abs()?.neg()?.exp()? + 1.0)?.log()?;
+                outputs.relu()?.sub(&outputs.mul(&wanted)?)?.add(&tail)?.sum_all()
+            }
+            Loss::CrossEntropy => {
+                let own = outputs.gather(&wanted.to_dtype(DType::U32)?, 1)?;
+                let most = outputs.max_keepdim(1)?.detach();
+                let whole = outputs.broadcast_sub(&most)?.exp()?.sum_keepdim(1)?.log()?.add(&most)?;
+                whole.sub(&own)?.sum_all()
+            }
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Virtual shards: a batch is cut into the same micro-batches whoever computes them, and their gradients are summed in one
-//! fixed binary tree, so that any number of threads gives the same bits.
+//! fixed binary tree, so that any number of workers and threads gives the same bits. What one thread has of them flows
+//! through the network together.
 
 use super::{
     MlError,
     loss::Loss,
-    network::{Mode, Network, Weights},
+    network::{Mode, Network, Samples, Weights},
     plain::{self, Plain},
+    segments::{Segments, branches, sum},
     stages::Learnt,
 };
 use crate::{data::Table, seed::Seed};
@@ -35,19 +37,19 @@ pub struct Stream<'a> {
 }
 
 struct Waiting<'a> {
-    /// For the beginning of each stretch of the row, what each shard has given of it.
+    /// For the beginning of each stretch of the row, what each branch has given of it, at the place of its first shard.
     rows: HashMap<usize, Vec<Option<Vec<f32>>>>,
     send: &'a mut (dyn FnMut(Range<usize>, Vec<f32>) + Send),
 }
 
 impl<'a> Stream<'a> {
-    /// Sends the sum of each stretch of the row as soon as all shards have given theirs: one after another, the last
+    /// Sends the sum of each stretch of the row as soon as all branches have given theirs: one after another, the last
     /// layers' first.
     pub fn new(send: &'a mut (dyn FnMut(Range<usize>, Vec<f32>) + Send)) -> Self {
         Self { waiting: Mutex::new(Waiting { rows: HashMap::new(), send }) }
     }
 
-    /// Takes a stretch of the gradient of one of `givers` shards among `shards`.
+    /// Takes a stretch of the gradient of one of `givers` branches of the tree over `shards`, which begins at `shard`.
     fn take(&self, shard: usize, shards: usize, givers: usize, range: Range<usize>, row: &[f32]) {
         // A shard that panics ends the training.
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +77,8 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// What the micro-batches of some shards come to.
+    /// What some consecutive shards come to. Each thread computes the largest branches of the tree that it can, each in one
+    /// piece.
     pub fn share(
         &self,
         weights: &Weights,
@@ -84,60 +87,69 @@ impl Worker<'_> {
         stream: Option<&Stream>,
     ) -> Result<Share, MlError> {
         let parameters = Arc::from(weights.parameters.as_slice());
-        let givers = shards.iter().filter(|rows| !rows.is_empty()).count();
-        let places: Vec<usize> = (0..shards.len()).collect();
-        let places: Vec<&usize> = places.iter().collect();
-        let results = in_order(&places, self.threads, |shard| {
-            let rows = shards[*shard];
-            if rows.is_empty() {
-                return Ok(None);
-            }
-            let mut deliver = |range: Range<usize>, row: &[f32]| {
-                if let Some(stream) = stream {
-                    stream.take(*shard, shards.len(), givers, range, row);
-                }
+        let each = shards.len().div_ceil(self.threads.clamp(1, shards.len().max(1)));
+        let branches: Vec<Vec<Range<usize>>> = (0..shards.len())
+            .step_by(each.max(1))
+            .map(|start| branches(start..shards.len().min(start + each), shards.len()))
+            .collect();
+        let is_there = |branch: &&Range<usize>| shards[(*branch).clone()].iter().any(|rows| !rows.is_empty());
+        let givers = branches.iter().flatten().filter(is_there).count();
+        let items: Vec<&[Range<usize>]> = branches.iter().map(Vec::as_slice).collect();
+        let results = in_order(&items, self.threads, |branches| {
+            let branch = |branch: &Range<usize>| {
+                let mut deliver = |range: Range<usize>, row: &[f32]| {
+                    if let Some(stream) = stream {
+                        stream.take(branch.start, shards.len(), givers, range, row);
+                    }
+                };
+                let learnt = self.branch(&parameters, &shards[branch.clone()], dropout, &mut deliver)?;
+                Ok((branch.start, learnt))
             };
-            self.shard(&parameters, rows, dropout, &mut deliver).map(Some)
+            branches.iter().filter(is_there).map(branch).collect::<Result<Vec<_>, MlError>>()
         });
-        let mut share = Share { gradient: None, tail: None, outputs: Vec::with_capacity(shards.len()) };
-        let (mut gradients, mut tails) = (Vec::with_capacity(shards.len()), Vec::with_capacity(shards.len()));
+        let mut outputs = Vec::new();
+        let (mut gradients, mut tails) = (vec![None; shards.len()], vec![None; shards.len()]);
         for learnt in results {
-            let (gradient, tail, outputs) = match learnt? {
-                Some(Learnt { loss, gradient, moments, outputs }) => {
-                    let mut tail = moments.concat();
-                    tail.push(loss);
-                    (Some(gradient), Some(tail), outputs)
-                }
-                None => (None, None, Vec::new()),
-            };
-            gradients.push(gradient);
-            tails.push(tail);
-            share.outputs.push(outputs);
+            for (start, Learnt { loss, gradient, mut moments, outputs: more }) in learnt? {
+                moments.push(loss);
+                gradients[start] = Some(gradient);
+                tails[start] = Some(moments);
+                outputs.extend(more);
+            }
         }
-        if stream.is_none() {
-            share.gradient = sum(gradients);
-        }
-        share.tail = sum(tails);
-        Ok(share)
+        let width = outputs.len() / shards.iter().map(|rows| rows.len()).sum::<usize>().max(1);
+        let mut outputs = outputs.as_slice();
+        Ok(Share {
+            gradient: if stream.is_none() { sum(gradients) } else { None },
+            tail: sum(tails),
+            outputs: shards
+                .iter()
+                .map(|rows| outputs.split_off(..rows.len() * width).unwrap_or_default().to_vec())
+                .collect(),
+        })
     }
 
-    /// The gradient of some rows in one piece; `deliver` hears of each stretch of it as soon as it is there.
-    pub fn shard(
+    /// What the shards of a branch come to in one piece; `deliver` hears of each stretch of the gradient as soon as it is
+    /// there.
+    fn branch(
         &self,
         parameters: &Arc<[f32]>,
-        rows: &[usize],
+        shards: &[&[usize]],
         dropout: Seed,
         deliver: &mut dyn FnMut(Range<usize>, &[f32]),
     ) -> Result<Learnt, MlError> {
-        let mode = Mode::Learn { seed: dropout, samples: rows };
+        let sizes: Vec<usize> = shards.iter().map(|rows| rows.len()).collect();
+        let (segments, places) = (Segments::new(&sizes), shards.concat());
+        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, &places, &segments);
+        let input = samples(self.table, &places)?;
+        let samples = Samples { places: &places, segments: &segments, dropout };
         if let Some(gpu) = plain::gpu() {
-            let plain = Plain::new(self.network, gpu, parameters, &[], mode)?;
-            let learnt = plain.learn(&samples(self.table, rows)?, self.loss, &self.table.labels, rows)?;
+            let plain = Plain::new(self.network, gpu, parameters, &[], Mode::Learn(samples))?;
+            let learnt = plain.learn(&input, self.loss, &self.table.labels, samples)?;
             self.network.stretches().into_iter().for_each(|range| deliver(range.clone(), &learnt.gradient[range]));
             return Ok(learnt);
         }
-        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, rows);
-        Ok(self.network.learn(samples(self.table, rows)?, parameters, mode, &loss, deliver)?)
+        Ok(self.network.learn(input, parameters, samples, &loss, deliver)?)
     }
 
     /// The chunks in which samples are judged.
@@ -170,7 +182,8 @@ impl Worker<'_> {
         let rows: Vec<usize> = (0..self.table.rows()).collect();
         let width = outputs.len() / rows.len().max(1);
         let outputs = Tensor::from_slice(outputs, (rows.len(), width), &Device::Cpu)?;
-        let sum = self.loss.sum(&outputs, &self.table.labels, &rows)?.to_scalar::<f32>()?;
+        let sum =
+            self.loss.sum(&outputs, &self.table.labels, &rows, &Segments::new(&[rows.len()]))?.to_scalar::<f32>()?;
         Ok(f64::from(sum) / rows.len() as f64)
     }
 }
@@ -211,23 +224,4 @@ fn in_order<'i, I: Sync + ?Sized, R: Send>(
         }
         results
     })
-}
-
-/// The sum of rows in a binary tree, neighbours first, then pairs of pairs; those that are not there add nothing.
-fn sum(mut rows: Vec<Option<Vec<f32>>>) -> Option<Vec<f32>> {
-    while rows.len() > 1 {
-        let mut next = Vec::with_capacity(rows.len().div_ceil(2));
-        let mut pairs = rows.into_iter();
-        while let Some(left) = pairs.next() {
-            next.push(match (left, pairs.next().flatten()) {
-                (Some(mut left), Some(right)) => {
-                    left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
-                    Some(left)
-                }
-                (left, right) => left.or(right),
-            });
-        }
-        rows = next;
-    }
-    rows.pop().flatten()
 }

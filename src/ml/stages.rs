@@ -1,7 +1,7 @@
 //! Learning stage by stage: the gradients of the last layers are there while those of the first are still computed.
 
 use super::{
-    network::{Mode, Network, Part, Pass},
+    network::{Mode, Network, Part, Pass, Samples},
     operation::{Operation, Rows, apply, read},
 };
 use candle_core::{Result, Shape, Tensor, Var};
@@ -10,14 +10,14 @@ use std::{ops::Range, sync::Arc};
 /// A stage holds at least as many parameters, 256 KiB of them; smaller pieces are not worth a message.
 const PARAMETERS: usize = 64 << 10;
 
-/// What learning from a micro-batch comes to.
+/// What learning from some shards comes to.
 pub struct Learnt {
     /// The loss.
     pub loss: f32,
     /// Its gradient, in the order of the parameters.
     pub gradient: Vec<f32>,
-    /// The means and variances that the batch norms met, in their order.
-    pub moments: Vec<Vec<f32>>,
+    /// The means and variances that the batch norms met, in their order, summed over the shards.
+    pub moments: Vec<f32>,
     /// What came out, row after row.
     pub outputs: Vec<f32>,
 }
@@ -61,7 +61,7 @@ impl Network {
         }
     }
 
-    /// The loss of a micro-batch and its gradient. As soon as the gradients of some parameters are there, the last layers'
+    /// The loss of some shards and its gradient. As soon as the gradients of some parameters are there, the last layers'
     /// first, `deliver` hears of their place in the row.
     ///
     /// # Errors
@@ -70,11 +70,11 @@ impl Network {
         &self,
         input: Tensor,
         parameters: &Arc<[f32]>,
-        mode: Mode,
+        samples: Samples,
         loss: &dyn Fn(&Tensor) -> Result<Tensor>,
         deliver: &mut dyn FnMut(Range<usize>, &[f32]),
     ) -> Result<Learnt> {
-        self.learn_in(&self.stages(PARAMETERS), input, parameters, mode, loss, deliver)
+        self.learn_in(&self.stages(PARAMETERS), input, parameters, samples, loss, deliver)
     }
 
     fn learn_in(
@@ -82,12 +82,12 @@ impl Network {
         stages: &[Stage],
         input: Tensor,
         parameters: &Arc<[f32]>,
-        mode: Mode,
+        samples: Samples,
         loss: &dyn Fn(&Tensor) -> Result<Tensor>,
         deliver: &mut dyn FnMut(Range<usize>, &[f32]),
     ) -> Result<Learnt> {
-        let rows = Rows::new(parameters.clone());
-        let mut pass = Pass { rows: &rows, averages: &[], mode, met: Vec::new() };
+        let rows = Rows::new(parameters.clone(), samples.segments.clone());
+        let mut pass = Pass { rows: &rows, averages: &[], mode: Mode::Learn(samples), met: Vec::new() };
         let mut outputs = input;
         // Each stage begins at a leaf, where its gradients end.
         let mut cuts = Vec::with_capacity(stages.len());
@@ -113,7 +113,7 @@ impl Network {
         Ok(Learnt {
             loss: loss.to_scalar()?,
             gradient: rows.gradient(std::mem::take),
-            moments: pass.met.into_iter().flat_map(|moments| [moments.mean, moments.variance]).collect(),
+            moments: pass.met,
             outputs: outputs.flatten_all()?.to_vec1()?,
         })
     }
@@ -139,7 +139,10 @@ mod tests {
     use super::PARAMETERS;
     use crate::{
         layers::{self, Shape},
-        ml::network::{Mode, Network},
+        ml::{
+            network::{Network, Samples},
+            segments::Segments,
+        },
         seed::Seed,
         value::{Call, Model, Value},
     };
@@ -192,7 +195,8 @@ mod tests {
         let network = network(&layers, &[4]);
         let parameters: Arc<[f32]> = network.initial(Seed::new(3)).parameters.into();
         let tokens: Vec<f32> = (0..12).map(|index| (index * index % 5) as f32).collect();
-        let mode = Mode::Learn { seed: Seed::new(4), samples: &[0, 1, 2] };
+        let segments = Segments::new(&[3]);
+        let samples = Samples { places: &[0, 1, 2], segments: &segments, dropout: Seed::new(4) };
         let learn = |least| {
             let (stages, input) = (network.stages(least), Tensor::from_slice(&tokens, (3, 4), &Device::Cpu).unwrap());
             let mut delivered = vec![0.0; network.size()];
@@ -203,7 +207,7 @@ mod tests {
                 delivered[place].copy_from_slice(gradient);
             };
             let loss = |outputs: &Tensor| outputs.sqr()?.sum_all();
-            let learnt = network.learn_in(&stages, input, &parameters, mode, &loss, &mut deliver).unwrap();
+            let learnt = network.learn_in(&stages, input, &parameters, samples, &loss, &mut deliver).unwrap();
             assert_eq!(end, 0, "all is delivered");
             assert!(delivered == learnt.gradient, "what is delivered is the gradient");
             (stages.len(), learnt.loss, learnt.gradient, learnt.moments, learnt.outputs)

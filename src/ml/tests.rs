@@ -5,6 +5,7 @@ mod disturbed;
 mod learning;
 mod plain;
 mod resuming;
+mod segments;
 mod slopes;
 mod together;
 

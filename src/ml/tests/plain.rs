@@ -1,27 +1,31 @@
 //! candle's own operations against ours.
 
 use super::{super::plain::Plain, *};
-use crate::ml::network::Mode;
+use crate::ml::{
+    network::{Mode, Samples},
+    segments::Segments,
+};
 use candle_core::{Device, Tensor};
 
-/// Fails unless both come to the same loss, gradient, moments and outputs, and judge alike.
+/// Fails unless both come to the same loss, gradient, moments and outputs of two shards, and judge alike.
 pub fn agrees(worker: &Worker, weights: &Weights, rows: &[usize], dropout: Seed) {
     let Worker { network, table, loss, .. } = worker;
-    let samples = Tensor::from_slice(
+    let input = Tensor::from_slice(
         &table.features[..rows.len() * table.width()],
         [&[rows.len()], table.shape.as_slice()].concat(),
         &Device::Cpu,
     )
     .unwrap();
     let plain = |mode| Plain::new(network, &Device::Cpu, &weights.parameters, &weights.averages, mode).unwrap();
-    let mode = Mode::Learn { seed: dropout, samples: rows };
-    let other = plain(mode).learn(&samples, *loss, &table.labels, rows).unwrap();
-    let own = worker.shard(&weights.parameters.as_slice().into(), rows, dropout, &mut |_, _| {}).unwrap();
-    close("loss", &[own.loss], &[other.loss]);
-    close("gradient", &own.gradient, &other.gradient);
-    close("moments", &own.moments.concat(), &other.moments.concat());
-    close("outputs", &own.outputs, &other.outputs);
-    let judged = plain(Mode::Judge).outputs(&samples).unwrap();
+    let (first, second) = rows.split_at(rows.len() / 3);
+    let segments = Segments::new(&[first.len(), second.len()]);
+    let samples = Samples { places: rows, segments: &segments, dropout };
+    let other = plain(Mode::Learn(samples)).learn(&input, *loss, &table.labels, samples).unwrap();
+    let own = worker.share(weights, &[first, second], dropout, None).unwrap();
+    close("gradient", &own.gradient.unwrap(), &other.gradient);
+    close("moments and loss", &own.tail.unwrap(), &[other.moments, vec![other.loss]].concat());
+    close("outputs", &own.outputs.concat(), &other.outputs);
+    let judged = plain(Mode::Judge).outputs(&input).unwrap();
     let own = worker.outputs(weights, 0..1).unwrap();
     close("judged", &own, &judged.flatten_all().unwrap().to_vec1().unwrap());
 }
