@@ -181,6 +181,7 @@ fn add<S: Simd, const WIDTH: usize, const USED: usize>(
 
 /// Writes a tile to its place in some lines of the product, which may be less.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterators over two slices are calls, see `tile`")]
 fn write<S: Simd, const USED: usize>(
     simd: S,
     tile: Tile<S, USED>,
