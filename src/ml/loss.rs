@@ -92,6 +92,15 @@ impl Loss {
         }
     }
 
+    /// The mean of the losses of all samples, given their outputs, row after row.
+    pub fn mean(self, outputs: &[f32], labels: &Labels) -> Result<f64> {
+        let rows: Vec<usize> = (0..labels.len()).collect();
+        let width = outputs.len() / rows.len().max(1);
+        let outputs = Tensor::from_slice(outputs, (rows.len(), width), &Device::Cpu)?;
+        let sum = self.sum(&outputs, labels, &rows)?.to_scalar::<f32>()?;
+        Ok(f64::from(sum) / rows.len() as f64)
+    }
+
     /// What the outputs of all samples, row after row, predict.
     pub fn predict(self, outputs: Vec<f32>, width: usize) -> Predictions {
         match self {

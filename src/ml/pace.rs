@@ -79,9 +79,11 @@ fn gradient(worker: &Worker, weights: &Weights, rows: &[usize], cut: Cut) -> Res
     let mut gradient = match cut {
         Cut::Shards(shards) => {
             let shards: Vec<&[usize]> = rows.chunks(rows.len().div_ceil(shards.max(1)).max(1)).collect();
-            worker.share(weights, &shards, dropout, None)?.gradient.unwrap_or_default()
+            worker.share(weights, &shards, dropout.into(), None)?.gradient.unwrap_or_default()
         }
-        Cut::Whole => worker.shard(&weights.parameters.as_slice().into(), rows, dropout, &mut |_, _| {})?.gradient,
+        Cut::Whole => {
+            worker.shard(&weights.parameters.as_slice().into(), rows, dropout.into(), &mut |_, _| {})?.gradient
+        }
     };
     let share = 1.0 / rows.len() as f32;
     gradient.iter_mut().for_each(|value| *value *= share);
