@@ -153,8 +153,8 @@ pub fn key(train: &Train) -> Hash {
 }
 
 impl Deal {
-    /// Writes pieces into a folder, those first that are not there yet, and the list of them last. Files lie in `workshop`, a
-    /// folder of the same file system, while they are not whole.
+    /// Writes the pieces that a folder lacks, and the list of all last. Files lie in `workshop`, a folder of the same file
+    /// system, while they are not whole.
     ///
     /// # Errors
     /// When a folder can't be written.

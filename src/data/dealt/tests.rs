@@ -1,5 +1,5 @@
 use super::*;
-use crate::seed::Seed;
+use crate::{data::lens::Standard, seed::Seed};
 use std::{
     fs::File,
     thread,
@@ -39,7 +39,8 @@ impl Case {
 
     fn deal(&self) -> Deal {
         let Self { train, valid, shards, .. } = self;
-        let (hash, lens) = (Hash::of(b"data"), Lens::default());
+        let lens = Lens { standard: Some(Standard::learn(train)), ..Lens::default() };
+        let hash = Hash::of(b"data");
         let about = About { train: Outline::of(train), valid: Outline::of(valid), lens, hash, valid_hash: None };
         let cards = Cards { about: &about, train, valid, shards, chunk: 30, prints: Vec::new() };
         Deal::write(cards, self.folder.path(), self.folder.path()).unwrap()
