@@ -3,6 +3,7 @@
 mod array;
 mod columns;
 mod csv;
+pub mod dealt;
 mod error;
 mod files;
 mod idx;
@@ -25,6 +26,7 @@ use crate::{
     value::{Dataset, Format, Hash, Part},
     wire::Facts,
 };
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// A data set in memory, its features as they stand in the files.
@@ -60,7 +62,7 @@ pub struct Table {
 }
 
 /// What to predict.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Labels {
     /// One of several classes: for each row, the place of its class among the names.
     Classes {
@@ -91,6 +93,25 @@ impl Labels {
     /// Whether there is no row.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A word for each row: the place of its class, or the bits of its number.
+    pub fn marks(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self {
+            Self::Classes { indices, .. } => Box::new(indices.iter().copied()),
+            Self::Numbers(numbers) => Box::new(numbers.iter().map(|number| number.to_bits())),
+        }
+    }
+
+    /// Labels of the same kind with other [`marks`](Self::marks), if there are classes for them.
+    pub fn like(&self, marks: Vec<u32>) -> Option<Self> {
+        match self {
+            Self::Classes { names, .. } => {
+                let known = marks.iter().all(|mark| (*mark as usize) < names.len());
+                known.then(|| Self::Classes { indices: marks, names: names.clone() })
+            }
+            Self::Numbers(_) => Some(Self::Numbers(marks.into_iter().map(f32::from_bits).collect())),
+        }
     }
 
     /// The labels of some rows, in their order.

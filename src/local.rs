@@ -12,6 +12,7 @@ pub use past::{Past, PastError};
 
 use crate::{
     cache::Session,
+    data::dealt,
     graph::Graph,
     processes,
     runs::{self, Recorder, RunsError, logs},
@@ -19,7 +20,7 @@ use crate::{
     source::Name,
     units::{Duration, Money},
     value::Fields,
-    wire::{Job, Op, Secret, Secrets},
+    wire::{Job, Op, Role, Secret, Secrets},
 };
 use cached::{Answer, Cached, Next};
 use clock::Clock;
@@ -141,7 +142,7 @@ pub fn run(
         pool: Pool::new(
             workers.map_err(system("the workers' log can't be made"))?,
             machine.hidden.clone(),
-            Meeting::new(machine.store.clone(), run_name(&machine.folder)),
+            Meeting::new(machine.store.clone(), run_name(&machine.folder), dealt::folder(&machine.folder)),
             reports,
         ),
         cached: Cached::new(cache, answers),
@@ -189,6 +190,10 @@ impl Driver<'_> {
         self.pool.end().await;
         // It's there when a command has run, and what of it can't go does no harm.
         let _ = fs::remove_dir_all(runs::work(&self.machine.folder));
+        // Who resumes a run that was interrupted finds its samples where they were.
+        if verdict != Verdict::Cancelled {
+            let _ = fs::remove_dir_all(dealt::folder(&self.machine.folder));
+        }
         Ok((verdict, elapsed, spent))
     }
 
@@ -353,7 +358,7 @@ impl Driver<'_> {
             money_left: launch.money_left,
             threads: (self.machine.cores / self.scheduler.running().max(1)).max(launch.cpu as usize).max(1),
             attempt: launch.attempt.number,
-            seat: None,
+            role: Role::Alone,
             secrets,
         };
         self.pool.start(launch.attempt, job, launch.timeout, allowance);

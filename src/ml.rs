@@ -36,9 +36,10 @@ mod tests;
 pub use checkpoint::{latest_steps, remove as remove_checkpoints};
 pub use evaluate::evaluate;
 pub use pace::{Cut, Pace, pace};
-pub use train::{Lesson, Part, gradient_bytes, train};
+pub use train::{Lesson, Part, Whole, deal, gradient_bytes, train};
 
 use crate::{
+    data::dealt::DealtError,
     store::{Objects, ParameterError},
     sync::SyncError,
     units::Duration,
@@ -71,6 +72,9 @@ enum MlError {
     /// The workers of a training can't go on together.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// Samples that were dealt out can't be had.
+    #[error(transparent)]
+    Dealt(#[from] DealtError),
     /// candle refused an operation.
     #[error("{0}")]
     Candle(#[from] candle_core::Error),
@@ -81,6 +85,7 @@ impl From<MlError> for Failure {
         match error {
             MlError::Failed(failure) => failure,
             MlError::Sync(error) => failure_of(error),
+            MlError::Dealt(error) => error.into(),
             MlError::Candle(error) => Self::new(Kind::TaskFailed, format!("a computation failed: {error}")),
         }
     }

@@ -17,7 +17,7 @@ pub use failure::{Failure, Kind};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
-pub use round::{Aggregated, Aggregation, Lap, Round, RoundId, Seat};
+pub use round::{Aggregated, Aggregation, Lap, Role, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;
 

@@ -6,18 +6,18 @@ mod control;
 pub mod memory;
 mod pins;
 mod serve;
+mod training;
 
 pub use control::Control;
 pub use serve::{Ordered, serve};
 
 use crate::{
-    data::{self, Data, Files, Print},
-    ml::{self, Context, Lesson, Part as TrainingPart},
-    store::{self, Key, Objects, OpenError, ParameterStore, Terms},
-    sync::{Alone, Membership, Peers, SyncError},
+    data::{self, Data, Files, Print, dealt::Hand},
+    ml::{self, Context},
+    store::{Objects, ParameterStore},
     units::Duration,
     value::{Dataset, Part, Value},
-    wire::{BUILD, Done, Exchange, Failure, Job, Kind, Link, Op, Outcome, Progress, RoundId, Seat, Secret, Train},
+    wire::{Done, Failure, Job, Op, Outcome, Progress, Secret},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -29,6 +29,8 @@ const KEPT: usize = 4;
 pub struct Worker {
     /// Most recently used last.
     kept: Vec<(String, Arc<Data>)>,
+    /// Samples of the last training that it had a seat in.
+    hand: Option<Hand>,
     /// The store where the workers of the last training met: its address, and what the run's keys begin with.
     met: Option<(Secret, String, Arc<dyn ParameterStore>)>,
     /// Where the last command ran, if that is as new.
@@ -57,23 +59,7 @@ impl Worker {
                 let output = Value::from(data.facts.clone());
                 Ok(Outcome::Done(Done { output, trained: None, elapsed: Duration::from(started.elapsed()) }))
             }
-            Op::Train(train) => {
-                let data = self.load(&train.data, job, &objects)?;
-                let other = train.valid.as_ref().map(|valid| self.load(valid, job, &objects)).transpose()?;
-                let table = data.part(train.data.part, Part::Train, &data.lens)?;
-                let valid = match (&other, &train.valid) {
-                    (Some(other), Some(valid)) => other.part(valid.part, Part::Valid, &data.lens)?,
-                    _ => data.validation(&data.lens)?,
-                };
-                let lesson = Lesson {
-                    train: &table,
-                    valid: &valid,
-                    lens: &data.lens,
-                    hash: data.hash,
-                    valid_hash: other.as_ref().map(|other| other.hash),
-                };
-                self.train(train, job, &lesson, &mut context)
-            }
+            Op::Train(train) => self.train(train, job, &objects, &mut context),
             Op::Evaluate(evaluate) => {
                 let data = self.load(&evaluate.data, job, &objects)?;
                 ml::evaluate(evaluate, &data, &mut context).map(Outcome::Done)
@@ -82,46 +68,6 @@ impl Worker {
                 command::run(command, job, &objects, control, &mut self.kept_by_commands, report).map(Outcome::Done)
             }
         }
-    }
-
-    /// A worker's part in a training: all of it, or a seat among others.
-    fn train(&mut self, train: &Train, job: &Job, lesson: &Lesson, context: &mut Context) -> Result<Outcome, Failure> {
-        let number = job.seat.as_ref().map_or(0, |seat| seat.round);
-        let round = RoundId { attempt: job.attempt, number };
-        let Some(seat) = &job.seat else {
-            let mut part = TrainingPart { group: &mut Alone::default(), round, until: None, replan: None };
-            return ml::train(train, lesson, &mut part, context);
-        };
-        let exchange = match seat.exchange {
-            Some(exchange) => exchange,
-            None => Exchange::choose(seat.of as u64, ml::gradient_bytes(train, lesson)?, Link::USUAL),
-        };
-        let mut peers = match Peers::join(membership(seat, train, exchange), self.meet(seat)?) {
-            Err(SyncError::Superseded) => return Ok(Outcome::Left),
-            joined => joined.map_err(ml::failure_of)?,
-        };
-        let mut part = TrainingPart { group: &mut peers, round, until: seat.until, replan: train.team.replan };
-        let outcome = ml::train(train, lesson, &mut part, context)?;
-        // The work is done: who is lost on the way out is not needed any more.
-        let _ = peers.leave();
-        Ok(outcome)
-    }
-
-    /// The store where a training's workers meet; the connections to it serve again.
-    fn meet(&mut self, seat: &Seat) -> Result<Arc<dyn ParameterStore>, Failure> {
-        if let Some((address, run, store)) = &self.met
-            && *address == seat.store
-            && *run == seat.run
-        {
-            return Ok(store.clone());
-        }
-        let store = store::open(seat.store.reveal(), Terms::new(Key::new(&[&seat.run])));
-        let store = store.map_err(|error| match error {
-            OpenError::Store(error) => ml::failure_of(error.into()),
-            error => Failure::new(Kind::TaskFailed, error.to_string()).help("check the address that `--store` names"),
-        })?;
-        self.met = Some((seat.store.clone(), seat.run.clone(), store.clone()));
-        Ok(store)
     }
 
     /// A data set's data. What was read before serves again while its files have not changed.
@@ -135,6 +81,7 @@ impl Worker {
             self.kept.push(kept.clone());
             return Ok(kept.1);
         }
+        self.hand = None;
         let data = Arc::new(data::load(dataset, &files)?);
         pins::hold(job, &data.prints)?;
         if self.kept.len() >= KEPT {
@@ -142,20 +89,5 @@ impl Worker {
         }
         self.kept.push((key, data.clone()));
         Ok(data)
-    }
-}
-
-/// A worker's place among those that it trains with.
-fn membership(seat: &Seat, train: &Train, exchange: Exchange) -> Membership {
-    Membership {
-        training: seat.name.clone(),
-        round: seat.round.into(),
-        rank: seat.rank,
-        of: seat.of,
-        copy: seat.copy,
-        exchange,
-        codec: train.averaging.codec,
-        silence: seat.silence.into(),
-        build: BUILD.to_owned(),
     }
 }

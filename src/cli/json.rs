@@ -39,6 +39,9 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         Notice::Progress { step, progress } => match progress {
             Progress::Epoch(_) => return None,
             Progress::Round(round) => json!({ "event": "round_done", "step": step, "round": round }),
+            Progress::Dealt { shards, bytes } => {
+                json!({ "event": "samples_dealt", "step": step, "shards": shards, "bytes": bytes })
+            }
             Progress::RoundLost { number, reason } => {
                 json!({ "event": "round_lost", "step": step, "round": number, "reason": reason })
             }

@@ -186,6 +186,9 @@ fn said(progress: &Progress) -> String {
     match progress {
         Progress::Epoch(metrics) => words::metrics(metrics),
         Progress::Round(round) => words::round(round),
+        Progress::Dealt { shards, bytes } => {
+            format!("{} dealt out, {}", words::count(*shards, "shard"), words::bytes(*bytes))
+        }
         Progress::RoundLost { number, reason } => {
             format!("round {number} was given up: {reason}; the next goes on from the last checkpoint")
         }

@@ -4,6 +4,7 @@ use crate::{
     value::{Dataset, Format, Hash, Location},
 };
 use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 use std::{
     error::Error,
     fs,
@@ -25,7 +26,7 @@ pub struct Files {
 pub type Prints = Vec<Print>;
 
 /// A file as it was when it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Print {
     /// As the user knows it.
     pub name: String,
@@ -44,7 +45,7 @@ impl Print {
 }
 
 /// What changes when a file does: its length and its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp(u64, SystemTime);
 
 impl Stamp {

@@ -23,7 +23,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
-use worker::{Keepers, Said, Worker};
+use worker::{Keepers, Said, Sat, Worker, best};
 
 /// What an attempt has to say.
 pub(super) type Report = (Attempt, What);
@@ -72,11 +72,17 @@ struct Hands {
 }
 
 impl Hands {
-    /// A worker that waits, or else a new one.
-    fn hire(&self) -> Result<Worker, Failure> {
-        let idle = lock(&self.idle).pop();
-        let worker = idle.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
-        worker.map_err(|error| Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))
+    /// A worker that waits and suits the seat, or else a new one.
+    fn hire(&self, seat: Option<Sat>) -> Result<Worker, Failure> {
+        let mut idle = lock(&self.idle);
+        let seats: Vec<Option<Sat>> = idle.iter().map(|worker| worker.seat).collect();
+        let found = best(&seats, seat).map(|index| idle.remove(index));
+        drop(idle);
+        let worker = found.map_or_else(|| Worker::start(&self.log, &self.hidden, &self.keepers), Ok);
+        let mut worker =
+            worker.map_err(|error| Failure::new(Kind::WorkerLost, format!("no worker can be started: {error}")))?;
+        worker.seat = seat;
+        Ok(worker)
     }
 
     /// Kills what has come to this process because a worker was killed with its keeper.
@@ -198,7 +204,7 @@ struct Attended {
 impl Attended {
     /// Lets a worker do the job, passes on what it says, and puts it back among the idle ones if it is still there.
     async fn attend(&mut self, job: Job, limit: Limit, allowance: Option<Allowance>) -> End {
-        let mut worker = match self.hands.hire() {
+        let mut worker = match self.hands.hire(team::seat(&job)) {
             Ok(worker) => worker,
             Err(failure) => return End::Failed(failure),
         };

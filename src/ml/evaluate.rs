@@ -51,7 +51,7 @@ fn judge(job: &Evaluate, data: &Data, context: &Context) -> Result<Done, MlError
     let weights = weights.weights(&network)?;
     let worker = Worker { network: &network, table, loss, threads: context.threads };
     let raw = worker.outputs(&weights, 0..worker.chunks())?;
-    let mean_loss = worker.mean_loss(&raw)?;
+    let mean_loss = loss.mean(&raw, &table.labels)?;
     let predictions = loss.predict(raw, outputs);
     let mut fields = Fields::new();
     for call in &job.metrics {

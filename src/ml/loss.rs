@@ -8,7 +8,7 @@ use super::{
     unusable,
 };
 use crate::{data::Labels, value::Call};
-use candle_core::{Error, Result, Shape, Tensor};
+use candle_core::{Device, Error, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// A loss.
@@ -86,6 +86,15 @@ impl Loss {
                 numbers(|x, y| x.max(0.0) - x * y + (1.0 + exp(-x.abs())).ln(), |x, y| 1.0 / (1.0 + exp(-x)) - y)
             }
         }
+    }
+
+    /// The mean of the losses of all samples, given their outputs, row after row.
+    pub fn mean(self, outputs: &[f32], labels: &Labels) -> Result<f64> {
+        let rows: Vec<usize> = (0..labels.len()).collect();
+        let width = outputs.len() / rows.len().max(1);
+        let outputs = Tensor::from_slice(outputs, (rows.len(), width), &Device::Cpu)?;
+        let sum = self.sum(&outputs, labels, &rows, &Segments::new(&[rows.len()]))?.to_scalar::<f32>()?;
+        Ok(f64::from(sum) / rows.len() as f64)
     }
 
     /// What the outputs of all samples, row after row, predict.

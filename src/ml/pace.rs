@@ -81,7 +81,7 @@ fn gradient(worker: &Worker, weights: &Weights, rows: &[usize], cut: Cut) -> Res
         Cut::Shards(shards) => shards.max(1),
     };
     let shards: Vec<&[usize]> = rows.chunks(rows.len().div_ceil(shards).max(1)).collect();
-    let mut gradient = worker.share(weights, &shards, dropout, None)?.gradient.unwrap_or_default();
+    let mut gradient = worker.share(weights, &shards, dropout.into(), None)?.gradient.unwrap_or_default();
     let share = 1.0 / rows.len() as f32;
     gradient.iter_mut().for_each(|value| *value *= share);
     Ok(gradient)

@@ -19,7 +19,32 @@ use std::{
 };
 
 /// Samples are judged so many at a time.
-const CHUNK: usize = 256;
+pub const CHUNK: usize = 256;
+
+/// The chunks in which so many samples are judged.
+pub const fn chunks(rows: usize) -> usize {
+    rows.div_ceil(CHUNK)
+}
+
+/// Which of so many samples some chunks hold.
+pub fn judged(chunks: Range<usize>, rows: usize) -> Range<usize> {
+    (chunks.start * CHUNK).min(rows)..(chunks.end * CHUNK).min(rows)
+}
+
+/// What decides which numbers are dropped.
+#[derive(Clone, Copy)]
+pub struct Dropout<'a> {
+    /// The seed.
+    pub seed: Seed,
+    /// For each row of the table, its number among all samples, where that is another.
+    pub numbers: Option<&'a [usize]>,
+}
+
+impl From<Seed> for Dropout<'_> {
+    fn from(seed: Seed) -> Self {
+        Self { seed, numbers: None }
+    }
+}
 
 /// What some shards of a batch come to together, if they have samples.
 pub struct Share {
@@ -83,7 +108,7 @@ impl Worker<'_> {
         &self,
         weights: &Weights,
         shards: &[&[usize]],
-        dropout: Seed,
+        dropout: Dropout,
         stream: Option<&Stream>,
     ) -> Result<Share, MlError> {
         let parameters = Arc::from(weights.parameters.as_slice());
@@ -135,14 +160,16 @@ impl Worker<'_> {
         &self,
         parameters: &Arc<[f32]>,
         shards: &[&[usize]],
-        dropout: Seed,
+        dropout: Dropout,
         deliver: &mut dyn FnMut(Range<usize>, &[f32]),
     ) -> Result<Learnt, MlError> {
         let sizes: Vec<usize> = shards.iter().map(|rows| rows.len()).collect();
-        let (segments, places) = (Segments::new(&sizes), shards.concat());
-        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, &places, &segments);
-        let input = samples(self.table, &places)?;
-        let samples = Samples { places: &places, segments: &segments, dropout };
+        let (segments, rows) = (Segments::new(&sizes), shards.concat());
+        let loss = |outputs: &Tensor| self.loss.sum(outputs, &self.table.labels, &rows, &segments);
+        let input = samples(self.table, &rows)?;
+        let numbers: Option<Vec<usize>> = dropout.numbers.map(|numbers| rows.iter().map(|row| numbers[*row]).collect());
+        let places = numbers.as_deref().unwrap_or(&rows);
+        let samples = Samples { places, segments: &segments, dropout: dropout.seed };
         if let Some(gpu) = plain::gpu() {
             let plain = Plain::new(self.network, gpu, parameters, &[], Mode::Learn(samples))?;
             let learnt = plain.learn(&input, self.loss, &self.table.labels, samples)?;
@@ -154,13 +181,13 @@ impl Worker<'_> {
 
     /// The chunks in which samples are judged.
     pub fn chunks(&self) -> usize {
-        self.table.rows().div_ceil(CHUNK)
+        chunks(self.table.rows())
     }
 
     /// The outputs for the samples of some chunks, row after row.
     pub fn outputs(&self, weights: &Weights, chunks: Range<usize>) -> Result<Vec<f32>, MlError> {
         let parameters = Arc::from(weights.parameters.as_slice());
-        let rows: Vec<usize> = (chunks.start * CHUNK..(chunks.end * CHUNK).min(self.table.rows())).collect();
+        let rows: Vec<usize> = judged(chunks, self.table.rows()).collect();
         let chunks: Vec<&[usize]> = rows.chunks(CHUNK).collect();
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
             let (samples, averages) = (samples(self.table, rows)?, &weights.averages);
@@ -175,16 +202,6 @@ impl Worker<'_> {
             all.extend(outputs?);
         }
         Ok(all)
-    }
-
-    /// The mean loss over all samples, given their outputs.
-    pub fn mean_loss(&self, outputs: &[f32]) -> Result<f64, MlError> {
-        let rows: Vec<usize> = (0..self.table.rows()).collect();
-        let width = outputs.len() / rows.len().max(1);
-        let outputs = Tensor::from_slice(outputs, (rows.len(), width), &Device::Cpu)?;
-        let sum =
-            self.loss.sum(&outputs, &self.table.labels, &rows, &Segments::new(&[rows.len()]))?.to_scalar::<f32>()?;
-        Ok(f64::from(sum) / rows.len() as f64)
     }
 }
 

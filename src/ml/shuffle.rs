@@ -25,11 +25,25 @@ impl Shuffle {
         at(shard)..at(shard + 1)
     }
 
-    /// The samples of a shard in their order in an epoch, from 1.
+    /// The samples of a shard in their order in an epoch, from 1, each by its place in what was dealt to the shard.
     pub fn epoch(&self, shard: usize, epoch: u64) -> Vec<usize> {
-        let mut order = self.dealt[self.run(shard)].to_vec();
+        let mut order: Vec<usize> = (0..self.run(shard).len()).collect();
         self.seed.child("order").child(epoch).child(shard).generator().shuffle(&mut order);
         order
+    }
+
+    /// For each place in what was dealt to a shard, its place in the order of the first epoch.
+    pub fn first(&self, shard: usize) -> Vec<usize> {
+        let order = self.epoch(shard, 1);
+        let mut first = vec![0; order.len()];
+        order.into_iter().enumerate().for_each(|(at, place)| first[place] = at);
+        first
+    }
+
+    /// The numbers of some samples of a shard among all samples.
+    pub fn numbers(&self, shard: usize, places: &[usize]) -> Vec<usize> {
+        let start = self.run(shard).start;
+        places.iter().map(|place| self.dealt[start + place]).collect()
     }
 
     /// The optimizer steps of an epoch where each takes `batch` samples, as many from each shard. In the last one some
@@ -71,7 +85,8 @@ mod tests {
         for (rows, shards, batch) in [(1000, 8, 256), (1003, 8, 64), (7, 8, 8), (0, 4, 4), (10, 1, 3), (100, 4, 4096)] {
             let shuffle = Shuffle::new(rows, shards, Seed::new(3));
             for epoch in [1, 2] {
-                let orders: Vec<Vec<usize>> = (0..shards).map(|shard| shuffle.epoch(shard, epoch)).collect();
+                let order = |shard| shuffle.numbers(shard, &shuffle.epoch(shard, epoch));
+                let orders: Vec<Vec<usize>> = (0..shards).map(order).collect();
                 let mut seen = Vec::new();
                 for step in 0..shuffle.steps(batch) {
                     let before = seen.len();
@@ -96,6 +111,8 @@ mod tests {
             order
         };
         assert_ne!(first, second);
-        assert_eq!(sorted(first), sorted(second));
+        assert_eq!(sorted(first.clone()), sorted(second));
+        let places: Vec<usize> = first.iter().map(|place| shuffle.first(2)[*place]).collect();
+        assert_eq!(places, (0..25).collect::<Vec<_>>());
     }
 }

@@ -131,7 +131,7 @@ struct Step {
 }
 
 fn step(worker: &Worker, weights: &Weights, shards: &[&[usize]], dropout: Seed) -> Step {
-    let share = worker.share(weights, shards, dropout, None).unwrap();
+    let share = worker.share(weights, shards, dropout.into(), None).unwrap();
     let (gradient, tail) = (share.gradient.unwrap(), share.tail.unwrap());
     let (moments, loss) = tail.split_at(weights.averages.len());
     let mean = |sums: &[f32], count: usize| sums.iter().map(|sum| sum / count as f32).collect();

@@ -1,7 +1,9 @@
 //! The training loop, as each worker of a training goes through it: they all do the same steps, each with its own shards.
 
+mod deal;
 mod epoch;
 mod ledger;
+mod lesson;
 mod outcome;
 mod setup;
 mod step;
@@ -19,30 +21,18 @@ use super::{
     unusable,
 };
 use crate::{
-    data::{Lens, Table},
+    data::{Table, dealt::About},
     expr::{self, Expr, Scope, Var},
     sync::Group,
     units::Duration,
-    value::{Artifact, Fields, Hash, Value},
+    value::{Artifact, Fields, Value},
     wire::{EpochMetrics, Every, Failure, Horizon, Kind, Lap, Outcome, Progress, Round, RoundId, Train},
 };
+pub use deal::deal;
 use ledger::Ledger;
+pub use lesson::{Lesson, Whole};
 use std::{collections::BTreeMap, time::Instant};
 use step::Wishes;
-
-/// What a training learns from.
-pub struct Lesson<'a> {
-    /// The samples to learn from.
-    pub train: &'a Table,
-    /// The samples to choose the best epoch by; may be empty.
-    pub valid: &'a Table,
-    /// How the model sees the data, for those who show it other data later.
-    pub lens: &'a Lens,
-    /// What stands on the model card for the data.
-    pub hash: Hash,
-    /// The hash of the other data that the samples to choose by come from, if they do.
-    pub valid_hash: Option<Hash>,
-}
 
 /// A worker's part in a training.
 pub struct Part<'a> {
@@ -72,12 +62,13 @@ pub fn train(job: &Train, lesson: &Lesson, part: &mut Part, context: &mut Contex
 /// # Errors
 /// When the model does not fit the data.
 pub fn gradient_bytes(job: &Train, lesson: &Lesson) -> Result<u64, Failure> {
-    Ok(4 * setup::network(job, lesson)?.0.size() as u64)
+    Ok(4 * setup::network(job, lesson.about())?.0.size() as u64)
 }
 
 struct Training<'a> {
     job: &'a Train,
     lesson: &'a Lesson<'a>,
+    about: &'a About,
     network: Network,
     outputs: usize,
     loss: Loss,
@@ -88,6 +79,8 @@ struct Training<'a> {
     shuffle: Shuffle,
     /// The virtual shards of this worker.
     shards: std::ops::Range<usize>,
+    /// For each of them, where its samples stand in the order of the first epoch; nothing for a worker that has them all.
+    dealt: Vec<Vec<usize>>,
     weights: Weights,
     best_weights: Option<Weights>,
     optimizer: Optimizer,
@@ -246,7 +239,11 @@ impl Training<'_> {
     fn round(&mut self, group: &mut dyn Group) -> Result<Round, MlError> {
         let clock = &self.clock;
         let elapsed = clock.started.elapsed();
-        let lap = Lap { computing: clock.computing.into(), waiting: group.waited().into() };
+        let lap = Lap {
+            computing: clock.computing.into(),
+            fetching: self.lesson.waited().into(),
+            waiting: group.waited().into(),
+        };
         let laps = group.gather(serde_json::to_vec(&lap).unwrap_or_default().into())?;
         let lap = |bytes: &bytes::Bytes| serde_json::from_slice(bytes).unwrap_or_default();
         Ok(Round {

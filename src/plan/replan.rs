@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn round(computing: &[i64]) -> Round {
-        let lap = |ms: &i64| Lap { computing: Duration::from_millis(*ms), waiting: Duration::ZERO };
+        let lap = |ms: &i64| Lap { computing: Duration::from_millis(*ms), ..Lap::default() };
         Round {
             number: 1,
             workers: computing.len(),

@@ -4,6 +4,7 @@
 use super::{Home, RunState, Runs, RunsError, remove::remove_folder, work};
 use crate::{
     cache::{Cache, CacheError},
+    data::dealt,
     value::Hash,
 };
 use std::{
@@ -82,7 +83,9 @@ pub fn collect(home: &Home, runs: &Runs, dry: bool) -> Result<Freed, GcError> {
     }
 
     for run in listed.iter().filter(|run| run.state != RunState::Running) {
-        sweep.remove(&work(&home.run(&run.id)), &mut freed.unfinished)?;
+        for folder in [work(&home.run(&run.id)), dealt::folder(&home.run(&run.id))] {
+            sweep.remove(&folder, &mut freed.unfinished)?;
+        }
     }
     sweep.remove_unfinished(&home.0, &mut freed)?;
     sweep.store(home, || referred(home, Some(runs)), &mut freed)?;

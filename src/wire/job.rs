@@ -1,4 +1,4 @@
-use super::{Averaging, Seat, Secrets, Staged, Team};
+use super::{Averaging, Role, Secrets, Staged, Team};
 use crate::{
     expr::Expr,
     seed::Seed,
@@ -50,8 +50,8 @@ pub struct Job {
     pub threads: usize,
     /// Which attempt at the step it is, from 1.
     pub attempt: u32,
-    /// The worker's place, where several train together.
-    pub seat: Option<Seat>,
+    /// What the worker has to do of a training.
+    pub role: Role,
     /// The values of the secrets that the op names.
     pub secrets: Secrets,
 }

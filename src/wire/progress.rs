@@ -45,6 +45,13 @@ pub enum Progress {
         /// Why.
         reason: String,
     },
+    /// The samples of a training were dealt out to its shards.
+    Dealt {
+        /// How many shards.
+        shards: usize,
+        /// The bytes of all samples, as workers fetch them.
+        bytes: u64,
+    },
     /// A metric that a command reported.
     Metric {
         /// Its name.

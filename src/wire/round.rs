@@ -11,6 +11,28 @@ pub struct RoundId {
     pub number: u32,
 }
 
+/// What a worker has to do of a training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// All of it.
+    Alone,
+    /// To deal the samples out, before others train.
+    Dealer,
+    /// A round, among others.
+    Seat(Box<Seat>),
+}
+
+impl Role {
+    /// The place among others, if it is one.
+    pub fn seat(&self) -> Option<&Seat> {
+        match self {
+            Self::Seat(seat) => Some(seat),
+            Self::Alone | Self::Dealer => None,
+        }
+    }
+}
+
 /// A worker's place in a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seat {
@@ -85,7 +107,7 @@ pub struct Round {
     /// The mean loss of its samples.
     #[serde(with = "float")]
     pub loss: f64,
-    /// The time that each worker spent on its own shards, and in waiting for the others.
+    /// The time that each worker spent on its own shards, and in waiting for samples and for the others.
     pub laps: Vec<Lap>,
 }
 
@@ -94,6 +116,8 @@ pub struct Round {
 pub struct Lap {
     /// On its own shards.
     pub computing: Duration,
+    /// On waiting for samples.
+    pub fetching: Duration,
     /// On exchanging gradients, as far as nothing else could be done meanwhile.
     pub waiting: Duration,
 }

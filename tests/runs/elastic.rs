@@ -2,6 +2,7 @@
 
 mod inexact;
 mod losses;
+mod samples;
 mod stores;
 mod storm;
 

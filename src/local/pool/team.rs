@@ -1,17 +1,21 @@
 //! A training by several workers: round after round, each from where the last one got, until it is over.
 
+mod dealer;
 mod meeting;
 mod outcomes;
+mod sets;
 
-use super::{Allowance, Attended, End, Limit, What, Word, tell};
+use super::{Allowance, Attended, End, Limit, Sat, What, Word, tell};
 use crate::{
+    data::dealt,
     ml,
     plan::replan,
     runs::logs,
     units::Duration,
-    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Round, Seat, Train},
+    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Role, Round, Seat, Train},
     work::aggregate,
 };
+pub(super) use dealer::seat;
 pub(in crate::local) use meeting::Meeting;
 use outcomes::{Member, Outcomes, Part, Rest, RoundEnd};
 use std::sync::{
@@ -54,6 +58,7 @@ pub(super) async fn train(
         told: 0,
         last: None,
         doubled: Vec::new(),
+        is_dealt: false,
         ending: false,
     };
     // A store that can't be used is found before any worker is started, and what an attempt that was cut off has left in it
@@ -61,7 +66,10 @@ pub(super) async fn train(
     if let Err(failure) = leader.clear().await {
         return End::Failed(failure);
     }
+    let samples = dealt::key(&leader.train);
+    meeting.sets().begin(samples);
     let end = leader.lead().await;
+    meeting.sets().end(samples);
     if let End::Done(_) = &end {
         // A double may have written after the training was over.
         ml::remove_checkpoints(&leader.job.scratch);
@@ -92,6 +100,8 @@ struct Leader<'a> {
     last: Option<Round>,
     /// The ranks that have a double in the round under way.
     doubled: Vec<usize>,
+    /// Whether the samples lie where the workers fetch them, as far as is known.
+    is_dealt: bool,
     /// Whether the run draws to an end, or the attempt does.
     ending: bool,
 }
@@ -112,6 +122,8 @@ impl Leader<'_> {
                 Ok(RoundEnd::Over(end)) => return end,
                 Ok(RoundEnd::Next) => fruitless = 0,
                 Ok(RoundEnd::Lost(failure)) => {
+                    // They may be what was lost.
+                    self.is_dealt = false;
                     let steps = ml::latest_steps(&self.job.scratch);
                     fruitless = if steps > furthest { 1 } else { fruitless + 1 };
                     furthest = furthest.max(steps);
@@ -169,6 +181,18 @@ impl Leader<'_> {
     /// One round of the training.
     async fn round(&mut self) -> Result<RoundEnd, Failure> {
         let seats = self.seats()?;
+        if seats.len() > 1 && !self.is_dealt {
+            match self.deal().await {
+                End::Left => self.is_dealt = true,
+                End::Failed(failure) if failure.kind == Kind::WorkerLost && !self.ending => {
+                    return Ok(RoundEnd::Lost(failure));
+                }
+                end => return Ok(RoundEnd::Over(end)),
+            }
+            if self.ending {
+                return Ok(RoundEnd::Next);
+            }
+        }
         // Earlier rounds have had their share of it.
         let passed = Duration::from(self.began.elapsed());
         let time_left = self.job.time_left.map(|left| left.checked_sub(passed).unwrap_or_default());
@@ -180,7 +204,7 @@ impl Leader<'_> {
             let (sender, words) = mpsc::unbounded_channel();
             members.push(Member { rank: seat.rank, words: sender, part: Part::UnderWay });
             of = of.max(seat.of);
-            let job = Job { seat: Some(seat), threads, time_left, ..self.job.clone() };
+            let job = Job { role: Role::Seat(Box::new(seat)), threads, time_left, ..self.job.clone() };
             let (attempt, hands) = (self.attended.attempt.clone(), self.attended.hands.clone());
             let mut member = Attended { attempt, words, reports: reports.clone(), hands };
             let (limit, allowance) = (self.limit, self.allowance);

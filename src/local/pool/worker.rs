@@ -1,6 +1,7 @@
 use super::lock;
 use crate::{
     source::Name,
+    value::Hash,
     wire::{Failure, Kind, Order, Reply},
     work::memory,
 };
@@ -34,8 +35,43 @@ pub(super) struct Worker {
     keepers: Keepers,
     /// The processes that the system had killed for memory before this one began.
     kills: u64,
+    /// The seat that it had last, whose samples it still holds.
+    pub seat: Option<Sat>,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+}
+
+/// A seat that a worker had, or is to have: the samples that it takes, and its place among those who share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sat {
+    pub samples: Hash,
+    pub rank: usize,
+    pub of: usize,
+}
+
+impl Sat {
+    /// Which part of the samples of this seat another one has, too.
+    fn common(self, other: Self) -> f64 {
+        let edge = |sat: Self, rank: usize| rank as f64 / sat.of.max(1) as f64;
+        let from = edge(self, self.rank).max(edge(other, other.rank));
+        let to = edge(self, self.rank + 1).min(edge(other, other.rank + 1));
+        if self.samples == other.samples { (to - from).max(0.0) * self.of as f64 } else { 0.0 }
+    }
+}
+
+/// Which of those that had some seats is best for another: who holds most of its samples, or else one whose samples nobody
+/// misses.
+pub(super) fn best(seats: &[Option<Sat>], wanted: Option<Sat>) -> Option<usize> {
+    let worth = |seat: &Option<Sat>| match (seat, wanted) {
+        (None, _) => Some(0.0),
+        (Some(seat), Some(wanted)) if seat.samples == wanted.samples => {
+            // Who holds another part of them will be wanted for that.
+            Some(wanted.common(*seat)).filter(|common| *common > 1e-9)
+        }
+        (Some(_), _) => Some(-1.0),
+    };
+    let worths = seats.iter().enumerate().filter_map(|(index, seat)| Some((index, worth(seat)?)));
+    worths.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
 }
 
 /// What is heard of a worker.
@@ -74,7 +110,7 @@ impl Worker {
         lock(keepers).push(id);
         let (input, output) = keeper.stdin.take().zip(keeper.stdout.take()).ok_or_else(gone)?;
         let (keepers, kills) = (keepers.clone(), memory::kills());
-        Ok(Self { keeper, id, keepers, kills, input, output: BufReader::new(output).lines() })
+        Ok(Self { keeper, id, keepers, kills, seat: None, input, output: BufReader::new(output).lines() })
     }
 
     /// The process above the worker and all that it starts.
@@ -144,4 +180,28 @@ impl Worker {
 
 fn lost(how: String) -> Failure {
     Failure::new(Kind::WorkerLost, how).help("`workers.log` in the run's folder may tell more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(samples: u8, rank: usize, of: usize) -> Option<Sat> {
+        Some(Sat { samples: Hash::of(&[samples]), rank, of })
+    }
+
+    #[test]
+    fn a_seat_goes_to_who_holds_its_samples() {
+        let idle = [seat(1, 1, 2), None, seat(1, 0, 2), seat(2, 0, 2)];
+        assert_eq!(best(&idle, seat(1, 0, 2)), Some(2));
+        assert_eq!(best(&idle, seat(1, 1, 2)), Some(0));
+        // Of four workers, the first two take what one of two had.
+        assert_eq!([0, 1, 2, 3].map(|rank| best(&idle, seat(1, rank, 4))), [2, 2, 0, 0].map(Some));
+        // Those that are not there take whom nobody misses.
+        assert_eq!(best(&idle, seat(3, 0, 2)), Some(1));
+        assert_eq!(best(&idle, None), Some(1));
+        assert_eq!(best(&[seat(1, 1, 2), seat(2, 0, 2)], seat(1, 0, 2)), Some(1));
+        assert_eq!(best(&[seat(1, 1, 2)], seat(1, 0, 2)), None);
+        assert_eq!(best(&[seat(1, 1, 2), seat(1, 1, 4)], seat(1, 3, 4)), Some(0));
+    }
 }

@@ -21,7 +21,7 @@ pub fn agrees(worker: &Worker, weights: &Weights, rows: &[usize], dropout: Seed)
     let segments = Segments::new(&[first.len(), second.len()]);
     let samples = Samples { places: rows, segments: &segments, dropout };
     let other = plain(Mode::Learn(samples)).learn(&input, *loss, &table.labels, samples).unwrap();
-    let own = worker.share(weights, &[first, second], dropout, None).unwrap();
+    let own = worker.share(weights, &[first, second], dropout.into(), None).unwrap();
     close("gradient", &own.gradient.unwrap(), &other.gradient);
     close("moments and loss", &own.tail.unwrap(), &[other.moments, vec![other.loss]].concat());
     close("outputs", &own.outputs.concat(), &other.outputs);

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
-    data::Lens,
+    data::{
+        Lens,
+        dealt::{About, Outline},
+    },
     expr::{Expr, Native, Var},
-    ml::{Context, Lesson, Part as TrainingPart, train},
+    ml::{Context, Lesson, Part as TrainingPart, Whole, train},
     store::Objects,
     sync::Alone,
     units::Percent,
@@ -69,17 +72,34 @@ pub(super) fn work(
     draining: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, Failure> {
+    let (table, about) = made();
+    learn(job, &Lesson::Whole(Whole { about: &about, train: &table, valid: &table }), folder, part, draining, report)
+}
+
+/// A worker's part in a training.
+pub(super) fn learn(
+    job: &Train,
+    lesson: &Lesson,
+    folder: &Path,
+    part: &mut TrainingPart,
+    draining: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Outcome, Failure> {
+    let (objects, scratch) = (Objects::open(folder.join("objects")), folder.join("steps"));
+    let mut context = Context { threads: 2, time_left: None, objects: &objects, scratch: &scratch, draining, report };
+    train(job, lesson, part, &mut context)
+}
+
+/// Samples to learn from and to judge.
+pub(super) fn made() -> (Table, About) {
     let mut generator = Seed::new(5).generator();
     let rows = 26;
     let features = (0..rows * 4).map(|_| generator.normal() as f32).collect();
     let indices = (0..rows).map(|_| generator.below(2) as u32).collect();
     let names = ["no", "yes"].map(str::to_owned).into();
     let table = Table { features, shape: vec![4], labels: Labels::Classes { indices, names } };
-    let (objects, lens) = (Objects::open(folder.join("objects")), Lens::default());
-    let lesson = Lesson { train: &table, valid: &table, lens: &lens, hash: Hash::of(b"rows"), valid_hash: None };
-    let scratch = folder.join("steps");
-    let mut context = Context { threads: 2, time_left: None, objects: &objects, scratch: &scratch, draining, report };
-    train(job, &lesson, part, &mut context)
+    let (train, valid) = (Outline::of(&table), Outline::of(&table));
+    (table, About { train, valid, lens: Lens::default(), hash: Hash::of(b"rows"), valid_hash: None })
 }
 
 fn left(folder: &Path) -> usize {

@@ -45,7 +45,7 @@ fn together_as_alone(layers: &[Call], input: &[usize], loss: Loss, vocabulary: O
         let shards: Vec<&[usize]> = cut.iter().map(|range| &order[range.clone()]).collect();
         let share = |threads, shards: &[&[usize]]| {
             let worker = Worker { network: &network, table: &table, loss, threads };
-            worker.share(&weights, shards, Seed::new(9), None).unwrap()
+            worker.share(&weights, shards, Seed::new(9).into(), None).unwrap()
         };
         let alone: Vec<Share> = shards.iter().map(|rows| share(1, &[rows])).collect();
         let gradient = sum(alone.iter().map(|share| share.gradient.clone()).collect());

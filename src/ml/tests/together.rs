@@ -1,12 +1,13 @@
 //! Several workers come to the same bits as one, in one round or in many.
 
 use super::{
-    resuming::{job, work},
+    resuming::{job, learn, made, work},
     *,
 };
 use crate::{
+    data::dealt::Hand,
     expr::{Expr, Native, Var},
-    ml::Part as TrainingPart,
+    ml::{Lesson, Part as TrainingPart, Whole, deal},
     store::{Memory, ParameterStore},
     sync::{Alone, Membership, Peers},
     wire::{Done, Every, Exchange, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
@@ -18,8 +19,22 @@ use std::{
     time::Duration,
 };
 
-/// A round by some workers: what came of it, and what the first told.
+/// A round by some workers who have all samples: what came of it, and what the first told.
 fn round(job: &Train, folder: &Path, number: u32, of: usize, until: Option<u64>) -> (Option<Done>, Vec<Round>) {
+    let (table, about) = made();
+    let lesson = Lesson::Whole(Whole { about: &about, train: &table, valid: &table });
+    round_on(job, folder, number, &vec![&lesson; of], until)
+}
+
+/// The same, each with its samples.
+fn round_on(
+    job: &Train,
+    folder: &Path,
+    number: u32,
+    lessons: &[&Lesson],
+    until: Option<u64>,
+) -> (Option<Done>, Vec<Round>) {
+    let of = lessons.len();
     let store: Arc<dyn ParameterStore> = Arc::new(Memory::default());
     let rounds = Mutex::new(Vec::new());
     let done = thread::scope(|scope| {
@@ -45,7 +60,7 @@ fn round(job: &Train, folder: &Path, number: u32, of: usize, until: Option<u64>)
                         rounds.lock().unwrap().push(round);
                     }
                 };
-                let outcome = work(job, folder, &mut part, &AtomicBool::new(false), &mut report);
+                let outcome = learn(job, lessons[rank], folder, &mut part, &AtomicBool::new(false), &mut report);
                 peers.leave().unwrap();
                 outcome
             })
@@ -138,4 +153,52 @@ fn a_round_ends_after_the_epochs_that_it_is_for() {
     // What was to be done is done already.
     let (done, rounds) = round(&job, folder.path(), 2, 4, Some(1));
     assert_eq!((done, rounds[0].epochs), (None, [2, 2]));
+}
+
+/// The samples of a training, dealt out, and empty hands for so many workers.
+fn hands(job: &Train, folder: &Path, of: usize) -> Vec<Hand> {
+    let (table, about) = made();
+    let whole = Whole { about: &about, train: &table, valid: &table };
+    deal(job, &whole, Vec::new(), &folder.join("dealt"), folder).unwrap();
+    (0..of).map(|_| Hand::open(&folder.join("dealt")).unwrap()).collect()
+}
+
+#[test]
+fn workers_that_have_only_their_own_samples_come_to_the_same_bits() {
+    for job in jobs() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = alone(&job, folder.path()).unwrap();
+        for of in [1, 2, 4, 8] {
+            let hands = hands(&job, folder.path(), of);
+            let lessons: Vec<Lesson> = hands.iter().map(Lesson::Dealt).collect();
+            let (done, _) = round_on(&job, folder.path(), 1, &lessons.iter().collect::<Vec<_>>(), None);
+            let done = done.unwrap();
+            assert_eq!((&done.output, &done.trained), (&one.output, &one.trained), "{of} workers: {}", job.optimizer);
+            // Eight pieces to learn from and one to judge.
+            let fetched: Vec<u64> = hands.iter().map(|hand| hand.fetched().pieces).collect();
+            assert_eq!(fetched.iter().sum::<u64>(), 9);
+            assert!(fetched.iter().all(|pieces| [8 / of as u64, 8 / of as u64 + 1].contains(pieces)), "{fetched:?}");
+        }
+    }
+}
+
+#[test]
+fn who_goes_on_within_an_epoch_has_its_samples() {
+    let job = Train {
+        team: crate::wire::Team { replan: Some(Every::Steps(3)), ..jobs()[0].team.clone() },
+        ..jobs().remove(0)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let one = alone(&job, folder.path()).unwrap();
+    for number in 1.. {
+        let of = [2, 4, 8][number as usize % 3];
+        let hands = hands(&job, folder.path(), of);
+        let lessons: Vec<Lesson> = hands.iter().map(Lesson::Dealt).collect();
+        let (done, _) = round_on(&job, folder.path(), number, &lessons.iter().collect::<Vec<_>>(), None);
+        if let Some(done) = done {
+            assert!(number > 3);
+            assert_eq!((done.output, done.trained), (one.output, one.trained));
+            break;
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! One pass over the data.
 
-use super::{Context, Ending, EpochMetrics, Group, Horizon, MlError, Training, metric, step::Batch};
-use bytes::Bytes;
+use super::{
+    Context, Ending, EpochMetrics, Failure, Group, Horizon, Kind, MlError, Training, lesson::own_chunks, metric,
+    step::Batch,
+};
+use crate::data::Labels;
 use std::collections::BTreeMap;
 
 impl Training<'_> {
@@ -31,13 +34,13 @@ impl Training<'_> {
         let steps = self.shuffle.steps(batch);
         while self.ledger.step < steps && self.ledger.steps < self.last_step() {
             let index = self.ledger.step;
-            let rows = |(shard, order): (usize, _)| -> &[usize] {
+            let places = |(shard, order): (usize, _)| -> &[usize] {
                 let order: &Vec<usize> = order;
                 &order[self.shuffle.micro_batch(shard, batch, index)]
             };
             let passed = (epoch - 1) as f64 + index as f64 / steps as f64;
             let batch = Batch {
-                rows: self.shards.clone().zip(&orders).map(rows).collect(),
+                places: self.shards.clone().zip(&orders).map(places).collect(),
                 samples: self.shuffle.samples(batch, index),
                 shards: self.shuffle.shards(batch, index),
                 dropout,
@@ -55,25 +58,26 @@ impl Training<'_> {
         }
         let mut train = BTreeMap::from([("loss".to_owned(), self.ledger.loss / self.seen(batch).max(1) as f64)]);
         if !self.train_metrics.is_empty() {
-            let outputs = gather(&self.met.concat(), group)?;
+            let end = |shard| self.shuffle.micro_batch(shard, batch, self.ledger.step).start;
+            let seen: Vec<&[usize]> =
+                self.shards.clone().zip(&orders).map(|(shard, order)| &order[..end(shard)]).collect();
+            let own = (self.met.concat(), self.marks(&seen)?);
+            let (outputs, labels) = self.gather(own, &self.about.train.labels, group)?;
             let predictions = self.loss.predict(outputs, self.outputs);
-            let labels = self.lesson.train.labels.select(&self.rows_seen(epoch, batch));
             for name in &self.train_metrics {
                 train.insert(name.clone(), metric::measure(name, &predictions, &labels)?);
             }
         }
         let mut valid = BTreeMap::new();
-        if self.lesson.valid.rows() > 0 {
-            let table = self.lesson.valid;
-            let worker = self.worker(table, context.threads);
-            let at = |rank: usize| worker.chunks() * rank / group.of();
-            let own = worker.outputs(&self.weights, at(group.rank())..at(group.rank() + 1))?;
-            let outputs = gather(&own, group)?;
-            valid.insert("loss".to_owned(), worker.mean_loss(&outputs)?);
+        if self.about.valid.rows > 0 {
+            let chunks = own_chunks(self.about.valid.rows, group.rank(), group.of());
+            let own = self.judge(chunks, context.threads)?;
+            let (outputs, labels) = self.gather(own, &self.about.valid.labels, group)?;
+            valid.insert("loss".to_owned(), self.loss.mean(&outputs, &labels)?);
             if !self.valid_metrics.is_empty() {
                 let predictions = self.loss.predict(outputs, self.outputs);
                 for name in &self.valid_metrics {
-                    valid.insert(name.clone(), metric::measure(name, &predictions, &table.labels)?);
+                    valid.insert(name.clone(), metric::measure(name, &predictions, &labels)?);
                 }
             }
         }
@@ -86,23 +90,26 @@ impl Training<'_> {
         (0..self.ledger.step).map(|step| self.shuffle.samples(batch, step)).sum()
     }
 
-    /// Those samples: shard by shard, each in its order.
-    fn rows_seen(&self, epoch: u64, batch: u64) -> Vec<usize> {
-        let of = |shard| {
-            let mut order = self.shuffle.epoch(shard, epoch);
-            order.truncate(self.shuffle.micro_batch(shard, batch, self.ledger.step).start);
-            order
-        };
-        (0..self.shuffle.all_shards()).flat_map(of).collect()
+    /// The outputs and the labels of all workers' samples, one worker's after the other's.
+    fn gather(
+        &self,
+        (outputs, marks): (Vec<f32>, Vec<u32>),
+        like: &Labels,
+        group: &mut dyn Group,
+    ) -> Result<(Vec<f32>, Labels), MlError> {
+        let words = marks.into_iter().chain(outputs.into_iter().map(f32::to_bits));
+        let all = group.gather(words.flat_map(u32::to_le_bytes).collect())?;
+        let (mut outputs, mut marks) = (Vec::new(), Vec::new());
+        for bytes in &all {
+            let words: Vec<u32> = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+            let (own, rest) = words.split_at(words.len() / (self.outputs + 1));
+            marks.extend(own);
+            outputs.extend(rest.iter().map(|bits| f32::from_bits(*bits)));
+        }
+        let fits = outputs.len() == marks.len() * self.outputs;
+        match like.like(marks).filter(|_| fits) {
+            Some(labels) => Ok((outputs, labels)),
+            None => Err(MlError::Failed(Failure::new(Kind::WorkerLost, "a worker gave labels that there are not"))),
+        }
     }
-}
-
-/// The numbers of all workers, one worker's after the other's.
-fn gather(own: &[f32], group: &mut dyn Group) -> Result<Vec<f32>, MlError> {
-    let own: Bytes = own.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let all = group.gather(own)?;
-    let numbers = |bytes: &Bytes| -> Vec<f32> {
-        bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
-    };
-    Ok(all.iter().flat_map(numbers).collect())
 }

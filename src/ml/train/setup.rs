@@ -1,12 +1,13 @@
 //! A training before its first step.
 
 use super::{
-    Checkpoints, Context, Hash, Ledger, Lesson, Loss, MlError, Network, Optimizer, Part, RoundClock, Schedule, Shuffle,
-    Train, Training, Var, read, unusable,
+    About, Checkpoints, Context, Ledger, Lesson, Loss, MlError, Network, Optimizer, Part, RoundClock, Schedule,
+    Shuffle, Train, Training, Var, read, unusable,
 };
 use crate::{
     layers::{self, Shape},
     ml::state::State,
+    value::Hash,
     wire::{self, Every, Team},
 };
 use std::{
@@ -22,29 +23,32 @@ impl<'a> Training<'a> {
         context: &mut Context,
     ) -> Result<Self, MlError> {
         let clock = RoundClock::new(part);
-        let (network, output) = network(job, lesson)?;
-        if let Some(batch) = job.batch.values().find(|batch| *batch == 0 || *batch > 1 << 24) {
-            return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {batch}"), "64 is usual"));
-        }
+        let about = lesson.about();
+        let (network, output) = network(job, about)?;
+        let all = shards(job)?;
         let outputs = output.width();
-        let loss = Loss::choose(job.loss.as_ref(), &lesson.train.labels, outputs, &job.model.name)?;
-        network.check_vocabulary(&lesson.train.features)?;
-        network.check_vocabulary(&lesson.valid.features)?;
+        let loss = Loss::choose(job.loss.as_ref(), &about.train.labels, outputs, &job.model.name)?;
+        lesson.check_vocabulary(&network)?;
         let optimizer = Optimizer::parse(&job.optimizer, network.size())?;
         let mut weights = network.initial(job.seed.child("init"));
         if let Some(init) = &job.init {
             let bytes = read(context, init)?;
             weights = State::from_bytes::<serde_json::Value>(&bytes, &init.name)?.0.weights(&network)?;
         }
-        check_validation(job, lesson)?;
+        check_validation(job, about)?;
         let (rank, of) = (part.group.rank(), part.group.of());
-        let all = wire::shards(&job.batch, job.shards) as usize;
-        if all == 0 || !all.is_multiple_of(of) || job.batch.values().any(|batch| !batch.is_multiple_of(all as u64)) {
+        if !all.is_multiple_of(of) {
             return Err(unusable(
                 format!("{of} workers can't share {all} shards of each batch"),
-                "let the number of workers divide the `shards`, and those every `batch`",
+                "let the number of workers divide the `shards`",
             ));
         }
+        let shuffle = Shuffle::new(about.train.rows, all, job.seed);
+        let shards = rank * all / of..(rank + 1) * all / of;
+        let dealt = match lesson {
+            Lesson::Whole(_) => Vec::new(),
+            Lesson::Dealt(_) => shards.clone().map(|shard| shuffle.first(shard)).collect(),
+        };
         let asked = |var: Var| {
             let mut names: BTreeSet<String> = job.metrics.iter().map(|call| call.name.to_string()).collect();
             for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
@@ -59,13 +63,15 @@ impl<'a> Training<'a> {
         let mut training = Self {
             job,
             lesson,
+            about,
             outputs,
             loss,
             schedule: Schedule::parse(job.schedule.as_ref()),
             train_metrics: asked(Var::TRAIN),
             valid_metrics: asked(Var::VALID),
-            shuffle: Shuffle::new(lesson.train.rows(), all, job.seed),
-            shards: rank * all / of..(rank + 1) * all / of,
+            shuffle,
+            dealt,
+            shards,
             network,
             weights,
             best_weights: None,
@@ -75,21 +81,35 @@ impl<'a> Training<'a> {
             checkpoints: Checkpoints::new(
                 context.scratch,
                 workshop,
-                identity(job, lesson)?,
+                identity(job, about)?,
                 part.round,
                 job.team.checkpoint,
             ),
             until: part.until,
             clock,
         };
+        training.fetch(rank, of);
         training.restore(part.group, context)?;
         Ok(training)
     }
 }
 
+/// The shards that every batch is cut into.
+pub(super) fn shards(job: &Train) -> Result<usize, MlError> {
+    if let Some(batch) = job.batch.values().find(|batch| *batch == 0 || *batch > 1 << 24) {
+        return Err(unusable(format!("a batch must hold 1 to 2^24 samples, not {batch}"), "64 is usual"));
+    }
+    let all = wire::shards(&job.batch, job.shards);
+    if let Some(batch) = job.batch.values().find(|batch| all == 0 || !batch.is_multiple_of(all)) {
+        let message = format!("a batch of {batch} samples can't be cut into {all} shards");
+        return Err(unusable(message, "let the `shards` divide every `batch`"));
+    }
+    Ok(all as usize)
+}
+
 /// The plan of the model, and the shape of what comes out of it.
-pub(super) fn network(job: &Train, lesson: &Lesson) -> Result<(Network, Shape), MlError> {
-    let (model, input) = (&job.model, Shape(lesson.train.shape.clone()));
+pub(super) fn network(job: &Train, about: &About) -> Result<(Network, Shape), MlError> {
+    let (model, input) = (&job.model, Shape(about.train.shape.clone()));
     let (blocks, output) = layers::check(&model.layers, &input).map_err(|error| {
         unusable(
             format!("the model `{}` does not fit `{}`, whose samples are {input}: {error}", model.name, job.data.name),
@@ -100,17 +120,17 @@ pub(super) fn network(job: &Train, lesson: &Lesson) -> Result<(Network, Shape), 
 }
 
 /// The hash of all that a training's course depends on, which is not who trains.
-fn identity(job: &Train, lesson: &Lesson) -> Result<Hash, MlError> {
+fn identity(job: &Train, about: &About) -> Result<Hash, MlError> {
     let job = Train { team: Team::default(), ..job.clone() };
-    let about = (wire::BUILD, &job, lesson.hash, lesson.valid_hash);
-    let text = serde_json::to_vec(&about)
+    let all = (wire::BUILD, &job, about.hash, about.valid_hash);
+    let text = serde_json::to_vec(&all)
         .map_err(|error| unusable(format!("the job can't be written: {error}"), "this is a fault of smltc"))?;
     Ok(Hash::of(&text))
 }
 
-fn check_validation(job: &Train, lesson: &Lesson) -> Result<(), MlError> {
-    if lesson.valid.rows() > 0 && lesson.valid.shape != lesson.train.shape {
-        let [found, wanted] = [lesson.valid, lesson.train].map(|table| Shape(table.shape.clone()));
+fn check_validation(job: &Train, about: &About) -> Result<(), MlError> {
+    if about.valid.rows > 0 && about.valid.shape != about.train.shape {
+        let [found, wanted] = [&about.valid, &about.train].map(|outline| Shape(outline.shape.clone()));
         return Err(unusable(
             format!("the samples to validate on are {found}, but those to train on are {wanted}"),
             "give `valid:` data of the same shape",
@@ -120,7 +140,7 @@ fn check_validation(job: &Train, lesson: &Lesson) -> Result<(), MlError> {
     for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
         expr.fields_of(Var::VALID, &mut |_| reads = true);
     }
-    if lesson.valid.rows() == 0 && reads {
+    if about.valid.rows == 0 && reads {
         return Err(unusable(
             format!("there is nothing to validate on: the validation part of `{}` is empty", job.data.name),
             "give `valid` a share of the split, or set `valid:` to other data",

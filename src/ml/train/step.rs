@@ -5,7 +5,7 @@ use crate::{
     ml::{
         network::Weights,
         optimizer::Optimizer,
-        shards::{Share, Stream},
+        shards::{Dropout, Share, Stream},
     },
     seed::Seed,
     sync::Bucket,
@@ -19,8 +19,8 @@ const BUCKET: usize = 1 << 20;
 
 /// The samples of one step.
 pub(super) struct Batch<'b> {
-    /// Those of each of this worker's shards.
-    pub rows: Vec<&'b [usize]>,
+    /// Those of each of this worker's shards, by their places in what was dealt to it.
+    pub places: Vec<&'b [usize]>,
     /// How many all workers have.
     pub samples: usize,
     /// How many shards have any.
@@ -122,9 +122,12 @@ impl Training<'_> {
 
     /// What this worker's shards come to.
     fn share(&mut self, batch: &Batch, stream: Option<&Stream>, context: &Context) -> Result<Share, MlError> {
+        let taken = self.take(&batch.places)?;
         let began = Instant::now();
-        let worker = self.worker(self.lesson.train, context.threads);
-        let mut share = worker.share(&self.weights, &batch.rows, batch.dropout, stream)?;
+        let worker = self.worker(&taken.table, context.threads);
+        let rows: Vec<&[usize]> = taken.rows.iter().map(Vec::as_slice).collect();
+        let dropout = Dropout { seed: batch.dropout, numbers: taken.numbers.as_deref() };
+        let mut share = worker.share(&self.weights, &rows, dropout, stream)?;
         self.clock.computing += began.elapsed();
         if !self.train_metrics.is_empty() {
             let outputs = std::mem::take(&mut share.outputs);
@@ -195,8 +198,8 @@ impl Training<'_> {
         }
         match self.share(batch, None, context)? {
             Share { gradient: Some(gradient), tail: Some(tail), .. } => {
-                let samples = batch.rows.iter().map(|rows| rows.len()).sum();
-                let shards = batch.rows.iter().filter(|rows| !rows.is_empty()).count();
+                let samples = batch.places.iter().map(|places| places.len()).sum();
+                let shards = batch.places.iter().filter(|places| !places.is_empty()).count();
                 self.follow(&gradient, &tail[..averages], samples, shards, batch.factor);
                 self.ledger.own_loss += tail[averages];
             }

@@ -98,11 +98,11 @@ fn folders_of_no_run_and_unfinished_files_go() {
     let runs = case.over("20260101-a", case.store("kept"));
     runs.enter(&run("20260101-b"), &recipe()).unwrap();
     let kept = ["20260101-a/logs", "20260101-b/work/try-x", "young/logs"];
-    let lost = ["20260101-a/work/try-x", "old/logs"];
+    let lost = ["20260101-a/work/try-x", "20260101-a/dealt/x", "old/logs"];
     for path in kept.iter().chain(&lost) {
         fs::create_dir_all(case.home.run(path)).unwrap();
     }
-    for path in ["20260101-a", "20260101-a/work", "20260101-b/work", "old"] {
+    for path in ["20260101-a", "20260101-a/work", "20260101-a/dealt", "20260101-b/work", "old"] {
         age(&case.home.run(path));
     }
     let temporary = case.home.objects().join("ab/.tmpXYZ");
@@ -112,7 +112,7 @@ fn folders_of_no_run_and_unfinished_files_go() {
 
     let freed = sweep(&case, &runs, false).unwrap();
     assert_eq!(freed.folders, Tally { count: 1, bytes: 0 });
-    assert_eq!(freed.unfinished, Tally { count: 2, bytes: 5 });
+    assert_eq!(freed.unfinished, Tally { count: 3, bytes: 5 });
     assert!(kept.iter().all(|path| case.home.run(path).exists()));
     assert!(!lost.iter().any(|path| case.home.run(path).exists()) && !temporary.exists());
 }

@@ -1,5 +1,6 @@
 //! Where the workers of trainings meet.
 
+use super::sets::Sets;
 use crate::{
     local::own_folder::OwnFolder,
     ml,
@@ -9,6 +10,7 @@ use crate::{
 };
 use std::{
     io,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -19,6 +21,8 @@ pub(in crate::local) struct Meeting {
     own: OnceLock<Result<Own, String>>,
     /// What the run's keys begin with.
     run: String,
+    /// The samples that they share.
+    sets: Sets,
 }
 
 /// A store of this program's own.
@@ -37,9 +41,14 @@ impl Own {
 }
 
 impl Meeting {
-    /// A store at an address, or else one of this program's own.
-    pub fn new(named: Option<Secret>, run: String) -> Self {
-        Self { named, own: OnceLock::new(), run }
+    /// A store at an address, or else one of this program's own, for a run whose samples are dealt out in a folder.
+    pub fn new(named: Option<Secret>, run: String, dealt: PathBuf) -> Self {
+        Self { named, own: OnceLock::new(), run, sets: Sets::new(dealt) }
+    }
+
+    /// The samples that they share.
+    pub(super) const fn sets(&self) -> &Sets {
+        &self.sets
     }
 
     /// What the run's keys begin with.
