@@ -9,7 +9,7 @@ use candle_core::{Result, Shape, Tensor};
 use std::ops::Range;
 
 /// Added to variances so that a feature that never changes does not divide by zero.
-const EPSILON: f32 = 1e-5;
+pub const EPSILON: f32 = 1e-5;
 
 /// The mean and the variance of each feature over a shard's samples.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 
 use super::{
     loss::Loss,
-    network::{Mode, Network, Part, Placed, Samples, drop_mask},
+    network::{Mode, Network, Part, Placed, Samples, drop_mask, sigmoid},
+    norm::EPSILON,
     segments::sum,
     stages::Learnt,
 };
@@ -14,9 +15,6 @@ use crate::{
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use std::sync::OnceLock;
 
-/// Added to variances, as in [`super::norm`].
-const EPSILON: f64 = 1e-5;
-
 /// The first GPU, where this program is built for one and the machine has one; `CUDA_VISIBLE_DEVICES` chooses another, or
 /// none.
 pub fn gpu() -> Option<&'static Device> {
@@ -25,7 +23,7 @@ pub fn gpu() -> Option<&'static Device> {
 }
 
 /// A network on a device.
-pub struct Plain<'n> {
+struct Plain<'n> {
     network: &'n Network,
     device: &'n Device,
     /// The parameters, one after another.
@@ -36,12 +34,46 @@ pub struct Plain<'n> {
     moments: Vec<f32>,
 }
 
-impl<'n> Plain<'n> {
-    /// Brings the numbers of a network to a device.
+impl Network {
+    /// The loss of some samples and its gradient, computed on a device; `input` holds their features.
     ///
     /// # Errors
-    /// When the device has no room.
-    pub fn new(
+    /// When the input does not fit the layers, or the device has no room.
+    pub fn learn_on(
+        &self,
+        device: &Device,
+        input: &Tensor,
+        parameters: &[f32],
+        samples: Samples,
+        loss: Loss,
+        labels: &Labels,
+    ) -> Result<Learnt> {
+        let mut plain = Plain::new(self, device, parameters, &[], Mode::Learn(samples))?;
+        let outputs = plain.outputs(input)?;
+        let loss = plain.loss(loss, &outputs, labels, samples.places)?;
+        let gradients = loss.backward()?;
+        let mut gradient = Vec::with_capacity(self.size());
+        for parameter in &plain.learned {
+            match gradients.get(parameter) {
+                Some(slopes) => gradient.extend(floats(slopes)?),
+                None => gradient.resize(gradient.len() + parameter.elem_count(), 0.0),
+            }
+        }
+        Ok(Learnt { loss: loss.to_scalar()?, gradient, moments: plain.moments, outputs: floats(&outputs)? })
+    }
+
+    /// What comes out when `input`, `[batch, …]`, goes in, to judge it, computed on a device.
+    ///
+    /// # Errors
+    /// When the input does not fit the layers, or the device has no room.
+    pub fn judge_on(&self, device: &Device, input: &Tensor, parameters: &[f32], averages: &[f32]) -> Result<Tensor> {
+        Plain::new(self, device, parameters, averages, Mode::Judge)?.outputs(input)
+    }
+}
+
+impl<'n> Plain<'n> {
+    /// Brings the numbers of a network to a device.
+    fn new(
         network: &'n Network,
         device: &'n Device,
         parameters: &[f32],
@@ -55,29 +87,7 @@ impl<'n> Plain<'n> {
         Ok(Self { network, device, learned: learned.collect::<Result<_>>()?, averages, mode, moments: Vec::new() })
     }
 
-    /// The loss of some samples and its gradient; `input` holds their features.
-    ///
-    /// # Errors
-    /// When the input does not fit the layers.
-    pub fn learn(mut self, input: &Tensor, loss: Loss, labels: &Labels, samples: Samples) -> Result<Learnt> {
-        let outputs = self.outputs(input)?;
-        let loss = self.loss(loss, &outputs, labels, samples.places)?;
-        let gradients = loss.backward()?;
-        let mut gradient = Vec::with_capacity(self.network.size());
-        for parameter in &self.learned {
-            match gradients.get(parameter) {
-                Some(slopes) => gradient.extend(floats(slopes)?),
-                None => gradient.resize(gradient.len() + parameter.elem_count(), 0.0),
-            }
-        }
-        Ok(Learnt { loss: loss.to_scalar()?, gradient, moments: self.moments, outputs: floats(&outputs)? })
-    }
-
-    /// What comes out when `input`, `[batch, …]`, goes in.
-    ///
-    /// # Errors
-    /// When the input does not fit the layers.
-    pub fn outputs(&mut self, input: &Tensor) -> Result<Tensor> {
+    fn outputs(&mut self, input: &Tensor) -> Result<Tensor> {
         self.through(&self.network.parts, input.to_device(self.device)?)
     }
 
@@ -111,7 +121,7 @@ impl<'n> Plain<'n> {
             Layer::Relu => x.relu(),
             Layer::Gelu => x.gelu_erf(),
             Layer::Tanh => x.tanh(),
-            Layer::Sigmoid => (x.neg()?.exp()? + 1.0)?.recip(),
+            Layer::Sigmoid => sigmoid(&x),
             Layer::Softmax => softmax(&x),
             Layer::Dropout { rate } => match self.mode {
                 Mode::Learn(Samples { places, dropout, .. }) if *rate > 0.0 => {
@@ -123,7 +133,7 @@ impl<'n> Plain<'n> {
             Layer::BatchNorm { .. } => self.batch_norm(placed, &x),
             Layer::LayerNorm { .. } => {
                 let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-                let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + EPSILON)?.sqrt()?;
+                let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + f64::from(EPSILON))?.sqrt()?;
                 centred.broadcast_div(&deviation)?.broadcast_mul(own(0))?.broadcast_add(own(1))
             }
             Layer::Flatten => x.flatten_from(1),
@@ -158,7 +168,7 @@ impl<'n> Plain<'n> {
         let [weight, bias] = [0, 1].map(|offset| row(&self.learned[placed.parameters.start + offset]));
         let (weight, bias) = (weight?, bias?);
         let scaled = |x: &Tensor, mean: &Tensor, variance: &Tensor| {
-            let deviation = (row(variance)? + EPSILON)?.sqrt()?;
+            let deviation = (row(variance)? + f64::from(EPSILON))?.sqrt()?;
             x.broadcast_sub(&row(mean)?)?.broadcast_div(&deviation)?.broadcast_mul(&weight)?.broadcast_add(&bias)
         };
         let samples = match self.mode {

@@ -5,8 +5,8 @@
 use super::{
     MlError,
     loss::Loss,
-    network::{Mode, Network, Samples, Weights},
-    plain::{self, Plain},
+    network::{Network, Samples, Weights},
+    plain,
     segments::{Segments, branches, sum},
     stages::Learnt,
 };
@@ -171,8 +171,7 @@ impl Worker<'_> {
         let places = numbers.as_deref().unwrap_or(&rows);
         let samples = Samples { places, segments: &segments, dropout: dropout.seed };
         if let Some(gpu) = plain::gpu() {
-            let plain = Plain::new(self.network, gpu, parameters, &[], Mode::Learn(samples))?;
-            let learnt = plain.learn(&input, self.loss, &self.table.labels, samples)?;
+            let learnt = self.network.learn_on(gpu, &input, parameters, samples, self.loss, &self.table.labels)?;
             self.network.stretches().into_iter().for_each(|range| deliver(range.clone(), &learnt.gradient[range]));
             return Ok(learnt);
         }
@@ -192,7 +191,7 @@ impl Worker<'_> {
         let results = in_order(&chunks, self.threads, |rows| -> Result<Vec<f32>, MlError> {
             let (samples, averages) = (samples(self.table, rows)?, &weights.averages);
             let outputs = match plain::gpu() {
-                Some(gpu) => Plain::new(self.network, gpu, &parameters, averages, Mode::Judge)?.outputs(&samples)?,
+                Some(gpu) => self.network.judge_on(gpu, &samples, &parameters, averages)?,
                 None => self.network.judge(samples, &parameters, averages)?,
             };
             Ok(outputs.flatten_all()?.to_vec1()?)

@@ -8,7 +8,7 @@ use crate::{
 use smlt::{
     store::{Memory, ParameterStore, open, serve},
     sync::{Bucket, Group, Membership, Peers, SyncError, aggregate, tree_sum},
-    wire::{Codec, Exchange, Load},
+    wire::{BUILD, Codec, Exchange, Load},
 };
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -35,7 +35,7 @@ pub struct Setup {
 impl Setup {
     fn membership(self, rank: usize) -> Membership {
         let Self { of, round, exchange, codec, silence } = self;
-        let build = env!("CARGO_PKG_VERSION").to_owned();
+        let build = BUILD.to_owned();
         Membership { training: "training".to_owned(), round, rank, of, copy: 0, exchange, codec, silence, build }
     }
 

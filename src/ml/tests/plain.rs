@@ -1,10 +1,7 @@
 //! candle's own operations against ours.
 
-use super::{super::plain::Plain, *};
-use crate::ml::{
-    network::{Mode, Samples},
-    segments::Segments,
-};
+use super::*;
+use crate::ml::{network::Samples, segments::Segments};
 use candle_core::{Device, Tensor};
 
 /// Fails unless both come to the same loss, gradient, moments and outputs of two shards, and judge alike.
@@ -16,16 +13,16 @@ pub fn agrees(worker: &Worker, weights: &Weights, rows: &[usize], dropout: Seed)
         &Device::Cpu,
     )
     .unwrap();
-    let plain = |mode| Plain::new(network, &Device::Cpu, &weights.parameters, &weights.averages, mode).unwrap();
     let (first, second) = rows.split_at(rows.len() / 3);
     let segments = Segments::new(&[first.len(), second.len()]);
     let samples = Samples { places: rows, segments: &segments, dropout };
-    let other = plain(Mode::Learn(samples)).learn(&input, *loss, &table.labels, samples).unwrap();
+    let Weights { parameters, averages } = weights;
+    let other = network.learn_on(&Device::Cpu, &input, parameters, samples, *loss, &table.labels).unwrap();
     let own = worker.share(weights, &[first, second], dropout.into(), None).unwrap();
     close("gradient", &own.gradient.unwrap(), &other.gradient);
     close("moments and loss", &own.tail.unwrap(), &[other.moments, vec![other.loss]].concat());
     close("outputs", &own.outputs.concat(), &other.outputs);
-    let judged = plain(Mode::Judge).outputs(&input).unwrap();
+    let judged = network.judge_on(&Device::Cpu, &input, parameters, averages).unwrap();
     let own = worker.outputs(weights, 0..1).unwrap();
     close("judged", &own, &judged.flatten_all().unwrap().to_vec1().unwrap());
 }
