@@ -5,6 +5,7 @@ use smlt::{
     store::{Key, Terms, open},
     sync::{Bucket, Group, Membership, Peers},
     wire::{Codec, Cut, Exchange},
+    work::memory,
 };
 use std::{
     fmt, io,
@@ -50,6 +51,8 @@ impl Task {
 }
 
 pub fn work(task: &Task) -> io::Result<()> {
+    // As a worker of a training does.
+    memory::keep();
     if task.what == "sums" { sums(task) } else { copies(task) }
 }
 

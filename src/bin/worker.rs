@@ -19,7 +19,7 @@
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use smlt::{
     wire::{Failure, Job, Outcome},
-    work::{Control, Worker, aggregate},
+    work::{Control, Worker, aggregate, memory},
 };
 use std::{
     env,
@@ -67,6 +67,7 @@ fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Outcome, Failed> {
 fn main() -> Result<ExitCode, Error> {
     // SAFETY: this is the only thread. As for a local worker: a step has the threads of its job, and no others.
     unsafe { env::set_var("RAYON_NUM_THREADS", "1") };
+    memory::keep();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match env::args().nth(1).as_deref() {
         None => {

@@ -2,7 +2,7 @@ use super::{Exit, STACK};
 use crate::{
     processes,
     wire::Order,
-    work::{self, Control, Ordered},
+    work::{self, Control, Ordered, memory},
 };
 use serde::Deserialize;
 use std::{
@@ -19,6 +19,7 @@ use std::{
 pub fn main() -> Exit {
     // Where it can't, its keeper ends what its commands leave behind, later.
     let _ = processes::adopt_orphans();
+    memory::keep();
     match orders().and_then(|jobs| work::serve(jobs, io::stdout().lock())) {
         Ok(()) => Exit::Ok,
         Err(_) => Exit::Failed,
