@@ -2,7 +2,7 @@
 
 use super::{Member, SyncError, pulse, pulse::Pulse};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 /// Says hello, waits for all others, and beats from then on.
 ///
@@ -20,5 +20,6 @@ pub(super) fn join(member: &Arc<Member>) -> Result<Pulse, SyncError> {
             return Err(SyncError::Build { rank: rank + 1, of: member.own.of, theirs, ours });
         }
     }
+    member.met.store(true, SeqCst);
     Ok(pulse)
 }

@@ -45,6 +45,8 @@ pub struct Membership {
 pub(super) struct Member {
     pub own: Membership,
     pub store: Arc<dyn ParameterStore>,
+    /// Whether all others have come.
+    pub met: AtomicBool,
     /// How often it has waited for all others and gone on, which all do equally often.
     pub turn: AtomicU64,
     /// Whether it does nothing else now but wait for the others.
@@ -56,8 +58,8 @@ pub(super) struct Member {
 
 impl Member {
     pub fn new(own: Membership, store: Arc<dyn ParameterStore>) -> Self {
-        let (turn, failure) = (AtomicU64::new(0), Mutex::new(None));
-        Self { own, store, turn, waits: AtomicBool::new(false), all_wait: AtomicBool::new(false), failure }
+        let [met, waits, all_wait] = [false; 3].map(AtomicBool::new);
+        Self { own, store, met, turn: AtomicU64::new(0), waits, all_wait, failure: Mutex::new(None) }
     }
 
     /// A key of the round.

@@ -39,6 +39,8 @@ pub struct Peers {
     counts: [u64; 2],
     /// How often all gave to all.
     gathers: u64,
+    /// Whether all gave to all after the last bucket had begun: that bucket's end then does not tell that all have got it.
+    gathered_since: bool,
     /// What was left out of each bucket of a turn. It begins anew with each round.
     left: Vec<Vec<f32>>,
     /// What was given in the last turn: once the next is done, all have got it.
@@ -61,6 +63,7 @@ impl Peers {
             begun: Vec::new(),
             counts: [0; 2],
             gathers: 0,
+            gathered_since: false,
             left: Vec::new(),
             given: Vec::new(),
             waited: Duration::ZERO,
@@ -170,6 +173,7 @@ impl Group for Peers {
         let count = &mut self.counts[usize::from(Form::of(member.own.codec, bucket.exact) == Form::F32)];
         let index = *count;
         *count += 1;
+        self.gathered_since = false;
         self.begun.push(self.lanes.run(move || exchange(&member, bucket, index, left)));
     }
 
@@ -188,7 +192,11 @@ impl Group for Peers {
         }
         match sums.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(sums) if sums.len() == begun => {
-                self.forget(given);
+                if self.gathered_since {
+                    self.given.extend(given);
+                } else {
+                    self.forget(given);
+                }
                 Ok(sums)
             }
             not_all => {
@@ -215,6 +223,7 @@ impl Group for Peers {
         })?;
         all.insert(rank, own);
         self.forget(blobs.into_iter().map(|(key, _)| key).collect());
+        self.gathered_since = true;
         Ok(all)
     }
 

@@ -108,8 +108,13 @@ fn look(member: &Member, heard: &mut Vec<Heard>) -> Result<(), SyncError> {
     }
     let now = Instant::now();
     for (rank, bytes) in others.iter().zip(&found) {
-        if let Some(bytes) = bytes {
-            hear(member, heard, *rank, bytes, now)?;
+        match bytes {
+            Some(bytes) => hear(member, heard, *rank, bytes, now)?,
+            // It came with a beat, so that it is long gone if none is found any more.
+            None if member.met.load(SeqCst) && heard.iter().all(|heard| heard.rank != *rank) => {
+                heard.push(Heard { rank: *rank, bytes: Bytes::new(), moved: now, turn: 0, waits: false, left: false });
+            }
+            None => {}
         }
     }
     let (turn, of) = (member.turn.load(SeqCst), member.own.of);

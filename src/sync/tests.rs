@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A silence that no test lives to see.
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A store that tells what is in it.
 #[derive(Default)]

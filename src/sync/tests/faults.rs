@@ -1,7 +1,7 @@
 //! Workers that die, come late, or are there twice; stores that lose and garble.
 
 use super::*;
-use std::time::Instant;
+use std::{sync::Barrier, time::Instant};
 
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -104,6 +104,26 @@ fn a_double_may_be_quicker_slower_or_dead() {
     });
     // The one that slept finds that all went on without it, and leaves nothing behind; so does none of the others.
     assert_eq!(ends, [Ok(()), Err(SyncError::Superseded), Ok(()), Ok(())]);
+    assert_eq!(store.rest(), []);
+}
+
+#[test]
+fn a_double_that_has_heard_nobody_finds_that_all_are_gone() {
+    let store = Arc::new(Shelf::default());
+    let setup = Setup { silence: SILENCE, ..Setup::new(2, Exchange::ScatterReduce) };
+    let all_came = Barrier::new(3);
+    let work = |rank: usize, copy: u32, turns: usize| {
+        let mut peers = Peers::join(Membership { copy, ..setup.membership(rank) }, Own::open(&store))?;
+        all_came.wait();
+        (0..turns).try_for_each(|_| sum(&mut peers, 1.0).map(drop))?;
+        peers.leave()
+    };
+    let ends = thread::scope(|scope| {
+        let work = &work;
+        let copies = [(0, 0, 1), (1, 0, 1), (1, 1, 2)];
+        copies.map(|(rank, copy, turns)| scope.spawn(move || work(rank, copy, turns))).map(|end| end.join().unwrap())
+    });
+    assert_eq!(ends, [Ok(()), Ok(()), Err(SyncError::Superseded)]);
     assert_eq!(store.rest(), []);
 }
 
