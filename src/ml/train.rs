@@ -44,6 +44,8 @@ pub struct Part<'a> {
     pub until: Option<u64>,
     /// The round ends after some time, epochs or steps of its own.
     pub replan: Option<Every>,
+    /// Whether it decides for all when to write a checkpoint, to end the round and to stop: one worker does.
+    pub decides: bool,
 }
 
 /// Trains a model, from where an earlier attempt or round left off: the result is the same bits, whoever trains.
@@ -90,6 +92,8 @@ struct Training<'a> {
     checkpoints: Checkpoints,
     /// The epochs after which the round ends.
     until: Option<u64>,
+    /// Whether it decides for all.
+    decides: bool,
     clock: RoundClock,
 }
 
@@ -174,8 +178,8 @@ impl Training<'_> {
             }
             let took = before.elapsed().as_secs_f64();
             let wishes = Wishes {
-                cut: self.time_left(context).is_some_and(|left| left < took * 1.1),
-                ..self.wishes(group, context)
+                cut: self.decides && self.time_left(context).is_some_and(|left| left < took * 1.1),
+                ..self.wishes(context)
             };
             let agreed = wishes.agree(group)?;
             if agreed.cut {

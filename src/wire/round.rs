@@ -54,6 +54,9 @@ pub struct Seat {
     pub exchange: Option<Exchange>,
     /// The round ends once so many epochs have passed.
     pub until: Option<u64>,
+    /// Whether it decides for all when to write a checkpoint, to end the round and to stop. One does whose rank has no
+    /// double, for doubles have clocks of their own and must give the same.
+    pub decides: bool,
     /// A worker that gives no sign of life for so long is lost.
     pub silence: Duration,
 }

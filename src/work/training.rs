@@ -73,7 +73,8 @@ impl Worker {
             Role::Alone => {
                 let loaded = self.read(train, job, objects)?;
                 let round = RoundId { attempt: job.attempt, number: 0 };
-                let mut part = TrainingPart { group: &mut Alone::default(), round, until: None, replan: None };
+                let mut part =
+                    TrainingPart { group: &mut Alone::default(), round, until: None, replan: None, decides: true };
                 ml::train(train, &Lesson::Whole(loaded.seen(train)?.whole()), &mut part, context)
             }
             Role::Dealer => self.deal(train, job, objects, context),
@@ -138,7 +139,8 @@ impl Worker {
             Err(SyncError::Superseded) => return Ok(Outcome::Left),
             joined => joined.map_err(ml::failure_of)?,
         };
-        let mut part = TrainingPart { group: &mut peers, round, until: seat.until, replan: train.team.replan };
+        let Seat { until, decides, .. } = *seat;
+        let mut part = TrainingPart { group: &mut peers, round, until, replan: train.team.replan, decides };
         let outcome = ml::train(train, lesson, &mut part, context)?;
         // The work is done: who is lost on the way out is not needed any more.
         let _ = peers.leave();

@@ -162,6 +162,8 @@ impl Leader<'_> {
         let plan = replan(&self.train.team, self.epochs, self.last.as_ref());
         let store = self.meeting.address()?;
         self.doubled.clone_from(&plan.doubled);
+        // There are fewer doubles than workers.
+        let decider = (0..plan.workers).find(|rank| !plan.doubled.contains(rank)).unwrap_or(0);
         let seat = |(rank, copy): (usize, u32)| Seat {
             store: store.clone(),
             run: self.meeting.run().to_owned(),
@@ -172,6 +174,7 @@ impl Leader<'_> {
             copy,
             exchange: self.train.team.exchange,
             until: plan.until,
+            decides: rank == decider,
             silence: SILENCE,
         };
         let all = (0..plan.workers).map(|rank| (rank, 0));

@@ -150,11 +150,12 @@ fn worker<'s, 'e: 's>(
     fate: Fate,
 ) -> ScopedJoinHandle<'s, Result<Outcome, Failure>> {
     scope.spawn(move || {
-        let number = membership.round as u32;
+        let (number, decides) = (membership.round as u32, membership.rank == 0);
         let peers = Peers::join(membership, store).map_err(crate::ml::failure_of)?;
         let mut mortal = Mortal { peers, turn: 0, fate };
         let round = RoundId { attempt: 1, number };
-        let mut part = TrainingPart { group: &mut mortal, round, until: None, replan: job.team.replan };
+        let replan = job.team.replan;
+        let mut part = TrainingPart { group: &mut mortal, round, until: None, replan, decides };
         let outcome = work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {})?;
         let _ = mortal.peers.leave();
         Ok(outcome)

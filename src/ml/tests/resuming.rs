@@ -57,7 +57,13 @@ pub(super) fn job(until: Option<Expr>) -> Train {
 
 /// One attempt of a worker that trains alone; `stops` says whether the run is being stopped.
 fn attempt(job: &Train, folder: &Path, stops: bool) -> Result<Done, Failure> {
-    let mut part = TrainingPart { group: &mut Alone::default(), round: RoundId::default(), until: None, replan: None };
+    let mut part = TrainingPart {
+        group: &mut Alone::default(),
+        round: RoundId::default(),
+        until: None,
+        replan: None,
+        decides: true,
+    };
     match work(job, folder, &mut part, &AtomicBool::new(stops), &mut |_| {})? {
         Outcome::Done(done) => Ok(done),
         Outcome::Left => panic!("who trains alone tells what came of it"),

@@ -7,14 +7,14 @@ use super::{
 use crate::{
     data::dealt::Hand,
     expr::{Expr, Native, Var},
-    ml::{Lesson, Part as TrainingPart, Whole, deal},
+    ml::{Lesson, Part as TrainingPart, Whole, checkpoint, deal},
     store::{Memory, ParameterStore},
     sync::{Alone, Membership, Peers},
     wire::{Done, Every, Exchange, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
 };
 use std::{
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Barrier, Mutex, atomic::AtomicBool},
     thread,
     time::Duration,
 };
@@ -54,7 +54,8 @@ fn round_on(
                 };
                 let mut peers = Peers::join(membership, store.clone()).unwrap();
                 let round = RoundId { attempt: 1, number };
-                let mut part = TrainingPart { group: &mut peers, round, until, replan: job.team.replan };
+                let (replan, decides) = (job.team.replan, rank == 0);
+                let mut part = TrainingPart { group: &mut peers, round, until, replan, decides };
                 let mut report = |progress| {
                     if let Progress::Round(round) = progress {
                         rounds.lock().unwrap().push(round);
@@ -78,10 +79,62 @@ fn round_on(
 }
 
 pub(super) fn alone(job: &Train, folder: &Path) -> Result<Done, Failure> {
-    let mut part = TrainingPart { group: &mut Alone::default(), round: RoundId::default(), until: None, replan: None };
+    let mut part = TrainingPart {
+        group: &mut Alone::default(),
+        round: RoundId::default(),
+        until: None,
+        replan: None,
+        decides: true,
+    };
     match work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {})? {
         Outcome::Done(done) => Ok(done),
         Outcome::Left => panic!("who trains alone tells what came of it"),
+    }
+}
+
+/// Doubles are slower and faster than each other, so that their clocks differ; what they give may not.
+#[test]
+fn doubles_go_the_way_of_who_has_none() {
+    let often = crate::units::Duration::from_millis(1);
+    let job = jobs().remove(0);
+    let job = Train { team: crate::wire::Team { checkpoint: Some(Every::Time(often)), ..job.team.clone() }, ..job };
+    for number in 1..=5 {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = alone(&job, folder.path()).unwrap().output;
+        checkpoint::remove(folder.path());
+        let store: Arc<dyn ParameterStore> = Arc::new(Memory::default());
+        let (job, folder, store, all_came) = (&job, folder.path(), &store, &Barrier::new(3));
+        let member = move |rank: usize, copy: u32| {
+            let membership = Membership {
+                training: "doubles".into(),
+                round: number.into(),
+                rank,
+                of: 2,
+                copy,
+                exchange: Exchange::ParameterServer,
+                codec: job.averaging.codec,
+                silence: Duration::from_secs(3),
+                build: "one".into(),
+            };
+            let mut peers = Peers::join(membership, store.clone()).unwrap();
+            all_came.wait();
+            let round = RoundId { attempt: 1, number };
+            let mut part = TrainingPart { group: &mut peers, round, until: None, replan: None, decides: rank == 1 };
+            let outcome = work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {});
+            let _ = peers.leave();
+            outcome
+        };
+        let done = thread::scope(|scope| {
+            let seats = [(0, 0), (0, 1), (1, 0)].map(|(rank, copy)| scope.spawn(move || member(rank, copy)));
+            let [one, double, other] = seats.map(|seat| seat.join().unwrap());
+            assert_eq!(other, Ok(Outcome::Left));
+            // The slower of the two may find that the others have gone on.
+            [one, double].into_iter().find_map(|outcome| match outcome {
+                Ok(Outcome::Done(done)) => Some(done),
+                _ => None,
+            })
+        });
+        assert_eq!(done.unwrap().output, wanted);
     }
 }
 

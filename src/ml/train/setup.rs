@@ -86,6 +86,7 @@ impl<'a> Training<'a> {
                 job.team.checkpoint,
             ),
             until: part.until,
+            decides: part.decides,
             clock,
         };
         training.fetch(rank, of);
@@ -165,7 +166,7 @@ impl RoundClock {
 
     /// Whether the round's time is up.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.replan, Some(Every::Time(time)) if self.started.elapsed() >= time.into())
+        matches!(self.replan, Some(Every::Time(time)) if self.started.elapsed() >= Duration::from(time))
     }
 
     /// Whether the round has had its steps.

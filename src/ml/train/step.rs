@@ -31,7 +31,7 @@ pub(super) struct Batch<'b> {
     pub factor: f64,
 }
 
-/// What workers want. They agree on it with each step, so that all stop at the same one: what one wants, all do.
+/// What is wanted of all workers. They hear of it with each step, so that all stop at the same one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
     /// To write a checkpoint.
@@ -93,12 +93,14 @@ impl Wishes {
 }
 
 impl Training<'_> {
-    /// What this worker wants. Where clocks decide, it is the first worker's.
-    pub(super) fn wishes(&self, group: &dyn Group, context: &Context) -> Wishes {
-        let first = group.rank() == 0;
+    /// What this worker wants, if it decides. Others have clocks of their own, and doubles must give the same.
+    pub(super) fn wishes(&self, context: &Context) -> Wishes {
+        if !self.decides {
+            return Wishes::default();
+        }
         Wishes {
-            checkpoint: first && self.checkpoints.is_due(),
-            round: first && self.clock.is_over(),
+            checkpoint: self.checkpoints.is_due(),
+            round: self.clock.is_over(),
             drain: context.draining.load(Ordering::Relaxed),
             cut: self.time_left(context).is_some_and(|left| left <= 0.0),
         }
@@ -106,7 +108,7 @@ impl Training<'_> {
 
     /// Takes a step, and gives what all workers want after it.
     pub(super) fn step(&mut self, batch: &Batch, group: &mut dyn Group, context: &Context) -> Result<Wishes, MlError> {
-        let wishes = self.wishes(group, context);
+        let wishes = self.wishes(context);
         let agreed = match self.job.averaging.every {
             1 if group.of() == 1 => {
                 let Share { gradient, tail, .. } = self.share(batch, None, context)?;

@@ -20,7 +20,7 @@ fn a_double_takes_part_and_a_loss_of_its_rank_costs_nothing() {
         let doubled: Vec<usize> =
             rounds.iter().map(|round| round["round"]["doubled"].as_array().unwrap().len()).collect();
         assert_eq!(doubled, [0, 1]);
-        assert_eq!(events(&project, "round_lost").len(), 0);
+        assert_eq!(events(&project, "round_lost"), [] as [Json; 0]);
         leaves_nothing(&project);
     }
 }
