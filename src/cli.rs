@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, all of them thin.
 
+mod build;
 #[cfg(feature = "local")]
 mod cache;
 mod check;
@@ -110,6 +111,7 @@ enum Command {
     Doc(doc::Args),
     Explain(explain::Args),
     Graph(graph::Args),
+    Build(build::Args),
     #[cfg(feature = "local")]
     Runs(runs::Args),
     #[cfg(feature = "local")]
@@ -175,6 +177,7 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Doc(args) => doc::main(&args),
             Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),
+            Command::Build(args) => build::main(&args),
             #[cfg(feature = "local")]
             Command::Run(_) => run::main(words),
             #[cfg(feature = "local")]

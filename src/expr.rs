@@ -211,6 +211,21 @@ impl Expr {
         reads
     }
 
+    /// Whether the value depends on something that only the run knows.
+    pub fn reads(&self, context: Context) -> bool {
+        let mut reads = false;
+        self.each(&mut |expr| {
+            reads |= match expr {
+                Self::Context(of) => *of == context,
+                Self::Call(function, _) | Self::Model(function, _) => {
+                    function.reads_context && function.body.reads(context)
+                }
+                _ => false,
+            };
+        });
+        reads
+    }
+
     /// Calls `visit` on every variable that is read and not bound inside, in the order of reading.
     pub fn free_vars(&self, visit: &mut dyn FnMut(Var)) {
         self.walk(&mut Vec::new(), visit);

@@ -8,8 +8,8 @@ pub mod draw;
 mod ways;
 
 pub use crate::{
-    check::program::{Catch, Dimension, Param, Search, Trial},
-    step::{Evaluate, Run, Script, Task, Train},
+    check::program::{Catch, Dimension, Search, Trial},
+    step::{Evaluate, Param, Run, Script, Task, Train},
 };
 pub use build::{build, build_test};
 pub use ways::Way;
@@ -163,4 +163,29 @@ pub enum NodeKind {
         /// Its statements.
         body: Box<Region>,
     },
+}
+
+impl NodeKind {
+    /// The regions inside of it.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        let (first, more): (Option<&Region>, Vec<&Region>) = match self {
+            Self::For { body, .. } | Self::Group(body) | Self::Repeat { body, .. } | Self::Call { body, .. } => {
+                (Some(body), Vec::new())
+            }
+            Self::If { then, otherwise, .. } => (Some(then), otherwise.as_deref().into_iter().collect()),
+            Self::Try { body, catches } => (Some(body), catches.iter().map(|catch| &catch.body).collect()),
+            Self::Search(search) => match &search.trial {
+                Trial::Steps { body, .. } => (Some(body), Vec::new()),
+                Trial::Train(_) => (None, Vec::new()),
+            },
+            Self::Value(_)
+            | Self::Assert { .. }
+            | Self::Inspect(_)
+            | Self::Run(_)
+            | Self::Fail(_)
+            | Self::Train(_)
+            | Self::Evaluate(_) => (None, Vec::new()),
+        };
+        first.into_iter().chain(more)
+    }
 }

@@ -5,6 +5,8 @@
 #[cfg(feature = "compile")]
 extern crate alloc;
 
+#[cfg(feature = "compile")]
+pub mod asl;
 #[cfg(feature = "local")]
 pub mod cache;
 #[cfg(feature = "compile")]

@@ -32,6 +32,24 @@ pub struct Limits {
     pub cache: Option<Caching>,
 }
 
+impl Limits {
+    /// What holds inside: what is said there, or else what is inherited from around it. A scope's own limits are not.
+    #[must_use]
+    pub fn inside(&self, own: &Self) -> Self {
+        Self {
+            deadline: own.deadline,
+            budget: own.budget.clone(),
+            timeout: own.timeout.or(self.timeout),
+            retry: own.retry.clone().or_else(|| self.retry.clone()),
+            max_parallel: own.max_parallel,
+            memory: own.memory.or(self.memory),
+            cpu: own.cpu.or(self.cpu),
+            seed: own.seed.or(self.seed),
+            cache: own.cache.or(self.cache),
+        }
+    }
+}
+
 /// `@cache(on)`, `@cache(off)`, `@cache(7d)`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

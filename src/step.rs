@@ -1,9 +1,15 @@
 //! What a step does, as expressions that its settings are, and the operation that they come to once their variables are
 //! known. The scheduler asks for it on this machine; in a cloud the worker itself does.
 
+mod book;
+mod glue;
 mod operation;
+mod param;
 
+pub use book::{Book, Entry, Line, Step, What, Work};
+pub use glue::{Lost, argument, assert, compute, times, told};
 pub use operation::{command, count, dataset, evaluate, seed, train, value};
+pub use param::Param;
 
 use crate::{
     expr::{Expr, Var},
@@ -121,4 +127,37 @@ pub struct Evaluate {
     pub data: Expr,
     /// What to measure.
     pub metrics: Expr,
+}
+
+impl Train {
+    /// Calls `visit` on every expression of the settings.
+    pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
+        let Self {
+            model,
+            data,
+            valid,
+            optimizer,
+            lr,
+            loss,
+            schedule,
+            batch,
+            horizon,
+            until,
+            objective,
+            metrics,
+            init,
+            seed,
+            team: Team { workers, shards, sync, checkpoint, replan },
+        } = self;
+        visit(model);
+        visit(data);
+        match horizon {
+            Horizon::Epochs(epochs) => epochs.iter().for_each(&mut *visit),
+            Horizon::Steps(steps) => visit(steps),
+        }
+        let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
+        let team = [workers, shards, sync, checkpoint, replan];
+        rest.into_iter().chain(team).flatten().for_each(&mut *visit);
+        objective.iter().for_each(|(expr, _)| visit(expr));
+    }
 }

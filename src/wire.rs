@@ -3,8 +3,10 @@
 //!
 //! A local worker process and a Lambda worker differ only in who delivers the job.
 
+mod carried;
 mod elastic;
 mod failure;
+mod invocation;
 mod job;
 mod load;
 mod progress;
@@ -12,8 +14,10 @@ mod round;
 mod secret;
 mod variable;
 
+pub use carried::Carried;
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
+pub use invocation::{Answer, CLOUD_ERRORS, Cause, Caught, Invocation, RunFacts, key};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};

@@ -3,12 +3,14 @@
 pub mod aggregate;
 mod command;
 mod control;
+mod deployed;
 pub mod memory;
 mod pins;
 mod serve;
 mod training;
 
 pub use control::Control;
+pub use deployed::{Deployed, Failed};
 pub use serve::{Ordered, serve};
 
 use crate::{

@@ -1,4 +1,6 @@
-//! `smlt-worker`: the bootstrap of a Lambda function. Each invocation is a job; its answer is what came of it.
+//! `smlt-worker`: the bootstrap of a Lambda function. A state machine calls it for an entry of the workflow's book, which
+//! lies beside it or where `SMLT_BOOK` says; `SMLT_SHARED` is the folder that all workers share. Its answer is what the
+//! entry's variables come to, and the type of its error is the failure's kind.
 //!
 //! `smlt-worker aggregate` sums beside a parameter store for workers that exchange gradients by `in_store`. It reads rounds,
 //! a line of JSON each, and does one after the other:
@@ -18,19 +20,20 @@
 
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use smlt::{
-    wire::{Failure, Job, Outcome},
-    work::{Control, Worker, aggregate, memory},
+    wire::{Answer, Invocation},
+    work::{Deployed, Failed, aggregate, memory},
 };
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     runtime::Builder,
@@ -45,23 +48,36 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// How long an aggregator that was asked to end may take to leave its round.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The failure's kind is the error's type, which `Retry` and `Catch` of a state machine match.
+/// A failure as Lambda tells it: its kind is the error's type, which `Retry` and `Catch` of a state machine match.
 #[derive(Debug)]
-struct Failed(Failure);
+struct Told(Failed);
 
-impl From<Failed> for Diagnostic {
-    fn from(Failed(failure): Failed) -> Self {
-        Self { error_type: failure.kind.name().to_owned(), error_message: failure.message }
+impl From<Told> for Diagnostic {
+    fn from(Told(Failed { kind, cause }): Told) -> Self {
+        // All keys are texts.
+        Self { error_type: kind.name().to_owned(), error_message: serde_json::to_string(&cause).unwrap_or_default() }
     }
 }
 
-fn invoke(worker: &Mutex<Worker>, job: &Job) -> Result<Outcome, Failed> {
+fn invoke(worker: &Mutex<Deployed>, event: &LambdaEvent<Invocation>) -> Result<Answer, Told> {
     let mut worker = worker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let invocation = &event.payload;
+    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     worker
-        .work(job, &Control::default(), &mut |progress| {
-            eprintln!("{}", serde_json::json!({ "path": job.path, "progress": progress }));
+        .answer(invocation, left, &mut |progress| {
+            eprintln!("{}", serde_json::json!({ "path": invocation.path, "progress": progress }));
         })
-        .map_err(Failed)
+        .map_err(Told)
+}
+
+/// The worker of the workflow whose book lies beside it.
+fn open() -> Result<Deployed, Error> {
+    let beside = || env::var_os("LAMBDA_TASK_ROOT").map(|folder| Path::new(&folder).join("book.json"));
+    let path = env::var_os("SMLT_BOOK").map(PathBuf::from).or_else(beside).unwrap_or_else(|| "book.json".into());
+    let text = fs::read(&path).map_err(|error| format!("the book `{}` can't be read: {error}", path.display()))?;
+    let book = serde_json::from_slice(&text).map_err(|error| format!("`{}` is no book: {error}", path.display()))?;
+    let shared = env::var_os("SMLT_SHARED").map_or_else(|| "/mnt/smlt".into(), PathBuf::from);
+    Ok(Deployed::new(book, shared))
 }
 
 fn main() -> Result<ExitCode, Error> {
@@ -71,9 +87,9 @@ fn main() -> Result<ExitCode, Error> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match env::args().nth(1).as_deref() {
         None => {
-            let worker = Mutex::new(Worker::default());
-            let jobs = service_fn(async |event: LambdaEvent<Job>| invoke(&worker, &event.payload));
-            runtime.block_on(run(jobs)).map(|()| ExitCode::SUCCESS)
+            let worker = Mutex::new(open()?);
+            let calls = service_fn(async |event: LambdaEvent<Invocation>| invoke(&worker, &event));
+            runtime.block_on(run(calls)).map(|()| ExitCode::SUCCESS)
         }
         Some("aggregate") => Ok(ExitCode::from(runtime.block_on(sum())?.code())),
         Some(other) => {

@@ -3,7 +3,7 @@
 use super::{Checker, expressions::broken};
 use crate::{
     diagnostic::{Code, Diagnostic},
-    expr::{self, Expr, Native, Scope},
+    expr::{self, Expr, Native},
     source::{Span, Spanned},
     syntax::ast::{BinaryOp, UnaryOp},
     types::Type,
@@ -23,12 +23,6 @@ pub fn widen(expr: Expr, given: &Type, wanted: &Type) -> Expr {
 /// Whether values of a type have an order.
 pub const fn is_ordered(ty: &Type) -> bool {
     ty.is_number() || is_unit(ty) || matches!(ty, Type::String)
-}
-
-/// Whether `a <= b`, for two values of one ordered type.
-pub fn at_most(a: &Value, b: &Value) -> bool {
-    let order = Expr::native(Native::Le, [Expr::Const(a.clone()), Expr::Const(b.clone())]);
-    expr::eval(&order, &Scope::default()) == Ok(Value::Bool(true))
 }
 
 const fn is_unit(ty: &Type) -> bool {

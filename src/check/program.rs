@@ -4,9 +4,8 @@ use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::{Name, Span, Spanned},
-    step::{Evaluate, Run, Train},
+    step::{Evaluate, Param, Run, Train},
     types::Type,
-    value::Value,
     wire::Kind,
 };
 use serde::{Deserialize, Serialize};
@@ -181,32 +180,6 @@ pub struct Catch<B> {
     pub error: Option<Var>,
     /// What is done.
     pub body: B,
-}
-
-/// A parameter of a workflow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Param {
-    /// Its name, also on the command line.
-    pub name: Name,
-    /// The variable that holds it.
-    pub var: Var,
-    /// Its type.
-    pub ty: Type,
-    /// Its value when none is given; `None` when one must be given.
-    pub default: Option<Value>,
-    /// `@range(a..b)`: the least and the greatest value.
-    pub range: Option<(Value, Value)>,
-    /// `@one_of([…])`: the values it may have; any when empty.
-    pub one_of: Vec<Value>,
-    /// Its `@secret` mark: its value is then the name of an environment variable that holds the secret.
-    pub secret: bool,
-}
-
-impl Param {
-    /// The environment variable in which a secret parameter of a workflow is found.
-    pub fn variable(&self) -> String {
-        self.name.to_ascii_uppercase()
-    }
 }
 
 /// A search's settings.

@@ -3,7 +3,6 @@
 use super::program::{Body, Stmt, StmtKind, Trial};
 use crate::{
     expr::{Expr, Var},
-    step::{Horizon, Team, Train},
 };
 use std::collections::BTreeSet;
 
@@ -80,38 +79,5 @@ impl Trial<Body> {
             Self::Train(train) => train.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.extend([var]))),
             Self::Steps { body, .. } => body.read_into(reads),
         }
-    }
-}
-
-impl Train {
-    /// Calls `visit` on every expression of the settings.
-    pub fn each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
-        let Self {
-            model,
-            data,
-            valid,
-            optimizer,
-            lr,
-            loss,
-            schedule,
-            batch,
-            horizon,
-            until,
-            objective,
-            metrics,
-            init,
-            seed,
-            team: Team { workers, shards, sync, checkpoint, replan },
-        } = self;
-        visit(model);
-        visit(data);
-        match horizon {
-            Horizon::Epochs(epochs) => epochs.iter().for_each(&mut *visit),
-            Horizon::Steps(steps) => visit(steps),
-        }
-        let rest = [valid, optimizer, lr, loss, schedule, batch, until, metrics, init, seed];
-        let team = [workers, shards, sync, checkpoint, replan];
-        rest.into_iter().chain(team).flatten().for_each(&mut *visit);
-        objective.iter().for_each(|(expr, _)| visit(expr));
     }
 }

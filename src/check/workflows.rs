@@ -5,7 +5,7 @@ use super::{
     annotations::{Around, Target},
     definitions::{Def, ItemId},
     operators,
-    program::{Body, Param, Program, Stmt, StmtKind, Trial, Workflow},
+    program::{Body, Program, Stmt, StmtKind, Trial, Workflow},
     scope::{Local, Meaning, Place},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     expr::{Expr, Var},
     limits::{Limits, OnMiss},
     source::{Name, Span, Spanned},
+    step::Param,
     syntax::ast::{self, Block, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,
@@ -412,25 +413,5 @@ impl Local {
     /// Whether leaving the name out would change nothing.
     fn is_pure(&self) -> bool {
         matches!(&self.meaning, Meaning::Value(..))
-    }
-}
-
-impl Param {
-    /// Whether a value is in the range and among the choices of the parameter.
-    ///
-    /// # Errors
-    /// Says why not, to follow the parameter's name.
-    pub fn admits(&self, value: &Value) -> Result<(), String> {
-        if let Some((low, high)) = &self.range {
-            let within = |low: &Value, high: &Value| operators::at_most(low, value) && operators::at_most(value, high);
-            if *value != Value::None && !within(low, high) {
-                return Err(format!("must be from {low} to {high}, not {value}"));
-            }
-        }
-        if !self.one_of.is_empty() && !self.one_of.contains(value) && *value != Value::None {
-            let choices: Vec<String> = self.one_of.iter().map(ToString::to_string).collect();
-            return Err(format!("must be one of {}, not {value}", choices.join(", ")));
-        }
-        Ok(())
     }
 }

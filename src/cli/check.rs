@@ -113,7 +113,7 @@ pub fn style() -> Style {
 }
 
 /// Writes messages for people to the error stream.
-fn report(diagnostics: &[Diagnostic], files: &Files) {
+pub fn report(diagnostics: &[Diagnostic], files: &Files) {
     let mut text = render(diagnostics, &|file| files.source(file), style());
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity() == severity).count();
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });

@@ -2,9 +2,8 @@
 
 use super::secrets;
 use crate::{
-    check::program::Param,
     diagnostic::similar,
-    graph::Graph,
+    graph::{Graph, Param},
     store::Objects,
     types::Type,
     units::Money,

@@ -86,6 +86,10 @@ codes! {
     E0304,
     /// A definition depends on itself.
     E0401,
+    /// A state machine can't do this yet.
+    E0601,
+    /// A state machine would be too large.
+    E0602,
     /// A nested limit is wider than the one around it.
     W1001,
     /// An import or a name is never used.

@@ -11,6 +11,7 @@ use crate::{
     graph::catch_name,
     limits::OnMiss,
     source::Span,
+    step,
     value::Value,
     wire::{Failure, Kind},
 };
@@ -102,7 +103,7 @@ impl Scheduler<'_> {
         self.scopes.lift(scope);
         self.note(Notice::StepCaught { step: path.clone(), failed: step.clone(), kind: failure.kind });
         let mut env = Scope::default();
-        catch.error.into_iter().for_each(|var| env.set(var, told(step, failure)));
+        catch.error.into_iter().for_each(|var| env.set(var, step::told(&step.0, failure)));
         let path = format!("{path}/{}", catch_name(index));
         self.enter_one(site, &catch.body, path, scope, inherited, env);
         true
@@ -163,17 +164,4 @@ impl Scheduler<'_> {
             self.instances.remove(&id);
         }
     }
-}
-
-/// A failure as a `catch` sees it.
-fn told(step: &StepPath, failure: &Failure) -> Value {
-    let text = |text: &str| Value::String(text.into());
-    let log = failure.log.iter().map(|line| text(line)).collect();
-    let fields = [
-        ("kind", text(failure.kind.name())),
-        ("message", text(&failure.message)),
-        ("step", text(&step.0)),
-        ("log", Value::List(log)),
-    ];
-    Value::Record(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     expr::{Context, Env, Expr, Scope, Var},
     graph::{Catch, Node, NodeKind, Region, Trial},
-    limits::{Caching, Limits, MAX_ROUNDS, Retry},
+    limits::{Caching, Limits, Retry},
     plan::Resources,
     seed::Seed,
     step,
@@ -253,21 +253,12 @@ impl<'g> Scheduler<'g> {
                 Err(failure) => self.fail(site, path, failure),
             },
             NodeKind::Fail(kind) => self.fail(site, path, Failure::new(*kind, "the stub of the test fails so")),
-            NodeKind::Assert { cond, message } => match self.value(site, around, cond) {
-                Ok(Value::Bool(false)) => {
-                    let message = message.as_ref().map(|message| self.value(site, around, message)).transpose();
-                    let failure = message.map_or_else(
-                        |failure| failure,
-                        |message| {
-                            let text = message.as_ref().and_then(Value::as_str).unwrap_or("the condition is false");
-                            Failure::new(Kind::AssertionFailed, text)
-                        },
-                    );
-                    self.fail(site, path, failure);
+            NodeKind::Assert { cond, message } => {
+                match step::assert(cond, message.as_ref(), &self.view(site, around, None)) {
+                    Ok(()) => self.complete(site, Value::None),
+                    Err(failure) => self.fail(site, path, failure),
                 }
-                Ok(_) => self.complete(site, Value::None),
-                Err(failure) => self.fail(site, path, failure),
-            },
+            }
             kind => {
                 let scope = self.scopes.open(Some(around), path.clone(), &node.limits, self.now);
                 if let Err(failure) = self.begin_step(site, kind, &path, scope, inherited) {
@@ -326,11 +317,7 @@ impl<'g> Scheduler<'g> {
             NodeKind::Call { args, body } => {
                 let mut env = Scope::default();
                 for (param, expr) in args {
-                    let value = self.value(site, scope, expr)?;
-                    param.admits(&value).map_err(|reason| {
-                        Failure::new(Kind::AssertionFailed, format!("the argument `{}` {reason}", param.name))
-                    })?;
-                    env.set(param.var, value);
+                    env.set(param.var, step::argument(param, expr, &self.view(site, scope, None))?);
                 }
                 activate(self, State::Region);
                 self.note_start(path, kind);
@@ -338,13 +325,7 @@ impl<'g> Scheduler<'g> {
                 return Ok(());
             }
             NodeKind::Repeat { times, carried, cond, body } => {
-                let times = match self.value(site, scope, times)? {
-                    Value::Int(times) if (0..=MAX_ROUNDS).contains(&times) => times,
-                    times => {
-                        let message = format!("a `repeat` has 0 to {MAX_ROUNDS} rounds, not {times}");
-                        return Err(Failure::new(Kind::TaskFailed, message));
-                    }
-                };
+                let times = step::times(times, &self.view(site, scope, None))?;
                 let value = match carried {
                     Some((_, start)) => self.value(site, scope, start)?,
                     None => Value::Record(Fields::new()),

@@ -39,6 +39,11 @@ impl Control {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether somebody said so.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Kills all that the worker has started; it can start nothing after that.
     pub fn end(&self) -> MutexGuard<'_, ()> {
         let starting = self.starting();

@@ -1,8 +1,10 @@
-//! Cases as files: what the compiler says of each file in `tests/ui`, the drawings of each in `tests/graph`, what the
-//! program prints in each session in `tests/cli`, and the book's pages about the standard library in `docs/src/std`.
+//! Cases as files: what the compiler says of each file in `tests/ui`, the drawings of each in `tests/graph`, the state
+//! machines of each in `tests/asl`, what the program prints in each session in `tests/cli`, and the book's pages about the
+//! standard library in `docs/src/std`.
 //!
 //! `BLESS=1` writes what is said now; a file's name in `tests/ui` still says which code must be among it.
 
+mod asl;
 #[cfg(feature = "local")]
 mod cli;
 mod graph;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let mut trials = ui::trials(&root.join("ui"));
     trials.extend(pages::trials(&repository.join("docs/src")));
     trials.extend(graph::trials(&root.join("graph")));
+    trials.extend(asl::trials(&root.join("asl")));
     #[cfg(feature = "local")]
     trials.extend(cli::trials(&root.join("cli")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -1,0 +1,549 @@
+//! The frame of a machine: regions, what is computed between steps, and what runs side by side.
+
+use super::{
+    Compiled, Shape, compose,
+    kinds::Prepared,
+    machine::{Does, Machine, State, States, Then},
+    names::Names,
+    path::Path,
+    reads,
+};
+use crate::{
+    expr::{Expr, Var},
+    graph::{Graph, Node, NodeKind, Region},
+    limits::Limits,
+    source::Name,
+    step::{Book, Entry, Line, What},
+    value::{Fields, Value},
+    wire::{Carried, key},
+};
+use petgraph::graph::NodeIndex;
+use serde_json::{Map, Value as Json, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// The memory of workers that only compute values, in MiB: as much as a small step has.
+const SMALL: u64 = 1024;
+
+/// What follows.
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    /// A state.
+    State(String),
+    /// The end of the machine, with what it gives.
+    End(Out),
+}
+
+/// What a machine gives.
+#[derive(Clone, Debug)]
+pub(super) enum Out {
+    /// The values of variables, each by its key.
+    Fields(Vec<(String, String)>),
+    /// A value.
+    Value(Source),
+}
+
+/// Where a value is.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// In a variable of the machine.
+    Variable(String),
+    /// Here.
+    Literal(Json),
+}
+
+/// Where the value of a region goes.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// It is what the machine gives.
+    Out,
+    /// To a variable that nothing in the region reads.
+    New(String),
+    /// To a variable that the region may read.
+    Old(String),
+    /// Nobody wants it.
+    Nowhere,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub path: Path,
+    /// What annotations around it say.
+    pub limits: Limits,
+}
+
+/// A line of glue, with the variable of the machine that takes its value, if one does.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub line: Line,
+    pub variable: Option<String>,
+}
+
+/// A region with what reads what in it.
+pub(super) struct Within<'r> {
+    pub region: &'r Region,
+    readers: HashMap<Var, Vec<NodeIndex>>,
+    result: BTreeSet<Var>,
+}
+
+/// A part of a series.
+enum Piece {
+    Glue(Vec<Named>),
+    Node(NodeIndex, Prepared),
+    Parallel(Vec<Shape>),
+}
+
+/// Makes a machine from its end on.
+pub(super) struct Emitter<'g> {
+    pub graph: &'g Graph,
+    pub names: Names,
+    pub compiled: Compiled,
+    /// The places of entries, by what they say.
+    known: HashMap<String, usize>,
+    /// The machine's variables.
+    pub bound: HashMap<Var, String>,
+    /// The variable that tells of the run.
+    pub run: String,
+    /// The variable that holds what the `catch` at hand has caught.
+    pub caught: String,
+    /// The variables that anything reads.
+    read: HashSet<Var>,
+    /// The next variable that no program has.
+    fresh: u32,
+}
+
+impl<'g> Emitter<'g> {
+    /// The whole machine.
+    pub fn compile(graph: &'g Graph) -> Compiled {
+        let machine = Machine {
+            comment: None,
+            query_language: None,
+            timeout_seconds: None,
+            processor_config: None,
+            start_at: String::new(),
+            states: States::default(),
+        };
+        let compiled = Compiled { machine, book: Book::default(), memory: BTreeSet::new(), barriers: Vec::new() };
+        let mut this = Self {
+            graph,
+            names: Names::default(),
+            compiled,
+            known: HashMap::new(),
+            bound: HashMap::new(),
+            run: String::new(),
+            caught: String::new(),
+            read: reads::of_region(&graph.root).into_iter().collect(),
+            fresh: 1 << 30,
+        };
+        let machine = this.whole();
+        Compiled { machine, ..this.compiled }
+    }
+
+    fn whole(&mut self) -> Machine {
+        let graph = self.graph;
+        self.run = self.names.variable("run");
+        let limits = Limits { deadline: None, budget: None, ..graph.limits.clone() };
+        let place = Place { path: Path::root(&graph.workflow), limits };
+        let params: Vec<Named> = graph
+            .params
+            .iter()
+            .map(|param| {
+                let variable = self.bind(param.var, &param.name);
+                let line = Line { node: None, var: param.var, what: What::Param(Box::new(param.clone())) };
+                Named { line, variable: Some(variable) }
+            })
+            .collect();
+        let mut states = States::default();
+        let end = Next::End(Out::Fields(Vec::new()));
+        let mut next = self.region(&graph.root, &place, &Target::Out, &mut states, end);
+        next = self.glue(&place, params, &mut states, next);
+        let deadline = graph.limits.deadline.map(|deadline| deadline.after);
+        let run = json!({
+            "id": "{% $states.context.Execution.Name %}",
+            "started": "{% $states.context.Execution.StartTime %}",
+            "seed": "{% $exists($states.context.Execution.Input.seed) ? $string($states.context.Execution.Input.seed) : '0' %}",
+            "deadline": deadline,
+        });
+        let begin = self.names.state(&format!("{}: begin", graph.workflow));
+        let next = self.put(&mut states, begin, None, Does::Pass, vec![(self.run.clone(), run)], next);
+        let doc = graph.doc.as_deref().and_then(|doc| doc.lines().next());
+        let comment = format!("{}: {}", graph.file, doc.unwrap_or(&graph.workflow));
+        Machine {
+            comment: Some(comment),
+            query_language: Some("JSONata"),
+            timeout_seconds: deadline.map(|deadline| (deadline.secs_f64().ceil() as u64).max(1)),
+            ..self.machine(states, next, "begin")
+        }
+    }
+
+    /// A part that runs by itself.
+    pub fn machine(&mut self, mut states: States, first: Next, hint: &str) -> Machine {
+        let start_at = self.land(&mut states, first, hint);
+        Machine {
+            comment: None,
+            query_language: None,
+            timeout_seconds: None,
+            processor_config: None,
+            start_at,
+            states,
+        }
+    }
+
+    /// Gives a variable of the program a variable of the machine.
+    pub fn bind(&mut self, var: Var, name: &str) -> String {
+        let variable = self.names.variable(name);
+        self.bound.insert(var, variable.clone());
+        variable
+    }
+
+    /// The machine's variable.
+    pub fn variable(&self, var: Var) -> String {
+        // What is read stands in a region around, all of whose variables are bound.
+        self.bound.get(&var).cloned().unwrap_or_default()
+    }
+
+    pub fn is_read(&self, var: Var) -> bool {
+        self.read.contains(&var)
+    }
+
+    /// Where the value of an expression is, if nothing has to be computed for it.
+    pub fn source(&self, expr: &Expr) -> Option<Source> {
+        match expr {
+            Expr::Const(value) => Some(Source::Literal(literal(value))),
+            Expr::Var(var) => Some(Source::Variable(self.variable(*var))),
+            _ => None,
+        }
+    }
+
+    /// A region, before `next`.
+    pub fn region(
+        &mut self,
+        region: &Region,
+        place: &Place,
+        target: &Target,
+        states: &mut States,
+        mut next: Next,
+    ) -> Next {
+        let result = region.result.as_ref().map(|result| &result.node);
+        for node in region.dag.node_weights() {
+            match (target, result) {
+                (Target::New(name), Some(Expr::Var(var))) if *var == node.var => {
+                    self.bound.insert(node.var, name.clone());
+                }
+                _ => drop(self.bind(node.var, &node.name)),
+            }
+        }
+        let source = match result {
+            None => Some(Source::Literal(literal(&Value::Record(Fields::new())))),
+            Some(expr) => self.source(expr),
+        };
+        let mut last = None;
+        match (source, target) {
+            (Some(_), Target::Nowhere) => {}
+            (Some(source), Target::Out) => next = Next::End(Out::Value(source)),
+            (Some(Source::Variable(from)), Target::New(to) | Target::Old(to)) if from == *to => {}
+            (Some(source), Target::New(to) | Target::Old(to)) => {
+                let name = self.names.state(&format!("{}: value", place.path.shown));
+                next = self.put(states, name, None, Does::Pass, vec![(to.clone(), source.to_json())], next);
+            }
+            (None, target) => {
+                let variable = match target {
+                    Target::New(to) | Target::Old(to) => Some(to.clone()),
+                    Target::Out => Some(self.names.variable("value")),
+                    // It may fail all the same.
+                    Target::Nowhere => None,
+                };
+                if let (Target::Out, Some(variable)) = (target, &variable) {
+                    next = Next::End(Out::Value(Source::Variable(variable.clone())));
+                }
+                let what = What::Value(result.cloned().unwrap_or(Expr::Const(Value::None)));
+                last = Some(Named { line: Line { node: None, var: self.fresh(), what }, variable });
+            }
+        }
+        let mut readers: HashMap<Var, Vec<NodeIndex>> = HashMap::new();
+        for index in region.dag.node_indices() {
+            for var in reads::of_node(&region.dag[index].kind) {
+                readers.entry(var).or_default().push(index);
+            }
+        }
+        let mut of_result = BTreeSet::new();
+        result.into_iter().for_each(|result| result.free_vars(&mut |var| of_result.extend([var])));
+        let within = Within { region, readers, result: of_result };
+        let (shape, barriers) = compose(region, &|node| is_glue(&region.dag[node].kind));
+        self.compiled.barriers.extend(barriers.into_iter().map(|barrier| (place.path.shown.clone(), barrier)));
+        self.series(&within, place, shape, last, states, next)
+    }
+
+    /// A variable that no program has.
+    pub fn fresh(&mut self) -> Var {
+        self.fresh += 1;
+        Var(self.fresh)
+    }
+
+    fn series(
+        &mut self,
+        within: &Within,
+        place: &Place,
+        shape: Shape,
+        last: Option<Named>,
+        states: &mut States,
+        mut next: Next,
+    ) -> Next {
+        let parts = match shape {
+            Shape::Series(parts) => parts,
+            shape => vec![shape],
+        };
+        let mut pieces = Vec::new();
+        let mut glue = Vec::new();
+        for part in parts {
+            let piece = match part {
+                Shape::Node(index) => {
+                    let node = &within.region.dag[index];
+                    if let Some(line) = self.line(node) {
+                        glue.push(line);
+                        continue;
+                    }
+                    let (lines, prepared) = self.prepare(node);
+                    glue.extend(lines);
+                    Piece::Node(index, prepared)
+                }
+                Shape::Parallel(branches) => Piece::Parallel(branches),
+                Shape::Series(_) => continue,
+            };
+            pieces.push(Piece::Glue(std::mem::take(&mut glue)));
+            pieces.push(piece);
+        }
+        glue.extend(last);
+        pieces.push(Piece::Glue(glue));
+        for piece in pieces.into_iter().rev() {
+            next = match piece {
+                Piece::Glue(lines) => self.glue(place, lines, states, next),
+                Piece::Node(index, prepared) => self.node(&within.region.dag[index], prepared, place, states, next),
+                Piece::Parallel(branches) => self.parallel(within, place, branches, states, next),
+            };
+        }
+        next
+    }
+
+    /// What a node is between steps, if it is no step.
+    fn line(&self, node: &Node) -> Option<Named> {
+        let what = match &node.kind {
+            NodeKind::Value(expr) => What::Value(expr.clone()),
+            NodeKind::Assert { cond, message } => What::Assert { cond: cond.clone(), message: message.clone() },
+            NodeKind::Fail(kind) => What::Fail(*kind),
+            _ => return None,
+        };
+        let variable = self.is_read(node.var).then(|| self.variable(node.var));
+        Some(Named { line: Line { node: Some(node.name.clone()), var: node.var, what }, variable })
+    }
+
+    /// Computes values in one call, before `next`.
+    pub fn glue(&mut self, place: &Place, lines: Vec<Named>, states: &mut States, next: Next) -> Next {
+        if lines.is_empty() {
+            return next;
+        }
+        let caught = lines.iter().any(|named| matches!(named.line.what, What::Caught));
+        let params = lines.iter().any(|named| matches!(named.line.what, What::Param(_)));
+        let title = match &*lines.iter().filter_map(|named| named.line.node.clone()).collect::<Vec<Name>>() {
+            [] if params => "parameters".to_owned(),
+            [] => "value".to_owned(),
+            [only] => only.to_string(),
+            [first, .., last] if first == last => first.to_string(),
+            [first, last] => format!("{first}, {last}"),
+            [first, .., last] => format!("{first} … {last}"),
+        };
+        let assign = lines.iter().filter_map(|Named { line, variable }| Some((variable.clone()?, answered(line.var))));
+        let assign = assign.collect();
+        let entry = Entry::Glue(lines.iter().map(|named| named.line.clone()).collect());
+        let mut extra = Map::new();
+        if params {
+            let given = "$states.context.Execution.Input.args";
+            extra.insert("args".into(), json!(format!("{{% $exists({given}) ? {given} : {{}} %}}")));
+        }
+        if caught {
+            extra.insert("caught".into(), json!(format!("{{% ${} %}}", self.caught)));
+        }
+        let task = self.task(entry, &place.path, SMALL, extra, None, None);
+        let name = self.names.state(&format!("{}: {title}", place.path.shown));
+        self.put(states, name, None, task, assign, next)
+    }
+
+    /// Runs shapes side by side, before `next`.
+    fn parallel(
+        &mut self,
+        within: &Within,
+        place: &Place,
+        shapes: Vec<Shape>,
+        states: &mut States,
+        next: Next,
+    ) -> Next {
+        let mut titles = Vec::new();
+        let (mut branches, mut assign) = (Vec::new(), Vec::new());
+        for (index, shape) in shapes.into_iter().enumerate() {
+            let mut nodes = Vec::new();
+            collect(&shape, &mut nodes);
+            let members: HashSet<NodeIndex> = nodes.iter().copied().collect();
+            let is_live = |var: Var| {
+                let readers = within.readers.get(&var).into_iter().flatten();
+                within.result.contains(&var) || readers.into_iter().any(|reader| !members.contains(reader))
+            };
+            titles.extend(nodes.iter().map(|node| within.region.dag[*node].name.clone()).next());
+            // A part may not give a value to a variable of what is around it.
+            let mut outer = Vec::new();
+            let mut fields = Vec::new();
+            for node in &nodes {
+                let node = &within.region.dag[*node];
+                let around = self.variable(node.var);
+                let inner = self.bind(node.var, &node.name);
+                if is_live(node.var) {
+                    let field = key(node.var);
+                    assign.push((around.clone(), json!(format!("{{% $states.result[{index}].{field} %}}"))));
+                    fields.push((field, inner));
+                }
+                outer.push((node.var, around));
+            }
+            let mut inside = States::default();
+            let first = self.series(within, place, shape, None, &mut inside, Next::End(Out::Fields(fields)));
+            branches.push(self.machine(inside, first, &place.path.shown));
+            self.bound.extend(outer);
+        }
+        let title = match &*titles {
+            [first, last] => format!("{first} and {last}"),
+            [first, .., last] => format!("{first} … {last}"),
+            _ => "parallel".to_owned(),
+        };
+        let name = self.names.state(&format!("{}: {title}", place.path.shown));
+        self.put(states, name, None, Does::Parallel { branches, catch: Vec::new() }, assign, next)
+    }
+
+    /// The call of a worker for an entry.
+    pub fn task(
+        &mut self,
+        entry: Entry,
+        path: &Path,
+        memory: u64,
+        extra: Map<String, Json>,
+        timeout_seconds: Option<u64>,
+        retry: Option<&crate::limits::Retry>,
+    ) -> Does {
+        self.compiled.memory.insert(memory);
+        let vars: Map<String, Json> =
+            entry.reads().into_iter().map(|var| (key(var), json!(format!("{{% ${} %}}", self.variable(var))))).collect();
+        let mut payload = Map::from_iter([
+            ("entry".to_owned(), json!(self.entry(entry))),
+            ("path".to_owned(), path.to_json()),
+            ("run".to_owned(), json!(format!("{{% ${} %}}", self.run))),
+            ("tries".to_owned(), json!("{% $states.context.State.RetryCount %}")),
+        ]);
+        if !vars.is_empty() {
+            payload.insert("vars".into(), vars.into());
+        }
+        payload.extend(extra);
+        Does::Task {
+            resource: "arn:aws:states:::lambda:invoke",
+            arguments: json!({ "FunctionName": format!("${{Worker{memory}}}"), "Payload": payload }),
+            timeout_seconds,
+            retry: super::failures::retries(retry),
+        }
+    }
+
+    /// An entry's place in the book. What is called for in several places stands there once.
+    fn entry(&mut self, entry: Entry) -> usize {
+        let entries = &mut self.compiled.book.entries;
+        // An entry that can't be written is like no other.
+        let said = serde_json::to_string(&entry).unwrap_or_else(|_| entries.len().to_string());
+        *self.known.entry(said).or_insert_with(|| {
+            entries.push(entry);
+            entries.len() - 1
+        })
+    }
+
+    /// A state before `next`, which gives values to variables.
+    pub fn put(
+        &mut self,
+        states: &mut States,
+        name: String,
+        comment: Option<String>,
+        does: Does,
+        assign: Vec<(String, Json)>,
+        next: Next,
+    ) -> Next {
+        let (assign, output, then) = match next {
+            Next::State(next) => (assign.into_iter().collect(), None, Then::Next(next)),
+            Next::End(out) => (Map::new(), Some(out.to_json(&assign.into_iter().collect())), Then::End(true)),
+        };
+        states.put_first(name.clone(), State { does, comment, assign, output, then: Some(then) });
+        Next::State(name)
+    }
+
+    /// A state that `next` is, or one made for it.
+    pub fn land(&mut self, states: &mut States, next: Next, hint: &str) -> String {
+        match next {
+            Next::State(name) => name,
+            end @ Next::End(_) => {
+                let name = self.names.state(&format!("{hint}: end"));
+                self.put(states, name.clone(), None, Does::Pass, Vec::new(), end);
+                name
+            }
+        }
+    }
+}
+
+impl Out {
+    /// What is given, where `assigned` is what the last state would give to variables.
+    fn to_json(&self, assigned: &Map<String, Json>) -> Json {
+        let value = |name: &String| {
+            assigned.get(name).cloned().unwrap_or_else(|| json!(format!("{{% ${name} %}}")))
+        };
+        match self {
+            Self::Fields(fields) => fields.iter().map(|(field, name)| (field.clone(), value(name))).collect(),
+            Self::Value(Source::Variable(name)) => value(name),
+            Self::Value(Source::Literal(json)) => json.clone(),
+        }
+    }
+}
+
+impl Source {
+    /// The value within an expression.
+    pub fn expression(&self) -> String {
+        match self {
+            Self::Variable(name) => format!("${name}"),
+            Self::Literal(json) => match json.as_str().and_then(|text| text.strip_prefix("{%")?.strip_suffix("%}")) {
+                Some(expression) => format!("({expression})"),
+                None => format!("({json})"),
+            },
+        }
+    }
+
+    /// The value as a field of a state.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Variable(name) => json!(format!("{{% ${name} %}}")),
+            Self::Literal(json) => json.clone(),
+        }
+    }
+}
+
+/// Whether a node needs no step of its own.
+fn is_glue(kind: &NodeKind) -> bool {
+    matches!(kind, NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_))
+}
+
+/// A value as a machine carries it. A text that would be taken for an expression becomes one that gives it.
+pub(super) fn literal(value: &Value) -> Json {
+    // All keys are texts, and numbers that are none have a form of their own.
+    let json = serde_json::to_value(Carried(value.clone())).unwrap_or_default();
+    if json.to_string().contains("{%") { json!(format!("{{% {json} %}}")) } else { json }
+}
+
+/// A variable's value in the answer of a worker.
+pub(super) fn answered(var: Var) -> Json {
+    json!(format!("{{% $states.result.Payload.vars.{} %}}", key(var)))
+}
+
+fn collect(shape: &Shape, nodes: &mut Vec<NodeIndex>) {
+    match shape {
+        Shape::Node(node) => nodes.push(*node),
+        Shape::Series(parts) | Shape::Parallel(parts) => parts.iter().for_each(|part| collect(part, nodes)),
+    }
+}

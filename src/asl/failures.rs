@@ -1,0 +1,42 @@
+//! Which failures a state tries again, and which a `catch` catches.
+
+use super::machine::Retrier;
+use crate::{
+    limits::Retry,
+    wire::{CLOUD_ERRORS, Kind},
+};
+
+/// The names under which failures of a kind are known in the cloud.
+pub(super) fn errors(kind: Kind) -> impl Iterator<Item = &'static str> {
+    let cloud = CLOUD_ERRORS.iter().filter(move |(_, of)| *of == kind).map(|(name, _)| *name);
+    std::iter::once(kind.name()).chain(cloud)
+}
+
+/// When a call is tried again: a worker that is lost, or that can't begin, is nothing that the step did; and what the
+/// workflow asks for.
+pub(super) fn retries(asked: Option<&Retry>) -> Vec<Retrier> {
+    let lost = Retrier {
+        error_equals: errors(Kind::WorkerLost).collect(),
+        interval_seconds: 1,
+        max_attempts: 2,
+        backoff_rate: 2.0,
+        jitter_strategy: Some("FULL"),
+    };
+    let busy = Retrier {
+        error_equals: vec!["Lambda.TooManyRequestsException"],
+        interval_seconds: 1,
+        max_attempts: 8,
+        ..lost.clone()
+    };
+    let asked = asked.filter(|retry| retry.max > 0).map(|retry| Retrier {
+        error_equals: match retry.on.is_empty() {
+            true => vec!["States.ALL"],
+            false => retry.on.iter().flat_map(|kind| errors(*kind)).collect(),
+        },
+        interval_seconds: (retry.backoff.secs_f64().ceil() as u64).max(1),
+        max_attempts: retry.max,
+        backoff_rate: retry.factor.max(1.0),
+        jitter_strategy: retry.jitter.then_some("FULL"),
+    });
+    [lost, busy].into_iter().chain(asked).collect()
+}

@@ -1,0 +1,421 @@
+//! What each kind of node becomes.
+
+use super::{
+    emitter::{Emitter, Named, Next, Out, Place, Source, Target, answered, literal},
+    failures,
+    machine::{Catcher, Does, Machine, ProcessorConfig, Rule, State, States},
+    reads,
+};
+use crate::{
+    expr::{Expr, Var},
+    graph::{Catch, Node, NodeKind, Region, catch_name},
+    limits::Limits,
+    plan::Resources,
+    step::{Entry, Line, Step, What, Work},
+    value::{Fields, Value},
+};
+use serde_json::{Map, Value as Json, json};
+
+/// The items up to which a map works on them within its execution.
+const INLINE: usize = 40;
+
+/// The items of a distributed map that are under way together, where the workflow does not say.
+const SIDE_BY_SIDE: u32 = 100;
+
+/// What a node needs to be known before it runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prepared {
+    /// A condition, a list, or a number of rounds.
+    value: Option<Source>,
+    /// Variables that its regions read: arguments, or what a round takes over.
+    bound: Vec<(Var, String)>,
+}
+
+impl Emitter<'_> {
+    /// What is to be computed before a node.
+    pub(super) fn prepare(&mut self, node: &Node) -> (Vec<Named>, Prepared) {
+        let mut lines = Vec::new();
+        let mut prepared = Prepared::default();
+        let line = |var: Var, what: What, variable: &str| Named {
+            line: Line { node: Some(node.name.clone()), var, what },
+            variable: Some(variable.to_owned()),
+        };
+        match &node.kind {
+            NodeKind::If { cond: expr, .. } | NodeKind::For { list: expr, .. } => {
+                prepared.value = self.source(expr);
+                if prepared.value.is_none() {
+                    let of = if let NodeKind::If { .. } = &node.kind { "holds" } else { "items" };
+                    let variable = self.names.variable(&format!("{}_{of}", node.name));
+                    lines.push(line(self.fresh(), What::Value(expr.clone()), &variable));
+                    prepared.value = Some(Source::Variable(variable));
+                }
+            }
+            NodeKind::Repeat { times, carried, .. } => {
+                prepared.value = match times {
+                    Expr::Const(Value::Int(_)) => self.source(times),
+                    _ => None,
+                };
+                if prepared.value.is_none() {
+                    let variable = self.names.variable(&format!("{}_times", node.name));
+                    lines.push(line(self.fresh(), What::Times(times.clone()), &variable));
+                    prepared.value = Some(Source::Variable(variable));
+                }
+                if let Some((var, start)) = carried {
+                    let variable = self.variable(node.var);
+                    lines.push(line(*var, What::Value(start.clone()), &variable));
+                    prepared.bound.push((*var, variable));
+                }
+            }
+            NodeKind::Call { args, .. } => {
+                for (param, expr) in args {
+                    let variable = self.names.variable(&format!("{}_{}", node.name, param.name));
+                    let what = What::Argument(Box::new(param.clone()), expr.clone());
+                    lines.push(line(param.var, what, &variable));
+                    prepared.bound.push((param.var, variable));
+                }
+            }
+            _ => {}
+        }
+        (lines, prepared)
+    }
+
+    /// A node before `next`.
+    pub(super) fn node(
+        &mut self,
+        node: &Node,
+        prepared: Prepared,
+        around: &Place,
+        states: &mut States,
+        next: Next,
+    ) -> Next {
+        let path = around.path.child(&node.name);
+        let place = Place { limits: around.limits.inside(&node.limits), path };
+        self.bound.extend(prepared.bound);
+        let value = prepared.value.as_ref();
+        match &node.kind {
+            NodeKind::Inspect(data) => self.step(node, Work::Inspect(data.clone()), &place, states, next),
+            NodeKind::Run(run) => self.step(node, Work::Run(run.clone()), &place, states, next),
+            NodeKind::Evaluate(evaluate) => self.step(node, Work::Evaluate(evaluate.clone()), &place, states, next),
+            NodeKind::Train(train) => self.step(node, Work::Train(train.clone()), &place, states, next),
+            NodeKind::Group(body) | NodeKind::Call { body, .. } => {
+                self.region(body, &place, &self.target(node), states, next)
+            }
+            NodeKind::If { then, otherwise, .. } => {
+                self.choice(node, value, then, otherwise.as_deref(), &place, states, next)
+            }
+            NodeKind::For { item, body, list } => {
+                let few = match list {
+                    Expr::Const(Value::List(items)) => items.len() <= INLINE,
+                    Expr::List(items) => items.len() <= INLINE,
+                    _ => false,
+                };
+                self.map(node, value, *item, body, few, &place, states, next)
+            }
+            NodeKind::Try { body, catches } => self.attempt(node, body, catches, &place, states, next),
+            NodeKind::Repeat { carried, cond, body, .. } => {
+                let carried = carried.as_ref().map(|(var, _)| *var);
+                self.rounds(node, value, carried, cond.as_ref(), body, &place, states, next)
+            }
+            // What has no regions and is no step was computed between steps; searches are refused before.
+            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) | NodeKind::Search(_) => next,
+        }
+    }
+
+    /// Where the value of a node's region goes.
+    fn target(&self, node: &Node) -> Target {
+        if self.is_read(node.var) { Target::New(self.variable(node.var)) } else { Target::Nowhere }
+    }
+
+    fn comment(&self, node: &Node) -> Option<String> {
+        Some(format!("{}:{}: {}", self.graph.file, node.line, node.kind.word()))
+    }
+
+    /// A step: a call of a worker. A training that has no more time is called again.
+    fn step(&mut self, node: &Node, work: Work, place: &Place, states: &mut States, next: Next) -> Next {
+        let trains = matches!(work, Work::Train(_));
+        let limits = Limits { memory: place.limits.memory, cpu: place.limits.cpu, ..Limits::default() };
+        let resources = Resources::of(&node.kind, &limits);
+        let memory = resources.memory.bytes().div_ceil(1 << 20).max(128);
+        let step = Step {
+            var: node.var,
+            work,
+            seed: place.limits.seed,
+            threads: place.limits.cpu.map_or(1, |cpu| cpu.ceil() as usize).max(1),
+        };
+        let timeout = place.limits.timeout.map(|timeout| (timeout.secs_f64().ceil() as u64).max(1));
+        let retry = place.limits.retry.as_ref();
+        let task = self.task(Entry::Step(step), &place.path, memory, Map::new(), timeout, retry);
+        let name = self.names.state(&place.path.shown);
+        let mut assign = Vec::new();
+        if self.is_read(node.var) {
+            assign.push((self.variable(node.var), answered(node.var)));
+        }
+        if !trains {
+            return self.put(states, name, self.comment(node), task, assign, next);
+        }
+        let more = self.names.variable(&format!("{}_goes_on", node.name));
+        let next = self.land(states, next, &place.path.shown);
+        let choice = self.names.state(&format!("{}: done?", place.path.shown));
+        let again = Rule { condition: format!("{{% ${more} %}}"), next: name.clone() };
+        self.choose(states, choice.clone(), None, vec![again], next);
+        assign.push((more, json!("{% $states.result.Payload.more %}")));
+        self.put(states, name, self.comment(node), task, assign, Next::State(choice))
+    }
+
+    #[expect(clippy::too_many_arguments)]
+    fn choice(
+        &mut self,
+        node: &Node,
+        cond: Option<&Source>,
+        then: &Region,
+        otherwise: Option<&Region>,
+        place: &Place,
+        states: &mut States,
+        next: Next,
+    ) -> Next {
+        let inside = |name: &str| Place { path: place.path.child(name), limits: place.limits.clone() };
+        let target = self.target(node);
+        let after = match otherwise {
+            Some(otherwise) => self.region(otherwise, &inside("else"), &target, states, next.clone()),
+            None => match &target {
+                Target::New(variable) => {
+                    let value = if then.result.is_some() { Value::None } else { Value::Record(Fields::new()) };
+                    let name = self.names.state(&format!("{}: else", place.path.shown));
+                    self.put(states, name, None, Does::Pass, vec![(variable.clone(), literal(&value))], next.clone())
+                }
+                _ => next.clone(),
+            },
+        };
+        let default = self.land(states, after, &format!("{}/else", place.path.shown));
+        let first = self.region(then, &inside("then"), &target, states, next);
+        let first = self.land(states, first, &format!("{}/then", place.path.shown));
+        let cond = cond.map(Source::expression).unwrap_or_default();
+        let rule = Rule { condition: format!("{{% {cond}.bool %}}"), next: first };
+        let name = self.names.state(&place.path.shown);
+        self.choose(states, name.clone(), self.comment(node), vec![rule], default);
+        Next::State(name)
+    }
+
+    #[expect(clippy::too_many_arguments)]
+    fn map(
+        &mut self,
+        node: &Node,
+        list: Option<&Source>,
+        item: Var,
+        body: &Region,
+        few: bool,
+        place: &Place,
+        states: &mut States,
+        next: Next,
+    ) -> Next {
+        let name = self.names.state(&place.path.shown);
+        let here = self.names.variable(&format!("{}_path", node.name));
+        let (path, inside) = place.path.item("$states.context.Map.Item.Index", &here);
+        let inside = Place { path: inside, limits: place.limits.clone() };
+        let mut selector = Map::from_iter([
+            ("item".to_owned(), json!("{% $states.context.Map.Item.Value %}")),
+            ("path".to_owned(), path),
+        ]);
+        let of_item = self.bind(item, &format!("{}_item", node.name));
+        let mut begin = vec![(here, json!("{% $states.input.path %}")), (of_item, json!("{% $states.input.item %}"))];
+        // Executions of their own see no variable of the one that began them.
+        let mut around = Vec::new();
+        let run = self.run.clone();
+        if !few {
+            let outer: Vec<(Var, String)> = reads::of_region(body)
+                .into_iter()
+                .filter(|var| *var != item)
+                .filter_map(|var| Some((var, self.bound.get(&var)?.clone())))
+                .filter(|(var, _)| body.dag.node_weights().all(|node| node.var != *var))
+                .collect();
+            let mut given = Map::new();
+            for (var, variable) in outer {
+                let inner = self.bind(var, &variable);
+                given.insert(variable.clone(), json!(format!("{{% ${variable} %}}")));
+                begin.push((inner, json!(format!("{{% $states.input.around.{variable} %}}"))));
+                around.push((var, variable));
+            }
+            if !given.is_empty() {
+                selector.insert("around".into(), given.into());
+            }
+            selector.insert("run".into(), json!(format!("{{% ${run} %}}")));
+            self.run = self.names.variable("run");
+            begin.push((self.run.clone(), json!("{% $states.input.run %}")));
+        }
+        let mut steps = States::default();
+        let end = Next::End(Out::Fields(Vec::new()));
+        let first = self.region(body, &inside, &Target::Out, &mut steps, end);
+        let title = format!("{}: item", place.path.shown);
+        let machine = if few {
+            let begun = self.names.state(&title);
+            let first = self.put(&mut steps, begun, None, Does::Pass, begin, first);
+            self.machine(steps, first, &title)
+        } else {
+            self.guarded(steps, first, begin, &title)
+        };
+        self.run = run;
+        self.bound.extend(around);
+        let config = match few {
+            true => ProcessorConfig::Inline,
+            false => ProcessorConfig::Distributed { execution_type: "STANDARD" },
+        };
+        let list = list.map(Source::expression).unwrap_or_default();
+        let does = Does::Map {
+            // A list of one would become the one.
+            items: format!("{{% $append([], {list}.list) %}}"),
+            item_selector: selector.into(),
+            max_concurrency: node.limits.max_parallel.or((!few).then_some(SIDE_BY_SIDE)),
+            item_processor: Box::new(Machine { processor_config: Some(config), ..machine }),
+        };
+        let variable = self.is_read(node.var).then(|| self.variable(node.var));
+        if few {
+            let value = json!({ "list": "{% $append([], $states.result) %}" });
+            let assign = variable.map(|variable| (variable, value)).into_iter().collect();
+            return self.put(states, name, self.comment(node), does, assign, next);
+        }
+        let results = self.names.variable(&format!("{}_results", node.name));
+        let value = json!({ "list": format!("{{% $append([], ${results}.value) %}}") });
+        let assign = variable.map(|variable| (variable, value)).into_iter().collect();
+        let done = self.names.state(&format!("{}: results", place.path.shown));
+        let done = self.put(states, done, None, Does::Pass, assign, next);
+        let done = self.land(states, done, &place.path.shown);
+        let failed = format!("${results}[$exists(failed)][0].failed");
+        let fail = self.names.state(&format!("{}: failed", place.path.shown));
+        let says = Does::Fail {
+            error: format!("{{% {failed}.Error %}}"),
+            cause: format!("{{% $exists({failed}.Cause) ? {failed}.Cause : '' %}}"),
+        };
+        states.put_first(fail.clone(), says.alone());
+        let check = self.names.state(&format!("{}: all well?", place.path.shown));
+        let rule = Rule { condition: format!("{{% $exists({failed}) %}}"), next: fail };
+        self.choose(states, check.clone(), None, vec![rule], done);
+        let assign = vec![(results, json!("{% $append([], $states.result) %}"))];
+        self.put(states, name, self.comment(node), does, assign, Next::State(check))
+    }
+
+    /// A machine for an item that gives a failure like a value: a distributed map would forget which it was.
+    fn guarded(&mut self, steps: States, first: Next, begin: Vec<(String, Json)>, title: &str) -> Machine {
+        let branch = self.machine(steps, first, title);
+        let mut states = States::default();
+        let failed = self.names.state(&format!("{title}: failed"));
+        let given = Next::End(Out::Value(Source::Literal(json!("{% $states.input %}"))));
+        let failed = self.put(&mut states, failed, None, Does::Pass, Vec::new(), given);
+        let failed = self.land(&mut states, failed, title);
+        let catch = Catcher {
+            error_equals: vec!["States.ALL"],
+            assign: Map::new(),
+            output: Some(json!({ "failed": "{% $states.errorOutput %}" })),
+            next: failed,
+        };
+        let tried = self.names.state(&format!("{title}: tried"));
+        let value = Next::End(Out::Value(Source::Literal(json!({ "value": "{% $states.result[0] %}" }))));
+        let does = Does::Parallel { branches: vec![branch], catch: vec![catch] };
+        let next = self.put(&mut states, tried, None, does, Vec::new(), value);
+        let begun = self.names.state(title);
+        let next = self.put(&mut states, begun, None, Does::Pass, begin, next);
+        self.machine(states, next, title)
+    }
+
+    /// A region, and what follows its failures.
+    fn attempt(
+        &mut self,
+        node: &Node,
+        body: &Region,
+        catches: &[Catch<Region>],
+        place: &Place,
+        states: &mut States,
+        next: Next,
+    ) -> Next {
+        let inside = |name: &str| Place { path: place.path.child(name), limits: place.limits.clone() };
+        let target = self.target(node);
+        let mut catchers = Vec::new();
+        for (index, catch) in catches.iter().enumerate().rev() {
+            let name = catch_name(index);
+            let here = inside(&name);
+            let caught = self.names.variable(&format!("{}_caught", node.name));
+            if let Some(var) = catch.error {
+                self.bind(var, &format!("{}_error", node.name));
+            }
+            let mut first = self.region(&catch.body, &here, &target, states, next.clone());
+            if let Some(var) = catch.error.filter(|var| self.is_read(*var)) {
+                self.caught.clone_from(&caught);
+                let line = Line { node: None, var, what: What::Caught };
+                let tells = Named { line, variable: Some(self.variable(var)) };
+                first = self.glue(&here, vec![tells], states, first);
+            }
+            let next = self.land(states, first, &here.path.shown);
+            let assign = Map::from_iter([(caught, json!("{% $states.errorOutput %}"))]);
+            let error_equals = catch.kinds.iter().flat_map(|kind| failures::errors(*kind)).collect();
+            catchers.push(Catcher { error_equals, assign, output: None, next });
+        }
+        catchers.reverse();
+        let mut tried = States::default();
+        let end = Next::End(Out::Fields(Vec::new()));
+        let first = self.region(body, &inside("try"), &Target::Out, &mut tried, end);
+        let branch = self.machine(tried, first, &format!("{}/try", place.path.shown));
+        let assign = match target {
+            Target::New(variable) => vec![(variable, json!("{% $states.result[0] %}"))],
+            _ => Vec::new(),
+        };
+        let name = self.names.state(&place.path.shown);
+        let does = Does::Parallel { branches: vec![branch], catch: catchers };
+        self.put(states, name, self.comment(node), does, assign, next)
+    }
+
+    /// The rounds of a `repeat`.
+    #[expect(clippy::too_many_arguments)]
+    fn rounds(
+        &mut self,
+        node: &Node,
+        times: Option<&Source>,
+        carried: Option<Var>,
+        cond: Option<&Expr>,
+        body: &Region,
+        place: &Place,
+        states: &mut States,
+        mut next: Next,
+    ) -> Next {
+        let shown = &place.path.shown;
+        let round = self.names.variable(&format!("{}_round", node.name));
+        let inside = Place { path: place.path.round(&round), limits: place.limits.clone() };
+        let rounds = self.names.state(shown);
+        let taken_over = carried.map(|var| self.variable(var));
+        if taken_over.is_none() && self.is_read(node.var) {
+            let value = (self.variable(node.var), literal(&Value::Record(Fields::new())));
+            let name = self.names.state(&format!("{shown}: value"));
+            next = self.put(states, name, None, Does::Pass, vec![value], next);
+        }
+        let default = self.land(states, next, shown);
+        let count = self.names.state(&format!("{shown}: next round"));
+        let counted = vec![(round.clone(), json!(format!("{{% ${round} + 1 %}}")))];
+        let again = self.put(states, count, None, Does::Pass, counted, Next::State(rounds.clone()));
+        let target = taken_over.map_or(Target::Nowhere, Target::Old);
+        let mut first = self.region(body, &inside, &target, states, again);
+        if let Some(cond) = cond {
+            let (holds, line) = match self.source(cond) {
+                Some(source) => (source.expression(), None),
+                None => {
+                    let variable = self.names.variable(&format!("{}_holds", node.name));
+                    let line = Line { node: None, var: self.fresh(), what: What::Value(cond.clone()) };
+                    (format!("${variable}"), Some(Named { line, variable: Some(variable) }))
+                }
+            };
+            let begins = self.land(states, first, shown);
+            let choice = self.names.state(&format!("{shown}: goes on?"));
+            let rule = Rule { condition: format!("{{% {holds}.bool %}}"), next: begins };
+            self.choose(states, choice.clone(), None, vec![rule], default.clone());
+            first = self.glue(place, line.into_iter().collect(), states, Next::State(choice));
+        }
+        let first = self.land(states, first, shown);
+        let times = times.map(Source::expression).unwrap_or_default();
+        let rule = Rule { condition: format!("{{% ${round} < {times}.int %}}"), next: first };
+        self.choose(states, rounds.clone(), self.comment(node), vec![rule], default);
+        let begin = self.names.state(&format!("{shown}: first round"));
+        self.put(states, begin, None, Does::Pass, vec![(round, json!(0))], Next::State(rounds))
+    }
+
+    fn choose(&self, states: &mut States, name: String, comment: Option<String>, choices: Vec<Rule>, default: String) {
+        let state = Does::Choice { choices, default }.alone();
+        states.put_first(name, State { comment, ..state });
+    }
+}

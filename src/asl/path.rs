@@ -1,0 +1,77 @@
+//! The path of what runs, which names items and rounds by number: an expression where there are any.
+
+use serde_json::{Value as Json, json};
+use std::fmt::Write;
+
+/// A path.
+#[derive(Clone, Debug)]
+pub(super) struct Path {
+    /// The path without items and rounds, after which states are named.
+    pub shown: String,
+    /// The variable that holds the path of the item it is in.
+    item: Option<String>,
+    /// What follows that.
+    rest: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    /// A number that a variable holds.
+    Number(String),
+}
+
+impl Path {
+    /// The path of a workflow.
+    pub fn root(workflow: &str) -> Self {
+        Self { shown: workflow.to_owned(), item: None, rest: vec![Part::Text(workflow.to_owned())] }
+    }
+
+    /// The path of a node in it, or of a part.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        let mut path = self.clone();
+        let _ = write!(path.shown, "/{name}");
+        path.rest.push(Part::Text(format!("/{name}")));
+        path
+    }
+
+    /// The path of the round whose number a variable holds.
+    #[must_use]
+    pub fn round(&self, number: &str) -> Self {
+        let parts = [Part::Text("[".into()), Part::Number(format!("${number}")), Part::Text("]".into())];
+        Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() }
+    }
+
+    /// The path of an item, whose number an expression gives, and which a variable is to hold.
+    pub fn item(&self, number: &str, variable: &str) -> (Json, Self) {
+        let parts = [Part::Text("[".into()), Part::Number(number.to_owned()), Part::Text("]".into())];
+        let whole = Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() };
+        (whole.to_json(), Self { shown: self.shown.clone(), item: Some(variable.to_owned()), rest: Vec::new() })
+    }
+
+    /// The path as a state machine writes it.
+    pub fn to_json(&self) -> Json {
+        let mut pieces: Vec<String> = self.item.iter().map(|variable| format!("${variable}")).collect();
+        let mut text = String::new();
+        let put = |text: &mut String, pieces: &mut Vec<String>| {
+            if !text.is_empty() {
+                pieces.push(json!(std::mem::take(text)).to_string());
+            }
+        };
+        for part in &self.rest {
+            match part {
+                Part::Text(more) => text.push_str(more),
+                Part::Number(number) => {
+                    put(&mut text, &mut pieces);
+                    pieces.push(format!("$string({number})"));
+                }
+            }
+        }
+        if pieces.is_empty() {
+            return json!(text);
+        }
+        put(&mut text, &mut pieces);
+        json!(format!("{{% {} %}}", pieces.join(" & ")))
+    }
+}

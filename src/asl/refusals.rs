@@ -1,0 +1,82 @@
+//! What a state machine can't do yet.
+
+use super::{MAX_DEFINITION, reads};
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    expr::Context,
+    graph::{Graph, Node, NodeKind, Region},
+    limits::{Limits, OnMiss},
+    plan::Resources,
+    source::Span,
+    units::Size,
+};
+
+/// The most memory that a function of AWS Lambda may have.
+const MOST: Size = Size::from_mib(10_240);
+
+/// A message for all of a workflow that has no place in a state machine yet.
+pub(super) fn find(graph: &Graph) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let Limits { deadline, budget, .. } = &graph.limits;
+    if budget.is_some() {
+        found.push(refused(graph.span, "a budget can't be kept in a state machine yet"));
+    }
+    if deadline.is_some_and(|deadline| deadline.on_miss == Some(OnMiss::Skip)) {
+        found.push(refused(graph.span, "a state machine that misses its deadline fails, and can't be skipped"));
+    }
+    let around = Limits { budget: None, deadline: None, ..graph.limits.clone() };
+    in_region(&graph.root, &around, &mut found);
+    found
+}
+
+/// The message for a workflow that is too large.
+pub(super) fn too_large(graph: &Graph, size: usize) -> Diagnostic {
+    let message = format!("the state machine takes {size} bytes, and may take {MAX_DEFINITION}");
+    Diagnostic::new(Code::E0602, graph.span, message)
+        .help("make a `for` of steps that are alike: it takes the same room for any number of items")
+}
+
+fn refused(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::E0601, span, message).help("`smltc run` does it on this machine")
+}
+
+fn in_region(region: &Region, around: &Limits, found: &mut Vec<Diagnostic>) {
+    for node in region.dag.node_weights() {
+        in_node(node, around, found);
+    }
+}
+
+fn in_node(node: &Node, around: &Limits, found: &mut Vec<Diagnostic>) {
+    let mut refuse = |message: &str| found.push(refused(node.span, message));
+    let limits = around.inside(&node.limits);
+    if limits.deadline.is_some() {
+        refuse("a deadline of a part of the workflow can't be kept in a state machine yet");
+    }
+    if limits.budget.is_some() {
+        refuse("a budget can't be kept in a state machine yet");
+    }
+    if limits.retry.as_ref().is_some_and(|retry| retry.memory.is_some()) {
+        refuse("a state machine can't give more memory to another attempt yet");
+    }
+    let memory = Resources::of(&node.kind, &limits).memory;
+    if memory > MOST {
+        refuse(&format!("a function of AWS Lambda has at most {MOST} of memory, not {memory}"));
+    }
+    let mut spent = false;
+    reads::each_own_expr(&node.kind, &mut |expr| spent |= expr.reads(Context::Spent));
+    if spent {
+        refuse("what a run has cost so far is not known in a state machine yet");
+    }
+    match &node.kind {
+        NodeKind::Search(_) => refuse("a search can't be done by a state machine yet"),
+        NodeKind::Train(train) if train.team.workers.is_some() => {
+            refuse("a training by several workers can't be done by a state machine yet");
+        }
+        NodeKind::Run(run) if !run.task.secrets.is_empty() => {
+            refuse("secrets can't be given to tasks of a state machine yet");
+        }
+        _ => {}
+    }
+    let inside = Limits { deadline: None, budget: None, ..limits };
+    node.kind.regions().for_each(|region| in_region(region, &inside, found));
+}

@@ -1,0 +1,119 @@
+//! What a state machine sends to a worker, and what it hears.
+
+use super::{Carried, Failure, Kind};
+use crate::{expr::Var, units::Duration};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// The call of a worker for an entry of the workflow's book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The entry's place in the book.
+    pub entry: usize,
+    /// The path of the step, or of the region whose values are computed, such as `main/best[7]/net`.
+    pub path: String,
+    /// What the entry reads, by the variables' keys.
+    #[serde(default)]
+    pub vars: BTreeMap<String, Carried>,
+    /// The run.
+    pub run: RunFacts,
+    /// How many attempts there were before.
+    #[serde(default)]
+    pub tries: u32,
+    /// The workflow's arguments as the user gave them, for the entry that reads them.
+    #[serde(default)]
+    pub args: BTreeMap<String, Json>,
+    /// What a `catch` caught, for the entry that tells of it.
+    #[serde(default)]
+    pub caught: Option<Caught>,
+}
+
+/// What all steps of a run know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// Its name.
+    pub id: String,
+    /// When it began, as RFC 3339 has it.
+    pub started: String,
+    /// Its seed, as text: it may be larger than what a state machine can count.
+    pub seed: String,
+    /// The time from its start within which it must end.
+    #[serde(default)]
+    pub deadline: Option<Duration>,
+}
+
+/// A failure as a state machine hands it on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Caught {
+    /// Its name: that of the language's kind, or one of the cloud's own.
+    pub error: String,
+    /// What the worker, or the cloud, says of it.
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// What a worker says of a failure, as the text of its error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The path of the step that failed.
+    pub step: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The last lines of the step's log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+/// Lambda's own words around it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LambdaError {
+    error_message: String,
+}
+
+/// The cloud's names of failures that are no worker's words, each with the language's kind.
+pub const CLOUD_ERRORS: [(&str, Kind); 10] = [
+    ("States.Timeout", Kind::Timeout),
+    ("Sandbox.Timedout", Kind::Timeout),
+    ("Runtime.OutOfMemory", Kind::OutOfMemory),
+    ("Lambda.TooManyRequestsException", Kind::Throttled),
+    ("Runtime.ExitError", Kind::WorkerLost),
+    ("Lambda.Unknown", Kind::WorkerLost),
+    ("Lambda.ServiceException", Kind::WorkerLost),
+    ("Lambda.AWSLambdaException", Kind::WorkerLost),
+    ("Lambda.SdkClientException", Kind::WorkerLost),
+    ("States.HeartbeatTimeout", Kind::WorkerLost),
+];
+
+impl Caught {
+    /// The step that failed, and why; what is not a worker's words failed in the region or step at `path`.
+    pub fn read(&self, path: &str) -> (String, Failure) {
+        let known = |(name, kind): &(&str, Kind)| (*name == self.error).then_some(*kind);
+        let kind = self.error.parse().ok().or_else(|| CLOUD_ERRORS.iter().find_map(known)).unwrap_or(Kind::TaskFailed);
+        let lambda: Option<LambdaError> = serde_json::from_str(&self.cause).ok();
+        let said = lambda.map_or_else(|| self.cause.clone(), |lambda| lambda.error_message);
+        match serde_json::from_str(&said) {
+            Ok(Cause { step, message, help, log }) => (step, Failure { kind, message, help, log }),
+            Err(_) => (path.to_owned(), Failure::new(kind, format!("{}: {said}", self.error))),
+        }
+    }
+}
+
+/// What an entry came to: the values of its variables, by their keys. One that only continues has none yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether it is to be called again: it has left a checkpoint and had no more time.
+    pub more: bool,
+    /// The values.
+    pub vars: BTreeMap<String, Option<Carried>>,
+}
+
+/// The name that a variable has in what is sent.
+pub fn key(var: Var) -> String {
+    format!("v{}", var.0)
+}

@@ -1,0 +1,177 @@
+//! A project, run on this machine and in the emulated cloud.
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+use smlt::wire::{Carried, Caught};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// How a run ended: its result, or the kind of the failure, its message, and the step that failed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    Value(Json),
+    Failure { kind: String, message: String, step: String },
+}
+
+/// The process that runs state machines.
+pub struct Cloud {
+    process: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// What the cloud says of an execution.
+#[derive(Debug, Deserialize)]
+pub struct Execution {
+    status: String,
+    output: Option<String>,
+    error: Option<String>,
+    cause: Option<String>,
+    /// How often workers were called.
+    #[serde(default)]
+    pub calls: u64,
+}
+
+impl Cloud {
+    pub fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = root.join("target/aws/bin/python");
+        assert!(python.exists(), "`tests/run` installs what the emulated cloud needs");
+        let mut process = Command::new(python)
+            .arg(root.join("tests/aws/cloud.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (orders, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        Self { process, orders, answers }
+    }
+
+    /// Runs the workflow `main` of a project to its end. `more` says under what conditions.
+    pub fn run(&mut self, project: &Project, args: &Map<String, Json>, more: &Json) -> Execution {
+        let built = project.build();
+        let definition = fs::read_to_string(built.join("main.asl.json")).unwrap();
+        let shared = project.0.path().join("cloud");
+        let mut order = json!({
+            "definition": functions(&definition),
+            "book": built.join("book.json"),
+            "shared": shared,
+            "worker": env!("CARGO_BIN_EXE_smlt-worker"),
+            "input": { "args": args },
+        });
+        order.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        writeln!(self.orders, "{order}").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A definition whose functions have names.
+pub fn functions(definition: &str) -> String {
+    let mut pieces = definition.split("${");
+    let named = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(named, |text, piece| text + &piece.replacen('}', "", 1))
+}
+
+impl Execution {
+    pub fn end(&self) -> End {
+        if self.status == "SUCCEEDED" {
+            let Carried(value) = serde_json::from_str(self.output.as_deref().unwrap()).unwrap();
+            return End::Value(value.to_json());
+        }
+        let (error, cause) = (self.error.clone().unwrap_or_default(), self.cause.clone().unwrap_or_default());
+        assert_eq!(self.status, "FAILED", "{error}: {cause}");
+        let (step, failure) = Caught { error, cause }.read("?");
+        End::Failure { kind: failure.kind.name().to_owned(), message: failure.message, step }
+    }
+}
+
+/// A folder with a workflow and what it needs.
+pub struct Project(TempDir);
+
+impl Project {
+    /// With the text of its workflow, and with the data of the examples.
+    pub fn new(workflow: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("project");
+        fs::create_dir(&project).unwrap();
+        fs::write(project.join("main.smlt"), workflow).unwrap();
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        for shared in ["data", "scripts"] {
+            symlink(examples.join(shared), project.join(shared)).unwrap();
+        }
+        fs::create_dir(folder.path().join("cloud")).unwrap();
+        symlink(&project, folder.path().join("cloud/project")).unwrap();
+        Self(folder)
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join("project").join(file)
+    }
+
+    fn build(&self) -> PathBuf {
+        let built = self.0.path().join("built");
+        let mut smltc = Command::new(env!("CARGO_BIN_EXE_smltc"));
+        let output = smltc.arg("build").arg(self.path("main.smlt")).arg("--out").arg(&built).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        built
+    }
+
+    /// Runs it on this machine.
+    pub fn run(&self, args: &Map<String, Json>) -> End {
+        let mut smltc = Command::new(env!("CARGO_BIN_EXE_smltc"));
+        smltc.arg("run").arg("main.smlt").args(["--json", "--no-cache"]).current_dir(self.path(""));
+        for (name, value) in args {
+            smltc.arg(format!("--{name}")).arg(value.to_string());
+        }
+        let output = smltc.output().unwrap();
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+        let told: Json = serde_json::from_str(&last)
+            .unwrap_or_else(|error| panic!("{error}: {last}{}", String::from_utf8_lossy(&output.stderr)));
+        let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
+        match &told["failure"] {
+            Json::Null => End::Value(without_paths(&told["result"])),
+            failure => End::Failure {
+                kind: text(&failure["kind"]),
+                message: text(&failure["message"]),
+                step: text(&told["step"]),
+            },
+        }
+    }
+}
+
+/// A result whose stored files have no place, which is another in the cloud.
+fn without_paths(json: &Json) -> Json {
+    match json {
+        Json::Array(items) => items.iter().map(without_paths).collect(),
+        Json::Object(fields) if fields.contains_key("hash") => {
+            fields.iter().filter(|(name, _)| *name != "path").map(|(name, field)| (name.clone(), field.clone())).collect()
+        }
+        Json::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), without_paths(field))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Runs a workflow here and there, which must come to the same.
+pub fn same(cloud: &mut Cloud, workflow: &str, args: &Json) -> End {
+    let project = Project::new(workflow);
+    let args = args.as_object().cloned().unwrap_or_default();
+    let here = project.run(&args);
+    let there = cloud.run(&project, &args, &json!({})).end();
+    assert_eq!(there, here, "{workflow}");
+    here
+}

@@ -1,0 +1,105 @@
+//! Workflows made up at random: whole numbers go through tasks, branches, items, rounds, failures and other workflows.
+
+use smlt::seed::{Generator, Seed};
+use std::fmt::Write;
+
+/// The workflow with a number, always the same.
+pub fn workflow(number: u64) -> String {
+    let mut maker = Maker { random: Seed::new(number).child("workflow").generator(), names: 0 };
+    let (mut half, mut main) = (String::new(), String::new());
+    let of_half = maker.block(&["x".into(), "y".into()], 1, 2, &mut half);
+    let of_main = maker.block(&["n".into()], 2, 5, &mut main);
+    format!(
+        r#"task add(a: Int, b: Int) -> {{ n: Int }} {{ shell: "echo \{{\\\"n\\\": $(((a + b) % 1000))\}} > $SMLT_OUT" }}
+task odd(a: Int) -> {{ n: Int }} {{ shell: "[ $((a % 2)) = 1 ]; echo \{{\\\"n\\\": $a\}} > $SMLT_OUT" }}
+workflow half(x: Int, y: Int) -> Int {{
+{half}{of_half}
+}}
+workflow main(n: Int) -> Int {{
+{main}{of_main}
+}}
+"#
+    )
+}
+
+struct Maker {
+    random: Generator,
+    names: usize,
+}
+
+impl Maker {
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("v{}", self.names)
+    }
+
+    fn one<'a>(&mut self, of: &'a [String]) -> &'a str {
+        &of[self.random.below(of.len() as u64) as usize]
+    }
+
+    /// A number from what is known.
+    fn number(&mut self, known: &[String]) -> String {
+        let (a, b) = (self.one(known).to_owned(), self.one(known).to_owned());
+        match self.random.below(4) {
+            0 => a,
+            1 => format!("({a} + {b}) % 1000"),
+            2 => format!("max({a}, {b} - 3)"),
+            _ => format!("{a} + {}", self.random.below(9)),
+        }
+    }
+
+    /// Statements, each of which gives a number a name; what the last expression is.
+    fn block(&mut self, known: &[String], depth: u32, most: u64, text: &mut String) -> String {
+        let mut known = known.to_vec();
+        for _ in 0..=self.random.below(most) {
+            let name = self.name();
+            let stmt = self.stmt(&name, &known, depth);
+            let _ = writeln!(text, "{stmt}");
+            known.push(name);
+        }
+        self.number(&known)
+    }
+
+    fn inner(&mut self, known: &[String], depth: u32) -> String {
+        let mut text = String::new();
+        let result = self.block(known, depth - 1, 2, &mut text);
+        format!("{{\n{text}{result}\n}}")
+    }
+
+    fn stmt(&mut self, name: &str, known: &[String], depth: u32) -> String {
+        let kinds = if depth == 0 { 4 } else { 10 };
+        let (a, b) = (self.number(known), self.number(known));
+        match self.random.below(kinds) {
+            0 => format!("let {name} = {a}"),
+            1 | 2 => format!("let r{name} = run add({a}, {b})\nlet {name} = r{name}.n"),
+            3 => format!("assert {a} < 100000\nlet {name} = {b}"),
+            4 => {
+                let (then, otherwise) = (self.inner(known, depth), self.inner(known, depth));
+                format!("let {name} = if {a} % 2 == 0 {then} else {otherwise}")
+            }
+            5 => {
+                let item = self.name();
+                let mut inside = known.to_vec();
+                inside.push(item.clone());
+                let body = self.inner(&inside, depth);
+                let few = self.random.below(2) == 0;
+                let list = if few { format!("[{a}, {b}]") } else { format!("range(({a}) % 4)") };
+                format!("let r{name} = for {item} in {list} {body}\nlet {name} = sum(r{name})")
+            }
+            6 => {
+                let (body, caught) = (self.inner(known, depth), self.inner(known, depth));
+                let body = body.replacen('{', &format!("{{\nrun odd({a})\n"), 1);
+                format!("let {name} = try {body} catch TaskFailed {caught}")
+            }
+            7 => {
+                let carried = self.name();
+                let mut inside = known.to_vec();
+                inside.push(carried.clone());
+                let body = self.inner(&inside, depth);
+                format!("let {name} = repeat 3 with {carried} = {a} while {carried} < 500 {body}")
+            }
+            8 => format!("let {name} = run half({a}, {b})"),
+            _ => format!("let r{name} = run odd({a})\nlet {name} = r{name}.n"),
+        }
+    }
+}

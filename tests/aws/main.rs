@@ -1,0 +1,8 @@
+//! Workflows on this machine and in an emulated cloud come to the same: the state machines that `smltc build` writes run in
+//! an interpreter of the States Language, and call the real worker as Lambda would.
+
+mod cloud;
+mod differential;
+mod faults;
+mod generator;
+mod validity;
