@@ -17,7 +17,7 @@ mod variable;
 pub use carried::Carried;
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use failure::{Failure, Kind};
-pub use invocation::{Answer, CLOUD_ERRORS, Cause, Caught, Invocation, RunFacts, key};
+pub use invocation::{Answer, CLOUD_ERRORS, Caught, Cause, Invocation, RunFacts, key};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};

@@ -40,7 +40,8 @@ const LEVELS: [&[&str]; 11] = [
 const UPPER: [&[&str]; 5] = [&["schedule", "asl"], &["cache"], &["runs"], &["local"], &["cli"]];
 
 /// The parts of the compiler, which a worker must do without.
-const COMPILER: [&str; 10] = ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "asl", "cli"];
+const COMPILER: [&str; 10] =
+    ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "asl", "cli"];
 
 #[test]
 fn imports_run_downward() {

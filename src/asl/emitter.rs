@@ -179,14 +179,7 @@ impl<'g> Emitter<'g> {
     /// A part that runs by itself.
     pub fn machine(&mut self, mut states: States, first: Next, hint: &str) -> Machine {
         let start_at = self.land(&mut states, first, hint);
-        Machine {
-            comment: None,
-            query_language: None,
-            timeout_seconds: None,
-            processor_config: None,
-            start_at,
-            states,
-        }
+        Machine { comment: None, query_language: None, timeout_seconds: None, processor_config: None, start_at, states }
     }
 
     /// Gives a variable of the program a variable of the machine.
@@ -427,8 +420,11 @@ impl<'g> Emitter<'g> {
         retry: Option<&crate::limits::Retry>,
     ) -> Does {
         self.compiled.memory.insert(memory);
-        let vars: Map<String, Json> =
-            entry.reads().into_iter().map(|var| (key(var), json!(format!("{{% ${} %}}", self.variable(var))))).collect();
+        let vars: Map<String, Json> = entry
+            .reads()
+            .into_iter()
+            .map(|var| (key(var), json!(format!("{{% ${} %}}", self.variable(var)))))
+            .collect();
         let mut payload = Map::from_iter([
             ("entry".to_owned(), json!(self.entry(entry))),
             ("path".to_owned(), path.to_json()),
@@ -492,9 +488,7 @@ impl<'g> Emitter<'g> {
 impl Out {
     /// What is given, where `assigned` is what the last state would give to variables.
     fn to_json(&self, assigned: &Map<String, Json>) -> Json {
-        let value = |name: &String| {
-            assigned.get(name).cloned().unwrap_or_else(|| json!(format!("{{% ${name} %}}")))
-        };
+        let value = |name: &String| assigned.get(name).cloned().unwrap_or_else(|| json!(format!("{{% ${name} %}}")));
         match self {
             Self::Fields(fields) => fields.iter().map(|(field, name)| (field.clone(), value(name))).collect(),
             Self::Value(Source::Variable(name)) => value(name),

@@ -1,9 +1,7 @@
 //! What statements read.
 
 use super::program::{Body, Stmt, StmtKind, Trial};
-use crate::{
-    expr::{Expr, Var},
-};
+use crate::expr::{Expr, Var};
 use std::collections::BTreeSet;
 
 impl Stmt {

@@ -97,7 +97,8 @@ impl Entry {
             Self::Step(step) => step.work.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.push(var))),
             Self::Glue(lines) => {
                 for line in lines {
-                    let mut visit = |expr: &Expr| expr.free_vars(&mut |var| reads.extend((!known.contains(&var)).then_some(var)));
+                    let mut visit =
+                        |expr: &Expr| expr.free_vars(&mut |var| reads.extend((!known.contains(&var)).then_some(var)));
                     line.what.each_expr(&mut visit);
                     known.push(line.var);
                 }

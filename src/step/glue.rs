@@ -50,9 +50,7 @@ pub fn argument(param: &Param, expr: &Expr, env: &dyn Env) -> Result<Value, Fail
 pub fn times(expr: &Expr, env: &dyn Env) -> Result<i64, Failure> {
     match value(expr, env)? {
         Value::Int(times) if (0..=MAX_ROUNDS).contains(&times) => Ok(times),
-        times => {
-            Err(Failure::new(Kind::TaskFailed, format!("a `repeat` has 0 to {MAX_ROUNDS} rounds, not {times}")))
-        }
+        times => Err(Failure::new(Kind::TaskFailed, format!("a `repeat` has 0 to {MAX_ROUNDS} rounds, not {times}"))),
     }
 }
 

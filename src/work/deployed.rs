@@ -163,7 +163,8 @@ impl<'a> Facts<'a> {
     fn of(invocation: &'a Invocation) -> Result<Self, Failure> {
         let run = &invocation.run;
         let wrong = |what: &str| Failure::new(Kind::TaskFailed, format!("the state machine sends {what}"));
-        let seed = run.seed.parse().map_err(|_| wrong(&format!("the seed `{}`, which is no whole number", run.seed)))?;
+        let seed =
+            run.seed.parse().map_err(|_| wrong(&format!("the seed `{}`, which is no whole number", run.seed)))?;
         let started: jiff::Timestamp =
             run.started.parse().map_err(|_| wrong(&format!("the time `{}`, which is none", run.started)))?;
         let age = time::Duration::from_millis(started.as_millisecond().try_into().unwrap_or(0));

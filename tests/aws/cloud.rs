@@ -158,9 +158,11 @@ impl Project {
 fn without_paths(json: &Json) -> Json {
     match json {
         Json::Array(items) => items.iter().map(without_paths).collect(),
-        Json::Object(fields) if fields.contains_key("hash") => {
-            fields.iter().filter(|(name, _)| *name != "path").map(|(name, field)| (name.clone(), field.clone())).collect()
-        }
+        Json::Object(fields) if fields.contains_key("hash") => fields
+            .iter()
+            .filter(|(name, _)| *name != "path")
+            .map(|(name, field)| (name.clone(), field.clone()))
+            .collect(),
         Json::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), without_paths(field))).collect(),
         other => other.clone(),
     }

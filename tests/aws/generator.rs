@@ -5,13 +5,15 @@ use std::fmt::Write;
 
 /// The workflow with a number, always the same.
 pub fn workflow(number: u64) -> String {
-    let mut maker = Maker { random: Seed::new(number).child("workflow").generator(), names: 0 };
+    let mut maker = Maker { random: Seed::new(number).child("workflow").generator(), names: 0, calls: false };
     let (mut half, mut main) = (String::new(), String::new());
     let of_half = maker.block(&["x".into(), "y".into()], 1, 2, &mut half);
+    maker.calls = true;
     let of_main = maker.block(&["n".into()], 2, 5, &mut main);
     format!(
         r#"task add(a: Int, b: Int) -> {{ n: Int }} {{ shell: "echo \{{\\\"n\\\": $(((a + b) % 1000))\}} > $SMLT_OUT" }}
 task odd(a: Int) -> {{ n: Int }} {{ shell: "[ $((a % 2)) = 1 ]; echo \{{\\\"n\\\": $a\}} > $SMLT_OUT" }}
+fn rest(x: Int, y: Int) -> Int = x - y * floor(x / y)
 workflow half(x: Int, y: Int) -> Int {{
 {half}{of_half}
 }}
@@ -25,6 +27,8 @@ workflow main(n: Int) -> Int {{
 struct Maker {
     random: Generator,
     names: usize,
+    /// Whether `half` is known.
+    calls: bool,
 }
 
 impl Maker {
@@ -42,7 +46,7 @@ impl Maker {
         let (a, b) = (self.one(known).to_owned(), self.one(known).to_owned());
         match self.random.below(4) {
             0 => a,
-            1 => format!("({a} + {b}) % 1000"),
+            1 => format!("rest({a} + {b}, 1000)"),
             2 => format!("max({a}, {b} - 3)"),
             _ => format!("{a} + {}", self.random.below(9)),
         }
@@ -75,7 +79,7 @@ impl Maker {
             3 => format!("assert {a} < 100000\nlet {name} = {b}"),
             4 => {
                 let (then, otherwise) = (self.inner(known, depth), self.inner(known, depth));
-                format!("let {name} = if {a} % 2 == 0 {then} else {otherwise}")
+                format!("let {name} = if rest({a}, 2) == 0 {then} else {otherwise}")
             }
             5 => {
                 let item = self.name();
@@ -83,7 +87,7 @@ impl Maker {
                 inside.push(item.clone());
                 let body = self.inner(&inside, depth);
                 let few = self.random.below(2) == 0;
-                let list = if few { format!("[{a}, {b}]") } else { format!("range(({a}) % 4)") };
+                let list = if few { format!("[{a}, {b}]") } else { format!("range(rest({a}, 4))") };
                 format!("let r{name} = for {item} in {list} {body}\nlet {name} = sum(r{name})")
             }
             6 => {
@@ -98,7 +102,7 @@ impl Maker {
                 let body = self.inner(&inside, depth);
                 format!("let {name} = repeat 3 with {carried} = {a} while {carried} < 500 {body}")
             }
-            8 => format!("let {name} = run half({a}, {b})"),
+            8 if self.calls => format!("let {name} = run half({a}, {b})"),
             _ => format!("let r{name} = run odd({a})\nlet {name} = r{name}.n"),
         }
     }
