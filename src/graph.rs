@@ -166,6 +166,18 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
+    /// Calls `visit` on the variables that it gives to the regions inside of it.
+    pub fn each_own_var(&self, visit: &mut dyn FnMut(Var)) {
+        match self {
+            Self::For { item, .. } => visit(*item),
+            Self::Repeat { carried, .. } => carried.iter().for_each(|(var, _)| visit(*var)),
+            Self::Try { catches, .. } => catches.iter().filter_map(|catch| catch.error).for_each(visit),
+            Self::Call { args, .. } => args.iter().for_each(|(param, _)| visit(param.var)),
+            Self::Search(search) => search.space.iter().for_each(|dimension| visit(dimension.var)),
+            _ => {}
+        }
+    }
+
     /// The regions inside of it.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         let (first, more): (Option<&Region>, Vec<&Region>) = match self {

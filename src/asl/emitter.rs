@@ -47,6 +47,8 @@ pub(super) enum Out {
 pub(super) enum Source {
     /// In a variable of the machine.
     Variable(String),
+    /// In a field of the record that a variable of the machine holds.
+    Field(String, Name),
     /// Here.
     Literal(Json),
 }
@@ -108,7 +110,9 @@ pub(super) struct Emitter<'g> {
     pub caught: String,
     /// The variables that anything reads.
     read: HashSet<Var>,
-    /// The next variable that no program has.
+    /// The variables of steps, whose values are records.
+    records: HashSet<Var>,
+    /// The latest variable that the program does not have.
     fresh: u32,
 }
 
@@ -133,10 +137,24 @@ impl<'g> Emitter<'g> {
             run: String::new(),
             caught: String::new(),
             read: reads::of_region(&graph.root).into_iter().collect(),
-            fresh: 1 << 30,
+            records: HashSet::new(),
+            fresh: graph.params.iter().map(|param| param.var.0).max().unwrap_or(0),
         };
+        this.look(&graph.root);
         let machine = this.whole();
         Compiled { machine, ..this.compiled }
+    }
+
+    /// Takes note of the variables of a region.
+    fn look(&mut self, region: &Region) {
+        for node in region.dag.node_weights() {
+            self.fresh = self.fresh.max(node.var.0);
+            if let NodeKind::Inspect(_) | NodeKind::Run(_) | NodeKind::Train(_) | NodeKind::Evaluate(_) = node.kind {
+                self.records.insert(node.var);
+            }
+            node.kind.each_own_var(&mut |var| self.fresh = self.fresh.max(var.0));
+            node.kind.regions().for_each(|region| self.look(region));
+        }
     }
 
     fn whole(&mut self) -> Machine {
@@ -204,6 +222,10 @@ impl<'g> Emitter<'g> {
         match expr {
             Expr::Const(value) => Some(Source::Literal(literal(value))),
             Expr::Var(var) => Some(Source::Variable(self.variable(*var))),
+            Expr::Field(of, name) => match **of {
+                Expr::Var(var) if self.records.contains(&var) => Some(Source::Field(self.variable(var), name.clone())),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -339,6 +361,7 @@ impl<'g> Emitter<'g> {
         let params = lines.iter().any(|named| matches!(named.line.what, What::Param(_)));
         let title = match &*lines.iter().filter_map(|named| named.line.node.clone()).collect::<Vec<Name>>() {
             [] if params => "parameters".to_owned(),
+            [] if caught => "caught".to_owned(),
             [] => "value".to_owned(),
             [only] => only.to_string(),
             [first, .., last] if first == last => first.to_string(),
@@ -492,6 +515,10 @@ impl Out {
         match self {
             Self::Fields(fields) => fields.iter().map(|(field, name)| (field.clone(), value(name))).collect(),
             Self::Value(Source::Variable(name)) => value(name),
+            Self::Value(Source::Field(name, field)) => {
+                let record = value(name);
+                json!(format!("{{% {} %}}", field_of(inner(&record).unwrap_or_default(), field)))
+            }
             Self::Value(Source::Literal(json)) => json.clone(),
         }
     }
@@ -502,20 +529,28 @@ impl Source {
     pub fn expression(&self) -> String {
         match self {
             Self::Variable(name) => format!("${name}"),
-            Self::Literal(json) => match json.as_str().and_then(|text| text.strip_prefix("{%")?.strip_suffix("%}")) {
-                Some(expression) => format!("({expression})"),
-                None => format!("({json})"),
-            },
+            Self::Field(name, field) => field_of(&format!("${name}"), field),
+            Self::Literal(json) => format!("({})", inner(json).unwrap_or(&json.to_string())),
         }
     }
 
     /// The value as a field of a state.
     pub fn to_json(&self) -> Json {
         match self {
-            Self::Variable(name) => json!(format!("{{% ${name} %}}")),
             Self::Literal(json) => json.clone(),
+            source => json!(format!("{{% {} %}}", source.expression())),
         }
     }
+}
+
+/// The expression between the marks of a text that is one.
+fn inner(json: &Json) -> Option<&str> {
+    json.as_str()?.strip_prefix("{% ")?.strip_suffix(" %}")
+}
+
+/// A field of the record that an expression gives.
+fn field_of(record: &str, field: &str) -> String {
+    format!("{record}.record.`{field}`")
 }
 
 /// Whether a node needs no step of its own.

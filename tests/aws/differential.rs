@@ -114,7 +114,9 @@ fn failures_that_are_caught_and_those_that_are_not() {
 #[test]
 fn trainings_and_their_data() {
     let mut cloud = Cloud::start();
-    let End::Value(_) = same(&mut cloud, include_str!("training.smlt"), &json!({})) else { panic!("it fails") };
+    for workflow in [include_str!("training.smlt"), include_str!("../../examples/rounds.smlt")] {
+        let End::Value(_) = same(&mut cloud, workflow, &json!({})) else { panic!("it fails") };
+    }
 }
 
 #[test]
