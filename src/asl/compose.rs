@@ -5,6 +5,9 @@
 //! another (Valdes, Tarjan and Lawler, "The recognition of series parallel digraphs", 1982). In any other order some nodes
 //! must wait for more than they read: a barrier is put where the longest way through the region grows least.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{graph::Region, source::Name};
 use petgraph::{Direction, graph::NodeIndex};
 
