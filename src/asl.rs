@@ -4,9 +4,11 @@
 //! Whatever computes a value belongs to workers, so that a value has the same bits here and there: between two steps a
 //! worker computes all that is to be computed in one call.
 
+mod calls;
 mod compose;
 mod emitter;
 mod failures;
+mod flow;
 mod kinds;
 pub mod machine;
 mod names;
@@ -45,7 +47,8 @@ pub const MAX_DEFINITION: usize = 1 << 20;
 pub fn compile(graph: &Graph) -> Outcome<Option<Compiled>> {
     let mut diagnostics: Vec<Diagnostic> = refusals::find(graph);
     let compiled = diagnostics.is_empty().then(|| Emitter::compile(graph));
-    let size = compiled.as_ref().map_or(0, |compiled| compiled.machine.to_json(false).len());
+    // With the end of its line.
+    let size = compiled.as_ref().map_or(0, |compiled| compiled.machine.to_json(false).len() + 1);
     diagnostics.extend((size > MAX_DEFINITION).then(|| refusals::too_large(graph, size)));
     let value = compiled.filter(|_| diagnostics.is_empty());
     Outcome { value, diagnostics }

@@ -1,7 +1,10 @@
-//! The frame of a machine: regions, what is computed between steps, and what runs side by side.
+//! The frame of a machine: regions, and what runs in them one after another and side by side.
 
 use super::{
-    Compiled, Shape, compose,
+    Barrier, Compiled, Shape,
+    calls::is_glue,
+    compose,
+    flow::{Next, Out, Source, Target, literal},
     kinds::Prepared,
     machine::{Does, Machine, State, States, Then},
     names::Names,
@@ -10,61 +13,15 @@ use super::{
 };
 use crate::{
     expr::{Expr, Var},
-    graph::{Graph, Node, NodeKind, Region},
+    graph::{Graph, NodeKind, Region},
     limits::Limits,
-    source::Name,
-    step::{Book, Entry, Line, What},
+    step::{Book, Line, What},
     value::{Fields, Value},
-    wire::{Carried, key},
+    wire::key,
 };
 use petgraph::graph::NodeIndex;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// The memory of workers that only compute values, in MiB: as much as a small step has.
-const SMALL: u64 = 1024;
-
-/// What follows.
-#[derive(Clone, Debug)]
-pub(super) enum Next {
-    /// A state.
-    State(String),
-    /// The end of the machine, with what it gives.
-    End(Out),
-}
-
-/// What a machine gives.
-#[derive(Clone, Debug)]
-pub(super) enum Out {
-    /// The values of variables, each by its key.
-    Fields(Vec<(String, String)>),
-    /// A value.
-    Value(Source),
-}
-
-/// Where a value is.
-#[derive(Clone, Debug)]
-pub(super) enum Source {
-    /// In a variable of the machine.
-    Variable(String),
-    /// In a field of the record that a variable of the machine holds.
-    Field(String, Name),
-    /// Here.
-    Literal(Json),
-}
-
-/// Where the value of a region goes.
-#[derive(Clone, Debug)]
-pub(super) enum Target {
-    /// It is what the machine gives.
-    Out,
-    /// To a variable that nothing in the region reads.
-    New(String),
-    /// To a variable that the region may read.
-    Old(String),
-    /// Nobody wants it.
-    Nowhere,
-}
 
 /// Where something stands.
 #[derive(Clone, Debug)]
@@ -99,9 +56,12 @@ enum Piece {
 pub(super) struct Emitter<'g> {
     pub graph: &'g Graph,
     pub names: Names,
-    pub compiled: Compiled,
-    /// The places of entries, by what they say.
-    known: HashMap<String, usize>,
+    pub book: Book,
+    /// The places of its entries, by what they say.
+    pub known: HashMap<String, usize>,
+    /// The memory of the functions that are called, in MiB.
+    pub memory: BTreeSet<u64>,
+    barriers: Vec<(String, Barrier)>,
     /// The machine's variables.
     pub bound: HashMap<Var, String>,
     /// The variable that tells of the run.
@@ -119,20 +79,13 @@ pub(super) struct Emitter<'g> {
 impl<'g> Emitter<'g> {
     /// The whole machine.
     pub fn compile(graph: &'g Graph) -> Compiled {
-        let machine = Machine {
-            comment: None,
-            query_language: None,
-            timeout_seconds: None,
-            processor_config: None,
-            start_at: String::new(),
-            states: States::default(),
-        };
-        let compiled = Compiled { machine, book: Book::default(), memory: BTreeSet::new(), barriers: Vec::new() };
         let mut this = Self {
             graph,
             names: Names::default(),
-            compiled,
+            book: Book::default(),
             known: HashMap::new(),
+            memory: BTreeSet::new(),
+            barriers: Vec::new(),
             bound: HashMap::new(),
             run: String::new(),
             caught: String::new(),
@@ -142,7 +95,7 @@ impl<'g> Emitter<'g> {
         };
         this.look(&graph.root);
         let machine = this.whole();
-        Compiled { machine, ..this.compiled }
+        Compiled { machine, book: this.book, memory: this.memory, barriers: this.barriers }
     }
 
     /// Takes note of the variables of a region.
@@ -197,7 +150,7 @@ impl<'g> Emitter<'g> {
     /// A part that runs by itself.
     pub fn machine(&mut self, mut states: States, first: Next, hint: &str) -> Machine {
         let start_at = self.land(&mut states, first, hint);
-        Machine { comment: None, query_language: None, timeout_seconds: None, processor_config: None, start_at, states }
+        Machine::part(start_at, states)
     }
 
     /// Gives a variable of the program a variable of the machine.
@@ -285,7 +238,7 @@ impl<'g> Emitter<'g> {
         result.into_iter().for_each(|result| result.free_vars(&mut |var| of_result.extend([var])));
         let within = Within { region, readers, result: of_result };
         let (shape, barriers) = compose(region, &|node| is_glue(&region.dag[node].kind));
-        self.compiled.barriers.extend(barriers.into_iter().map(|barrier| (place.path.shown.clone(), barrier)));
+        self.barriers.extend(barriers.into_iter().map(|barrier| (place.path.shown.clone(), barrier)));
         self.series(&within, place, shape, last, states, next)
     }
 
@@ -340,50 +293,6 @@ impl<'g> Emitter<'g> {
         next
     }
 
-    /// What a node is between steps, if it is no step.
-    fn line(&self, node: &Node) -> Option<Named> {
-        let what = match &node.kind {
-            NodeKind::Value(expr) => What::Value(expr.clone()),
-            NodeKind::Assert { cond, message } => What::Assert { cond: cond.clone(), message: message.clone() },
-            NodeKind::Fail(kind) => What::Fail(*kind),
-            _ => return None,
-        };
-        let variable = self.is_read(node.var).then(|| self.variable(node.var));
-        Some(Named { line: Line { node: Some(node.name.clone()), var: node.var, what }, variable })
-    }
-
-    /// Computes values in one call, before `next`.
-    pub fn glue(&mut self, place: &Place, lines: Vec<Named>, states: &mut States, next: Next) -> Next {
-        if lines.is_empty() {
-            return next;
-        }
-        let caught = lines.iter().any(|named| matches!(named.line.what, What::Caught));
-        let params = lines.iter().any(|named| matches!(named.line.what, What::Param(_)));
-        let title = match &*lines.iter().filter_map(|named| named.line.node.clone()).collect::<Vec<Name>>() {
-            [] if params => "parameters".to_owned(),
-            [] if caught => "caught".to_owned(),
-            [] => "value".to_owned(),
-            [only] => only.to_string(),
-            [first, .., last] if first == last => first.to_string(),
-            [first, last] => format!("{first}, {last}"),
-            [first, .., last] => format!("{first} … {last}"),
-        };
-        let assign = lines.iter().filter_map(|Named { line, variable }| Some((variable.clone()?, answered(line.var))));
-        let assign = assign.collect();
-        let entry = Entry::Glue(lines.iter().map(|named| named.line.clone()).collect());
-        let mut extra = Map::new();
-        if params {
-            let given = "$states.context.Execution.Input.args";
-            extra.insert("args".into(), json!(format!("{{% $exists({given}) ? {given} : {{}} %}}")));
-        }
-        if caught {
-            extra.insert("caught".into(), json!(format!("{{% ${} %}}", self.caught)));
-        }
-        let task = self.task(entry, &place.path, SMALL, extra, None, None);
-        let name = self.names.state(&format!("{}: {title}", place.path.shown));
-        self.put(states, name, None, task, assign, next)
-    }
-
     /// Runs shapes side by side, before `next`.
     fn parallel(
         &mut self,
@@ -432,51 +341,6 @@ impl<'g> Emitter<'g> {
         self.put(states, name, None, Does::Parallel { branches, catch: Vec::new() }, assign, next)
     }
 
-    /// The call of a worker for an entry.
-    pub fn task(
-        &mut self,
-        entry: Entry,
-        path: &Path,
-        memory: u64,
-        extra: Map<String, Json>,
-        timeout_seconds: Option<u64>,
-        retry: Option<&crate::limits::Retry>,
-    ) -> Does {
-        self.compiled.memory.insert(memory);
-        let vars: Map<String, Json> = entry
-            .reads()
-            .into_iter()
-            .map(|var| (key(var), json!(format!("{{% ${} %}}", self.variable(var)))))
-            .collect();
-        let mut payload = Map::from_iter([
-            ("entry".to_owned(), json!(self.entry(entry))),
-            ("path".to_owned(), path.to_json()),
-            ("run".to_owned(), json!(format!("{{% ${} %}}", self.run))),
-            ("tries".to_owned(), json!("{% $states.context.State.RetryCount %}")),
-        ]);
-        if !vars.is_empty() {
-            payload.insert("vars".into(), vars.into());
-        }
-        payload.extend(extra);
-        Does::Task {
-            resource: "arn:aws:states:::lambda:invoke",
-            arguments: json!({ "FunctionName": format!("${{Worker{memory}}}"), "Payload": payload }),
-            timeout_seconds,
-            retry: super::failures::retries(retry),
-        }
-    }
-
-    /// An entry's place in the book. What is called for in several places stands there once.
-    fn entry(&mut self, entry: Entry) -> usize {
-        let entries = &mut self.compiled.book.entries;
-        // An entry that can't be written is like no other.
-        let said = serde_json::to_string(&entry).unwrap_or_else(|_| entries.len().to_string());
-        *self.known.entry(said).or_insert_with(|| {
-            entries.push(entry);
-            entries.len() - 1
-        })
-    }
-
     /// A state before `next`, which gives values to variables.
     pub fn put(
         &mut self,
@@ -506,68 +370,6 @@ impl<'g> Emitter<'g> {
             }
         }
     }
-}
-
-impl Out {
-    /// What is given, where `assigned` is what the last state would give to variables.
-    fn to_json(&self, assigned: &Map<String, Json>) -> Json {
-        let value = |name: &String| assigned.get(name).cloned().unwrap_or_else(|| json!(format!("{{% ${name} %}}")));
-        match self {
-            Self::Fields(fields) => fields.iter().map(|(field, name)| (field.clone(), value(name))).collect(),
-            Self::Value(Source::Variable(name)) => value(name),
-            Self::Value(Source::Field(name, field)) => {
-                let record = value(name);
-                json!(format!("{{% {} %}}", field_of(inner(&record).unwrap_or_default(), field)))
-            }
-            Self::Value(Source::Literal(json)) => json.clone(),
-        }
-    }
-}
-
-impl Source {
-    /// The value within an expression.
-    pub fn expression(&self) -> String {
-        match self {
-            Self::Variable(name) => format!("${name}"),
-            Self::Field(name, field) => field_of(&format!("${name}"), field),
-            Self::Literal(json) => format!("({})", inner(json).unwrap_or(&json.to_string())),
-        }
-    }
-
-    /// The value as a field of a state.
-    pub fn to_json(&self) -> Json {
-        match self {
-            Self::Literal(json) => json.clone(),
-            source => json!(format!("{{% {} %}}", source.expression())),
-        }
-    }
-}
-
-/// The expression between the marks of a text that is one.
-fn inner(json: &Json) -> Option<&str> {
-    json.as_str()?.strip_prefix("{% ")?.strip_suffix(" %}")
-}
-
-/// A field of the record that an expression gives.
-fn field_of(record: &str, field: &str) -> String {
-    format!("{record}.record.`{field}`")
-}
-
-/// Whether a node needs no step of its own.
-fn is_glue(kind: &NodeKind) -> bool {
-    matches!(kind, NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_))
-}
-
-/// A value as a machine carries it. A text that would be taken for an expression becomes one that gives it.
-pub(super) fn literal(value: &Value) -> Json {
-    // All keys are texts, and numbers that are none have a form of their own.
-    let json = serde_json::to_value(Carried(value.clone())).unwrap_or_default();
-    if json.to_string().contains("{%") { json!(format!("{{% {json} %}}")) } else { json }
-}
-
-/// A variable's value in the answer of a worker.
-pub(super) fn answered(var: Var) -> Json {
-    json!(format!("{{% $states.result.Payload.vars.{} %}}", key(var)))
 }
 
 fn collect(shape: &Shape, nodes: &mut Vec<NodeIndex>) {

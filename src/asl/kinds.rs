@@ -1,8 +1,9 @@
 //! What each kind of node becomes.
 
 use super::{
-    emitter::{Emitter, Named, Next, Out, Place, Source, Target, answered, literal},
+    emitter::{Emitter, Named, Place},
     failures,
+    flow::{Next, Out, Source, Target, answered, literal},
     machine::{Catcher, Does, Machine, ProcessorConfig, Rule, State, States},
     reads,
 };

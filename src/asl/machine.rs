@@ -25,6 +25,13 @@ pub struct Machine {
     pub states: States,
 }
 
+impl Machine {
+    /// A part of another machine.
+    pub const fn part(start_at: String, states: States) -> Self {
+        Self { comment: None, query_language: None, timeout_seconds: None, processor_config: None, start_at, states }
+    }
+}
+
 /// States by name, in the order in which they run.
 #[derive(Clone, Debug, Default)]
 pub struct States {

@@ -60,7 +60,9 @@ pub fn main(args: &Args) -> Exit {
 
 /// Writes all files, each whole or not at all.
 fn write(graph: &Graph, compiled: &Compiled, folder: &Path) -> io::Result<()> {
-    let machine = compiled.machine.to_json(true) + "\n";
+    // On many lines if it is not too large then.
+    let on_lines = Some(compiled.machine.to_json(true)).filter(|machine| machine.len() < asl::MAX_DEFINITION);
+    let machine = on_lines.unwrap_or_else(|| compiled.machine.to_json(false)) + "\n";
     let book = serde_json::to_string(&compiled.book)? + "\n";
     let name = format!("{}.asl.json", graph.workflow);
     let hash = |text: &str| Hash::from(blake3::hash(text.as_bytes())).to_string();
