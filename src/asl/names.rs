@@ -5,6 +5,9 @@ use std::collections::HashSet;
 /// The letters that a state's name may have, and a variable's.
 const LONGEST: usize = 80;
 
+/// What expressions of a machine call, and the machine's own variable.
+const TAKEN: [&str; 4] = ["append", "exists", "states", "string"];
+
 /// Names that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -22,8 +25,8 @@ impl Names {
     pub fn variable(&mut self, wanted: &str) -> String {
         let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
         let mut name: String = wanted.chars().map(letter).collect();
-        // `$states` is the machine's own, and what begins with a digit is no name.
-        if name == "states" || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        // What begins with a digit is no name.
+        if TAKEN.contains(&&*name) || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
             name.insert_str(0, "x_");
         }
         unique(&mut self.variables, &name, '_')

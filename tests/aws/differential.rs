@@ -37,6 +37,13 @@ fn steps_and_what_lies_between_them() {
         ("workflow main(a: Int) -> Int { let x = 7 / a\n x }", json!({ "a": 0 })),
         ("workflow main(a: Int) { assert a > 3, \"too few: {a}\" }", json!({ "a": 2 })),
         ("workflow main() -> Int { let s3 = run fails(4)\n s3.n }", json!({})),
+        (
+            "workflow main(states: Int, string: Int = 2) -> List[Int] {
+          let append = run add(states, string)
+          let exists = for string in range(states) { string + append.n }
+          exists }",
+            json!({ "states": 2 }),
+        ),
         ("workflow main() -> Duration { let d = 90s\n d * 2 }", json!({})),
         (
             "workflow main(a: Int) -> Both { Both(m: $0.1 * a, z: 3MiB * a) }\n type Both = { m: Money, z: Size }",
