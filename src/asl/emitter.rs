@@ -79,6 +79,7 @@ pub(super) struct Emitter<'g> {
 impl<'g> Emitter<'g> {
     /// The whole machine.
     pub fn compile(graph: &'g Graph) -> Compiled {
+        let own = reads::own_of_region(&graph.root).into_iter();
         let mut this = Self {
             graph,
             names: Names::default(),
@@ -91,21 +92,19 @@ impl<'g> Emitter<'g> {
             caught: String::new(),
             read: reads::of_region(&graph.root).into_iter().collect(),
             records: HashSet::new(),
-            fresh: graph.params.iter().map(|param| param.var.0).max().unwrap_or(0),
+            fresh: own.chain(graph.params.iter().map(|param| param.var)).max().map_or(0, |var| var.0),
         };
         this.look(&graph.root);
         let machine = this.whole();
         Compiled { machine, book: this.book, memory: this.memory, barriers: this.barriers }
     }
 
-    /// Takes note of the variables of a region.
+    /// Takes note of the steps of a region.
     fn look(&mut self, region: &Region) {
         for node in region.dag.node_weights() {
-            self.fresh = self.fresh.max(node.var.0);
             if let NodeKind::Inspect(_) | NodeKind::Run(_) | NodeKind::Train(_) | NodeKind::Evaluate(_) = node.kind {
                 self.records.insert(node.var);
             }
-            node.kind.each_own_var(&mut |var| self.fresh = self.fresh.max(var.0));
             node.kind.regions().for_each(|region| self.look(region));
         }
     }

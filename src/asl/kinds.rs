@@ -223,11 +223,11 @@ impl Emitter<'_> {
         let mut around = Vec::new();
         let run = self.run.clone();
         if !few {
+            let own = reads::own_of_region(body);
             let outer: Vec<(Var, String)> = reads::of_region(body)
                 .into_iter()
-                .filter(|var| *var != item)
+                .filter(|var| *var != item && !own.contains(var))
                 .filter_map(|var| Some((var, self.bound.get(&var)?.clone())))
-                .filter(|(var, _)| body.dag.node_weights().all(|node| node.var != *var))
                 .collect();
             let mut given = Map::new();
             for (var, variable) in outer {

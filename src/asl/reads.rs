@@ -20,6 +20,17 @@ pub(super) fn of_region(region: &Region) -> BTreeSet<Var> {
     reads
 }
 
+/// The variables that a region and those inside of it give values to.
+pub(super) fn own_of_region(region: &Region) -> BTreeSet<Var> {
+    let mut own = BTreeSet::new();
+    for node in region.dag.node_weights() {
+        own.insert(node.var);
+        node.kind.each_own_var(&mut |var| own.extend([var]));
+        node.kind.regions().for_each(|region| own.append(&mut own_of_region(region)));
+    }
+    own
+}
+
 /// Calls `visit` on each expression of a node and of the regions inside of it.
 fn each_expr(kind: &NodeKind, visit: &mut dyn FnMut(&Expr)) {
     each_own_expr(kind, visit);

@@ -90,6 +90,20 @@ fn branches_items_and_rounds() {
             json!({ "n": 12 }),
         ),
         (
+            "workflow all(n: Int) -> List[Int] {
+               for x in range(n) {
+                 if x > 0 { let a = run add(x, n)
+                   let of = for y in range(x) { let b = run add(a.n, y)
+                     b.n }
+                   sum(of) } else { n }
+               }
+             }
+             workflow main(n: Int) -> List[List[Int]] { let a = run all(n)
+               let b = run all(n + 1)
+               [a, b] }",
+            json!({ "n": 2 }),
+        ),
+        (
             "workflow some(@range(1..3) n: Int) -> Int { n }
           workflow main(n: Int) -> Int { run some(n) }",
             json!({ "n": 4 }),
