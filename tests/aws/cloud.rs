@@ -168,12 +168,17 @@ fn without_paths(json: &Json) -> Json {
     }
 }
 
-/// Runs a workflow here and there, which must come to the same.
-pub fn same(cloud: &mut Cloud, workflow: &str, args: &Json) -> End {
+/// How a workflow ends here and there.
+pub fn both(cloud: &mut Cloud, workflow: &str, args: &Json) -> (End, End) {
     let project = Project::new(workflow);
     let args = args.as_object().cloned().unwrap_or_default();
     let here = project.run(&args);
-    let there = cloud.run(&project, &args, &json!({})).end();
+    (here, cloud.run(&project, &args, &json!({})).end())
+}
+
+/// Runs a workflow here and there, which must come to the same.
+pub fn same(cloud: &mut Cloud, workflow: &str, args: &Json) -> End {
+    let (here, there) = both(cloud, workflow, args);
     assert_eq!(there, here, "{workflow}");
     here
 }
