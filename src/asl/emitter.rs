@@ -31,6 +31,13 @@ pub(super) struct Place {
     pub limits: Limits,
 }
 
+impl Place {
+    /// A part of what stands there.
+    pub fn part(&self, name: &str) -> Self {
+        Self { path: self.path.child(name), limits: self.limits.clone() }
+    }
+}
+
 /// A line of glue, with the variable of the machine that takes its value, if one does.
 #[derive(Clone, Debug)]
 pub(super) struct Named {

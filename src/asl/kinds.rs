@@ -174,10 +174,9 @@ impl Emitter<'_> {
         states: &mut States,
         next: Next,
     ) -> Next {
-        let inside = |name: &str| Place { path: place.path.child(name), limits: place.limits.clone() };
         let target = self.target(node);
         let after = match otherwise {
-            Some(otherwise) => self.region(otherwise, &inside("else"), &target, states, next.clone()),
+            Some(otherwise) => self.region(otherwise, &place.part("else"), &target, states, next.clone()),
             None => match &target {
                 Target::New(variable) => {
                     let value = if then.result.is_some() { Value::None } else { Value::Record(Fields::new()) };
@@ -188,7 +187,7 @@ impl Emitter<'_> {
             },
         };
         let default = self.land(states, after, &format!("{}/else", place.path.shown));
-        let first = self.region(then, &inside("then"), &target, states, next);
+        let first = self.region(then, &place.part("then"), &target, states, next);
         let first = self.land(states, first, &format!("{}/then", place.path.shown));
         let cond = cond.map(Source::expression).unwrap_or_default();
         let rule = Rule { condition: format!("{{% {cond}.bool %}}"), next: first };
@@ -327,12 +326,11 @@ impl Emitter<'_> {
         states: &mut States,
         next: Next,
     ) -> Next {
-        let inside = |name: &str| Place { path: place.path.child(name), limits: place.limits.clone() };
         let target = self.target(node);
         let mut catchers = Vec::new();
         for (index, catch) in catches.iter().enumerate().rev() {
             let name = catch_name(index);
-            let here = inside(&name);
+            let here = place.part(&name);
             let caught = self.names.variable(&format!("{}_caught", node.name));
             if let Some(var) = catch.error {
                 self.bind(var, &format!("{}_error", node.name));
@@ -352,7 +350,7 @@ impl Emitter<'_> {
         catchers.reverse();
         let mut tried = States::default();
         let end = Next::End(Out::Fields(Vec::new()));
-        let first = self.region(body, &inside("try"), &Target::Out, &mut tried, end);
+        let first = self.region(body, &place.part("try"), &Target::Out, &mut tried, end);
         let branch = self.machine(tried, first, &format!("{}/try", place.path.shown));
         let assign = match target {
             Target::New(variable) => vec![(variable, json!("{% $states.result[0] %}"))],

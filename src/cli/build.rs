@@ -1,8 +1,8 @@
-use super::{Exit, check, graph::pick};
+use super::{Exit, check, graph::open};
 use crate::{
     asl::{self, Compiled},
     disk,
-    graph::{self, Graph},
+    graph::Graph,
     value::Hash,
 };
 use serde_json::json;
@@ -30,18 +30,10 @@ pub struct Args {
 }
 
 pub fn main(args: &Args) -> Exit {
-    let (files, program) = match check::program(&args.file, false, false) {
-        Ok(checked) => checked,
+    let (files, graph) = match open(&args.file, args.workflow.as_deref()) {
+        Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let workflow = match pick(&program, args.workflow.as_deref()) {
-        Ok(workflow) => workflow,
-        Err(message) => {
-            super::complain(format_args!("error: {message}"));
-            return Exit::Usage;
-        }
-    };
-    let graph = graph::build(workflow, &files);
     let outcome = asl::compile(&graph);
     check::report(&outcome.diagnostics, &files);
     let Some(compiled) = outcome.value else { return Exit::Failed };

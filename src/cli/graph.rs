@@ -1,10 +1,10 @@
-use super::{Exit, check};
+use super::{Exit, check, world::Files};
 use crate::{
     check::program::{Program, Workflow},
     diagnostic::similar,
-    graph::{self, draw},
+    graph::{self, Graph, draw},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Draw the task graph of a workflow.
 #[derive(clap::Args)]
@@ -30,24 +30,27 @@ enum Format {
 }
 
 pub fn main(args: &Args) -> Exit {
-    let (files, program) = match check::program(&args.file, false, false) {
-        Ok(checked) => checked,
+    let graph = match open(&args.file, args.workflow.as_deref()) {
+        Ok((_, graph)) => graph,
         Err(exit) => return exit,
     };
-    let workflow = match pick(&program, args.workflow.as_deref()) {
-        Ok(workflow) => workflow,
-        Err(message) => {
-            super::complain(format_args!("error: {message}"));
-            return Exit::Usage;
-        }
-    };
-    let graph = graph::build(workflow, &files);
     match args.format {
         Format::Dot => super::say(draw::dot(&graph)),
         Format::Mermaid => super::say(draw::mermaid(&graph)),
         Format::Json => super::say(format_args!("{:#}\n", draw::to_json(&graph))),
     }
     Exit::Ok
+}
+
+/// The graph of a workflow of a file, or what to end with when there is none, which is told.
+pub fn open(file: &Path, workflow: Option<&str>) -> Result<(Files, Graph), Exit> {
+    let (files, program) = check::program(file, false, false)?;
+    let workflow = pick(&program, workflow).map_err(|message| {
+        super::complain(format_args!("error: {message}"));
+        Exit::Usage
+    })?;
+    let graph = graph::build(workflow, &files);
+    Ok((files, graph))
 }
 
 /// The workflow that is meant: by name, the only one, or `main`.

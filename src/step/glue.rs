@@ -1,8 +1,8 @@
 //! What is computed between steps: values, checks, arguments.
 
-use super::{Line, Param, What, value};
+use super::{Line, Param, What, operation::Inside, value};
 use crate::{
-    expr::{Context, Env, Expr, Scope, Var},
+    expr::{Env, Expr, Scope, Var},
     limits::MAX_ROUNDS,
     source::Name,
     value::Value,
@@ -79,7 +79,7 @@ pub fn compute(
     args: &BTreeMap<String, Json>,
     caught: Option<(&str, &Caught)>,
 ) -> Result<BTreeMap<Var, Value>, Lost> {
-    let mut own = Own { known: Scope::default(), around: env };
+    let mut own = Inside { own: Scope::default(), around: env };
     let mut values = BTreeMap::new();
     for line in lines {
         let computed = match &line.what {
@@ -97,7 +97,7 @@ pub fn compute(
                 .ok_or_else(|| Failure::new(Kind::TaskFailed, "nothing was caught")),
         };
         let value = computed.map_err(|failure| Lost { node: line.node.clone(), failure })?;
-        own.known.set(line.var, value.clone());
+        own.own.set(line.var, value.clone());
         values.insert(line.var, value);
     }
     Ok(values)
@@ -118,20 +118,4 @@ fn given(param: &Param, args: &BTreeMap<String, Json>) -> Result<Value, Failure>
     };
     param.admits(&value).map_err(wrong)?;
     Ok(value)
-}
-
-/// The lines' own values, and what is around them.
-struct Own<'a> {
-    known: Scope,
-    around: &'a dyn Env,
-}
-
-impl Env for Own<'_> {
-    fn var(&self, var: Var) -> Option<&Value> {
-        self.known.var(var).or_else(|| self.around.var(var))
-    }
-
-    fn context(&self, context: Context) -> Option<Value> {
-        self.around.context(context)
-    }
 }

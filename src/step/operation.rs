@@ -190,7 +190,7 @@ pub fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
     for name in &run.task.secrets {
         secrets.entry(name.to_string()).or_insert_with(|| name.to_string());
     }
-    let env = Inside { params, around: env };
+    let env = Inside { own: params, around: env };
     let program = match &run.task.script {
         Script::Args(args) => match value(args, &env)? {
             Value::List(args) => Program::Args(args.iter().map(word).collect()),
@@ -208,15 +208,15 @@ pub fn command(run: &Run, env: &dyn Env) -> Result<Op, Failure> {
     })))
 }
 
-/// A task's parameters inside the workflow that runs it.
-struct Inside<'a> {
-    params: Scope,
-    around: &'a dyn Env,
+/// Variables with what is around them: a task's parameters inside the workflow that runs it, or values computed together.
+pub(super) struct Inside<'a> {
+    pub own: Scope,
+    pub around: &'a dyn Env,
 }
 
 impl Env for Inside<'_> {
     fn var(&self, var: Var) -> Option<&Value> {
-        self.params.var(var).or_else(|| self.around.var(var))
+        self.own.var(var).or_else(|| self.around.var(var))
     }
 
     fn context(&self, context: Context) -> Option<Value> {

@@ -56,7 +56,7 @@ pub(super) fn job(until: Option<Expr>) -> Train {
 }
 
 /// One attempt of a worker that trains alone; `stops` says whether the run is being stopped.
-fn attempt(job: &Train, folder: &Path, stops: bool) -> Result<Done, Failure> {
+pub(super) fn attempt(job: &Train, folder: &Path, stops: bool) -> Result<Done, Failure> {
     let mut part = TrainingPart {
         group: &mut Alone::default(),
         round: RoundId::default(),

@@ -1,7 +1,7 @@
 //! Several workers come to the same bits as one, in one round or in many.
 
 use super::{
-    resuming::{job, learn, made, work},
+    resuming::{attempt, job, learn, made, work},
     *,
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     expr::{Expr, Native, Var},
     ml::{Lesson, Part as TrainingPart, Whole, checkpoint, deal},
     store::{Memory, ParameterStore},
-    sync::{Alone, Membership, Peers},
+    sync::{Membership, Peers},
     wire::{Done, Every, Exchange, Failure, Horizon, Outcome, Progress, Round, RoundId, Staged, Train},
 };
 use std::{
@@ -79,17 +79,7 @@ fn round_on(
 }
 
 pub(super) fn alone(job: &Train, folder: &Path) -> Result<Done, Failure> {
-    let mut part = TrainingPart {
-        group: &mut Alone::default(),
-        round: RoundId::default(),
-        until: None,
-        replan: None,
-        decides: true,
-    };
-    match work(job, folder, &mut part, &AtomicBool::new(false), &mut |_| {})? {
-        Outcome::Done(done) => Ok(done),
-        Outcome::Left => panic!("who trains alone tells what came of it"),
-    }
+    attempt(job, folder, false)
 }
 
 /// Doubles are slower and faster than each other, so that their clocks differ; what they give may not.
