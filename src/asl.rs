@@ -9,12 +9,15 @@ mod compose;
 mod emitter;
 mod failures;
 mod flow;
+mod items;
 mod kinds;
 pub mod machine;
 mod names;
 mod path;
 mod reads;
 mod refusals;
+mod search;
+mod training;
 
 pub use compose::{Barrier, Shape, compose};
 

@@ -3,11 +3,13 @@
 
 mod error;
 mod read;
+mod replan;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use error::ElasticError;
 pub use read::{Syncing, batch, every, shards, sync, workers};
+pub use replan::{Next, replan};
 
 use crate::wire::{Staged, Workers};
 

@@ -8,8 +8,8 @@ pub mod draw;
 mod ways;
 
 pub use crate::{
-    check::program::{Catch, Dimension, Search, Trial},
-    step::{Evaluate, Param, Run, Script, Task, Train},
+    check::program::Catch,
+    step::{Dimension, Evaluate, Param, Run, Script, Search, Task, Train, Trial},
 };
 pub use build::{build, build_test};
 pub use ways::Way;

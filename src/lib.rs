@@ -38,13 +38,15 @@ pub mod local;
 pub mod ml;
 #[cfg(feature = "compile")]
 pub mod plan;
+#[cfg(any(feature = "compile", feature = "work"))]
+pub mod prices;
 #[cfg(feature = "work")]
 pub mod processes;
 #[cfg(feature = "local")]
 pub mod runs;
 #[cfg(feature = "compile")]
 pub mod schedule;
-#[cfg(feature = "compile")]
+#[cfg(any(feature = "compile", feature = "work"))]
 pub mod search;
 pub mod seed;
 pub mod source;

@@ -1,12 +1,8 @@
-//! What a step needs and what it costs: the resources that it is given when it names none, and the price of using them.
+//! What a step needs: the resources that it is given when it names none, and the room that a machine has for them.
 
 mod capacity;
-mod prices;
-mod replan;
 
 pub use capacity::{Capacity, Cpus, too_large};
-pub use prices::{PriceError, Prices};
-pub use replan::{Next, replan};
 
 use crate::{
     graph::NodeKind,

@@ -20,13 +20,7 @@ mod tests;
 
 pub use event::{Action, Attempt, Event, Launch, Mark, Notice, StepPath, Time, Verdict};
 
-use crate::{
-    graph::Graph,
-    plan::{Capacity, Prices},
-    seed::Seed,
-    source::Name,
-    value::Fields,
-};
+use crate::{graph::Graph, plan::Capacity, prices::Prices, seed::Seed, source::Name, value::Fields};
 use attempts::{Job, JobId};
 use failures::Part;
 use petgraph::graph::NodeIndex;

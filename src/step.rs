@@ -5,11 +5,13 @@ mod book;
 mod glue;
 mod operation;
 mod param;
+mod search;
 
-pub use book::{Book, Entry, Line, Step, What, Work};
+pub use book::{Book, Entry, Line, Searching, Step, What, Work};
 pub use glue::{Lost, argument, assert, compute, times, told};
 pub use operation::{command, count, dataset, evaluate, seed, train, value};
 pub use param::Param;
+pub use search::{Dimension, Search, Trial, Tries, blames_the_choice};
 
 use crate::{
     expr::{Expr, Var},

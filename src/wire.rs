@@ -5,22 +5,26 @@
 
 mod carried;
 mod elastic;
+mod errand;
 mod failure;
 mod invocation;
 mod job;
 mod load;
 mod progress;
+mod relay;
 mod round;
 mod secret;
 mod variable;
 
 pub use carried::Carried;
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
+pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};
 pub use invocation::{Answer, CLOUD_ERRORS, Caught, Cause, Invocation, RunFacts, key};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
+pub use relay::{Part, Placement, Relay, Standing};
 pub use round::{Aggregated, Aggregation, Lap, Role, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;

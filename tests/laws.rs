@@ -29,7 +29,7 @@ const LEVELS: [&[&str]; 11] = [
     &["expr", "layers"],
     &["wire", "diagnostic", "store"],
     &["limits", "syntax"],
-    &["stdlib", "data", "format", "search", "elastic", "sync"],
+    &["stdlib", "data", "format", "search", "elastic", "prices", "sync"],
     &["step", "ml"],
     &["check", "doc", "work"],
     &["graph"],

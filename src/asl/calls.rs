@@ -4,12 +4,11 @@ use super::{
     emitter::{Emitter, Named, Place},
     failures,
     flow::{Next, answered},
-    machine::{Does, States},
+    machine::{Does, Retrier, States},
     path::Path,
 };
 use crate::{
     graph::{Node, NodeKind},
-    limits::Retry,
     source::Name,
     step::{Entry, Line, What},
     wire::key,
@@ -17,7 +16,7 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The memory of workers that only compute values, in MiB: as much as a small step has.
-const SMALL: u64 = 1024;
+pub(super) const SMALL: u64 = 1024;
 
 impl Emitter<'_> {
     /// What a node is between steps, if it is no step.
@@ -59,7 +58,7 @@ impl Emitter<'_> {
         if caught {
             extra.insert("caught".into(), json!(format!("{{% ${} %}}", self.caught)));
         }
-        let task = self.task(entry, &place.path, SMALL, extra, None, None);
+        let task = self.task(entry, &place.path, SMALL, extra, None, failures::retries(None));
         let name = self.names.state(&format!("{}: {title}", place.path.shown));
         self.put(states, name, None, task, assign, next)
     }
@@ -72,7 +71,7 @@ impl Emitter<'_> {
         memory: u64,
         extra: Map<String, Json>,
         timeout_seconds: Option<u64>,
-        retry: Option<&Retry>,
+        retry: Vec<Retrier>,
     ) -> Does {
         self.memory.insert(memory);
         let vars: Map<String, Json> = entry
@@ -94,7 +93,7 @@ impl Emitter<'_> {
             resource: "arn:aws:states:::lambda:invoke",
             arguments: json!({ "FunctionName": format!("${{Worker{memory}}}"), "Payload": payload }),
             timeout_seconds,
-            retry: failures::retries(retry),
+            retry,
         }
     }
 

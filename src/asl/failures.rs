@@ -22,12 +22,6 @@ pub(super) fn retries(asked: Option<&Retry>) -> Vec<Retrier> {
         backoff_rate: 2.0,
         jitter_strategy: Some("FULL"),
     };
-    let busy = Retrier {
-        error_equals: vec!["Lambda.TooManyRequestsException"],
-        interval_seconds: 1,
-        max_attempts: 8,
-        ..lost.clone()
-    };
     let asked = asked.filter(|retry| retry.max > 0).map(|retry| Retrier {
         error_equals: match retry.on.is_empty() {
             true => vec!["States.ALL"],
@@ -38,5 +32,16 @@ pub(super) fn retries(asked: Option<&Retry>) -> Vec<Retrier> {
         backoff_rate: retry.factor.max(1.0),
         jitter_strategy: retry.jitter.then_some("FULL"),
     });
-    [lost, busy].into_iter().chain(asked).collect()
+    [lost, busy()].into_iter().chain(asked).collect()
+}
+
+/// A call that can't begin yet.
+pub(super) fn busy() -> Retrier {
+    Retrier {
+        error_equals: vec!["Lambda.TooManyRequestsException"],
+        interval_seconds: 1,
+        max_attempts: 8,
+        backoff_rate: 2.0,
+        jitter_strategy: Some("FULL"),
+    }
 }

@@ -4,7 +4,8 @@ use super::{
     emitter::{Emitter, Named, Place},
     failures,
     flow::{Next, Out, Source, Target, answered, literal},
-    machine::{Catcher, Does, Machine, ProcessorConfig, Rule, State, States},
+    items::Given,
+    machine::{Catcher, Does, Machine, ProcessorConfig, Retrier, Rule, State, States},
     reads,
 };
 use crate::{
@@ -97,7 +98,8 @@ impl Emitter<'_> {
             NodeKind::Inspect(data) => self.step(node, Work::Inspect(data.clone()), &place, states, next),
             NodeKind::Run(run) => self.step(node, Work::Run(run.clone()), &place, states, next),
             NodeKind::Evaluate(evaluate) => self.step(node, Work::Evaluate(evaluate.clone()), &place, states, next),
-            NodeKind::Train(train) => self.step(node, Work::Train(train.clone()), &place, states, next),
+            NodeKind::Train(train) => self.train(node, train, &place, None, states, next),
+            NodeKind::Search(search) => self.search(node, search, &place, states, next),
             NodeKind::Group(body) | NodeKind::Call { body, .. } => {
                 self.region(body, &place, &self.target(node), states, next)
             }
@@ -117,8 +119,8 @@ impl Emitter<'_> {
                 let carried = carried.as_ref().map(|(var, _)| *var);
                 self.rounds(node, value, carried, cond.as_ref(), body, &place, states, next)
             }
-            // What has no regions and is no step was computed between steps; searches are refused before.
-            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) | NodeKind::Search(_) => next,
+            // That was computed between steps.
+            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => next,
         }
     }
 
@@ -127,16 +129,29 @@ impl Emitter<'_> {
         if self.is_read(node.var) { Target::New(self.variable(node.var)) } else { Target::Nowhere }
     }
 
-    fn comment(&self, node: &Node) -> Option<String> {
+    pub(super) fn comment(&self, node: &Node) -> Option<String> {
         Some(format!("{}:{}: {}", self.graph.file, node.line, node.kind.word()))
     }
 
-    /// A step: a call of a worker. A training that has no more time is called again.
+    /// A step: a call of a worker.
     fn step(&mut self, node: &Node, work: Work, place: &Place, states: &mut States, next: Next) -> Next {
-        let trains = matches!(work, Work::Train(_));
+        let task = self.call(node, work, place, Map::new(), failures::retries(place.limits.retry.as_ref()));
+        let name = self.names.state(&place.path.shown);
+        let assign = self.taken(node).into_iter().collect();
+        self.put(states, name, self.comment(node), task, assign, next)
+    }
+
+    /// The call of a worker for a step.
+    pub(super) fn call(
+        &mut self,
+        node: &Node,
+        work: Work,
+        place: &Place,
+        extra: Map<String, Json>,
+        retries: Vec<Retrier>,
+    ) -> Does {
         let limits = Limits { memory: place.limits.memory, cpu: place.limits.cpu, ..Limits::default() };
-        let resources = Resources::of(&node.kind, &limits);
-        let memory = resources.memory.bytes().div_ceil(1 << 20).max(128);
+        let memory = Resources::of(&node.kind, &limits).memory.bytes().div_ceil(1 << 20).max(128);
         let step = Step {
             var: node.var,
             work,
@@ -144,23 +159,12 @@ impl Emitter<'_> {
             threads: place.limits.cpu.map_or(1, |cpu| cpu.ceil() as usize).max(1),
         };
         let timeout = place.limits.timeout.map(|timeout| (timeout.secs_f64().ceil() as u64).max(1));
-        let retry = place.limits.retry.as_ref();
-        let task = self.task(Entry::Step(step), &place.path, memory, Map::new(), timeout, retry);
-        let name = self.names.state(&place.path.shown);
-        let mut assign = Vec::new();
-        if self.is_read(node.var) {
-            assign.push((self.variable(node.var), answered(node.var)));
-        }
-        if !trains {
-            return self.put(states, name, self.comment(node), task, assign, next);
-        }
-        let more = self.names.variable(&format!("{}_goes_on", node.name));
-        let next = self.land(states, next, &place.path.shown);
-        let choice = self.names.state(&format!("{}: done?", place.path.shown));
-        let again = Rule { condition: format!("{{% ${more} %}}"), next: name.clone() };
-        self.choose(states, choice.clone(), None, vec![again], next);
-        assign.push((more, json!("{% $states.result.Payload.more %}")));
-        self.put(states, name, self.comment(node), task, assign, Next::State(choice))
+        self.task(Entry::Step(step), &place.path, memory, extra, timeout, retries)
+    }
+
+    /// What takes a step's value, if anything reads it.
+    pub(super) fn taken(&self, node: &Node) -> Option<(String, Json)> {
+        self.is_read(node.var).then(|| (self.variable(node.var), answered(node.var)))
     }
 
     #[expect(clippy::too_many_arguments)]
@@ -217,47 +221,23 @@ impl Emitter<'_> {
             ("path".to_owned(), path),
         ]);
         let of_item = self.bind(item, &format!("{}_item", node.name));
-        let mut begin = vec![(here, json!("{% $states.input.path %}")), (of_item, json!("{% $states.input.item %}"))];
-        // Executions of their own see no variable of the one that began them.
-        let mut around = Vec::new();
-        let run = self.run.clone();
-        if !few {
-            let own = reads::own_of_region(body);
-            let outer: Vec<(Var, String)> = reads::of_region(body)
-                .into_iter()
-                .filter(|var| *var != item && !own.contains(var))
-                .filter_map(|var| Some((var, self.bound.get(&var)?.clone())))
-                .collect();
-            let mut given = Map::new();
-            for (var, variable) in outer {
-                let inner = self.bind(var, &variable);
-                given.insert(variable.clone(), json!(format!("{{% ${variable} %}}")));
-                begin.push((inner, json!(format!("{{% $states.input.around.{variable} %}}"))));
-                around.push((var, variable));
-            }
-            if !given.is_empty() {
-                selector.insert("around".into(), given.into());
-            }
-            selector.insert("run".into(), json!(format!("{{% ${run} %}}")));
-            self.run = self.names.variable("run");
-            begin.push((self.run.clone(), json!("{% $states.input.run %}")));
-        }
-        let mut steps = States::default();
-        let end = Next::End(Out::Fields(Vec::new()));
-        let first = self.region(body, &inside, &Target::Out, &mut steps, end);
+        let begin = vec![(here, json!("{% $states.input.path %}")), (of_item, json!("{% $states.input.item %}"))];
+        let body_of = |this: &mut Self, steps: &mut States| {
+            this.region(body, &inside, &Target::Out, steps, Next::End(Out::Fields(Vec::new())))
+        };
         let title = format!("{}: item", place.path.shown);
         let machine = if few {
+            let mut steps = States::default();
+            let first = body_of(self, &mut steps);
             let begun = self.names.state(&title);
             let first = self.put(&mut steps, begun, None, Does::Pass, begin, first);
-            self.machine(steps, first, &title)
+            let machine = self.machine(steps, first, &title);
+            Machine { processor_config: Some(ProcessorConfig::Inline), ..machine }
         } else {
-            self.guarded(steps, first, begin, &title)
-        };
-        self.run = run;
-        self.bound.extend(around);
-        let config = match few {
-            true => ProcessorConfig::Inline,
-            false => ProcessorConfig::Distributed { execution_type: "STANDARD" },
+            let own = reads::own_of_region(body);
+            let reads = reads::of_region(body).into_iter().filter(|var| *var != item && !own.contains(var));
+            let given = Given { selector: &mut selector, begin, kept: Map::new(), result: "value" };
+            self.apart(reads.collect(), &title, given, body_of)
         };
         let list = list.map(Source::expression).unwrap_or_default();
         let does = Does::Map {
@@ -265,7 +245,7 @@ impl Emitter<'_> {
             items: format!("{{% $append([], {list}.list) %}}"),
             item_selector: selector.into(),
             max_concurrency: node.limits.max_parallel.or((!few).then_some(SIDE_BY_SIDE)),
-            item_processor: Box::new(Machine { processor_config: Some(config), ..machine }),
+            item_processor: Box::new(machine),
         };
         let variable = self.is_read(node.var).then(|| self.variable(node.var));
         if few {
@@ -291,29 +271,6 @@ impl Emitter<'_> {
         self.choose(states, check.clone(), None, vec![rule], done);
         let assign = vec![(results, json!("{% $append([], $states.result) %}"))];
         self.put(states, name, self.comment(node), does, assign, Next::State(check))
-    }
-
-    /// A machine for an item that gives a failure like a value: a distributed map would forget which it was.
-    fn guarded(&mut self, steps: States, first: Next, begin: Vec<(String, Json)>, title: &str) -> Machine {
-        let branch = self.machine(steps, first, title);
-        let mut states = States::default();
-        let failed = self.names.state(&format!("{title}: failed"));
-        let given = Next::End(Out::Value(Source::Literal(json!("{% $states.input %}"))));
-        let failed = self.put(&mut states, failed, None, Does::Pass, Vec::new(), given);
-        let failed = self.land(&mut states, failed, title);
-        let catch = Catcher {
-            error_equals: vec!["States.ALL"],
-            assign: Map::new(),
-            output: Some(json!({ "failed": "{% $states.errorOutput %}" })),
-            next: failed,
-        };
-        let tried = self.names.state(&format!("{title}: tried"));
-        let value = Next::End(Out::Value(Source::Literal(json!({ "value": "{% $states.result[0] %}" }))));
-        let does = Does::Parallel { branches: vec![branch], catch: vec![catch] };
-        let next = self.put(&mut states, tried, None, does, Vec::new(), value);
-        let begun = self.names.state(title);
-        let next = self.put(&mut states, begun, None, Does::Pass, begin, next);
-        self.machine(states, next, title)
     }
 
     /// A region, and what follows its failures.
@@ -413,7 +370,14 @@ impl Emitter<'_> {
         self.put(states, begin, None, Does::Pass, vec![(round, json!(0))], Next::State(rounds))
     }
 
-    fn choose(&self, states: &mut States, name: String, comment: Option<String>, choices: Vec<Rule>, default: String) {
+    pub(super) fn choose(
+        &self,
+        states: &mut States,
+        name: String,
+        comment: Option<String>,
+        choices: Vec<Rule>,
+        default: String,
+    ) {
         let state = Does::Choice { choices, default }.alone();
         states.put_first(name, State { comment, ..state });
     }

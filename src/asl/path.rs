@@ -17,8 +17,8 @@ pub(super) struct Path {
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    /// A number that a variable holds.
-    Number(String),
+    /// A number, or a text, that an expression gives.
+    Given(String),
 }
 
 impl Path {
@@ -39,15 +39,27 @@ impl Path {
     /// The path of the round whose number a variable holds.
     #[must_use]
     pub fn round(&self, number: &str) -> Self {
-        let parts = [Part::Text("[".into()), Part::Number(format!("${number}")), Part::Text("]".into())];
+        let parts = [Part::Text("[".into()), Part::Given(format!("${number}")), Part::Text("]".into())];
         Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() }
     }
 
     /// The path of an item, whose number an expression gives, and which a variable is to hold.
     pub fn item(&self, number: &str, variable: &str) -> (Json, Self) {
-        let parts = [Part::Text("[".into()), Part::Number(number.to_owned()), Part::Text("]".into())];
+        let parts = [Part::Text("[".into()), Part::Given(number.to_owned()), Part::Text("]".into())];
         let whole = Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() };
-        (whole.to_json(), Self { shown: self.shown.clone(), item: Some(variable.to_owned()), rest: Vec::new() })
+        (whole.to_json(), self.held_by(variable))
+    }
+
+    /// The path of a part whose name an expression gives, and which a variable is to hold.
+    pub fn named(&self, name: &str, variable: &str) -> (Json, Self) {
+        let parts = [Part::Text("/".into()), Part::Given(name.to_owned())];
+        let whole = Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() };
+        (whole.to_json(), self.held_by(variable))
+    }
+
+    /// The same path, which a variable is to hold.
+    pub fn held_by(&self, variable: &str) -> Self {
+        Self { shown: self.shown.clone(), item: Some(variable.to_owned()), rest: Vec::new() }
     }
 
     /// The path as a state machine writes it.
@@ -62,7 +74,7 @@ impl Path {
         for part in &self.rest {
             match part {
                 Part::Text(more) => text.push_str(more),
-                Part::Number(number) => {
+                Part::Given(number) => {
                     put(&mut text, &mut pieces);
                     pieces.push(format!("$string({number})"));
                 }

@@ -68,10 +68,6 @@ fn in_node(node: &Node, around: &Limits, found: &mut Vec<Diagnostic>) {
         refuse("what a run has cost so far is not known in a state machine yet");
     }
     match &node.kind {
-        NodeKind::Search(_) => refuse("a search can't be done by a state machine yet"),
-        NodeKind::Train(train) if train.team.workers.is_some() => {
-            refuse("a training by several workers can't be done by a state machine yet");
-        }
         NodeKind::Run(run) if !run.task.secrets.is_empty() => {
             refuse("secrets can't be given to tasks of a state machine yet");
         }

@@ -4,7 +4,7 @@ use crate::{
     expr::{Expr, Var},
     limits::Limits,
     source::{Name, Span, Spanned},
-    step::{Evaluate, Param, Run, Train},
+    step::{Evaluate, Param, Run, Search, Train},
     types::Type,
     wire::Kind,
 };
@@ -180,47 +180,4 @@ pub struct Catch<B> {
     pub error: Option<Var>,
     /// What is done.
     pub body: B,
-}
-
-/// A search's settings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Search<B> {
-    /// The dimensions.
-    pub space: Vec<Dimension>,
-    /// How to choose.
-    pub strategy: Expr,
-    /// The trials that may be under way at the same time; 4 when absent.
-    pub parallel: Option<Expr>,
-    /// The seed; derived from the run's and the node's path when absent.
-    pub seed: Option<Expr>,
-    /// What one trial does; it may read the dimensions' variables.
-    pub trial: Trial<B>,
-}
-
-/// What one trial of a search does.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trial<B> {
-    /// Trains a model; the training's objective is the search's.
-    Train(Box<Train>),
-    /// Goes through statements, whose value is the objective, or a record with it as `value`.
-    Steps {
-        /// The statements.
-        body: B,
-        /// Whether larger is better.
-        larger: bool,
-    },
-}
-
-/// A dimension of a search space.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Dimension {
-    /// Its name.
-    pub name: Name,
-    /// The variable that holds a trial's choice.
-    pub var: Var,
-    /// What it is drawn from.
-    pub distribution: Expr,
-    /// When it exists at all, over other dimensions.
-    pub cond: Option<Expr>,
 }

@@ -1,7 +1,8 @@
 //! What statements read.
 
-use super::program::{Body, Stmt, StmtKind, Trial};
+use super::program::{Body, Stmt, StmtKind};
 use crate::expr::{Expr, Var};
+use crate::step::Trial;
 use std::collections::BTreeSet;
 
 impl Stmt {

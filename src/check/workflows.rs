@@ -5,7 +5,7 @@ use super::{
     annotations::{Around, Target},
     definitions::{Def, ItemId},
     operators,
-    program::{Body, Program, Stmt, StmtKind, Trial, Workflow},
+    program::{Body, Program, Stmt, StmtKind, Workflow},
     scope::{Local, Meaning, Place},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     expr::{Expr, Var},
     limits::{Limits, OnMiss},
     source::{Name, Span, Spanned},
-    step::Param,
+    step::{Param, Trial},
     syntax::ast::{self, Block, ExprKind, Flow, ItemKind, Rhs},
     types::Type,
     value::Value,

@@ -1,8 +1,8 @@
 //! From a checked workflow to its graph.
 
-use super::{Edge, Graph, Node, NodeKind, Region, catch_name};
+use super::{Edge, Graph, Node, NodeKind, Region, Trial, catch_name};
 use crate::{
-    check::program::{Body, Catch, Outcome, Search, Stmt, StmtKind, Stub, Test, Trial, Workflow},
+    check::program::{Body, Catch, Outcome, Stmt, StmtKind, Stub, Test, Workflow},
     expr::{Expr, Function, Var},
     limits::Limits,
     source::{FileId, Name, Span, Spanned, World},
@@ -128,19 +128,7 @@ fn kind(stmt: &Stmt, path: &str, lines: &Lines<'_>) -> NodeKind {
         StmtKind::Train(train) => NodeKind::Train(train.clone()),
         StmtKind::Evaluate(evaluate) => NodeKind::Evaluate(evaluate.clone()),
         StmtKind::Search(search) => {
-            let trial = match &search.trial {
-                Trial::Train(train) => Trial::Train(train.clone()),
-                Trial::Steps { body, larger } => {
-                    Trial::Steps { body: region(body, &format!("{path}/trial"), lines), larger: *larger }
-                }
-            };
-            NodeKind::Search(Box::new(Search {
-                space: search.space.clone(),
-                strategy: search.strategy.clone(),
-                parallel: search.parallel.clone(),
-                seed: search.seed.clone(),
-                trial,
-            }))
+            NodeKind::Search(Box::new(search.map(|body| region(body, &format!("{path}/trial"), lines))))
         }
         StmtKind::For { item, list, body } => NodeKind::For { item: *item, list: list.clone(), body: child(body, "") },
         StmtKind::If { cond, then, otherwise } => NodeKind::If {

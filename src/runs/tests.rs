@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    plan::{Capacity, Prices},
+    plan::Capacity,
+    prices::Prices,
     schedule::{Mark, StepPath},
     seed::Seed,
     value::Value,

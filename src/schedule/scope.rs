@@ -3,7 +3,7 @@
 use super::{StepPath, Time};
 use crate::{
     limits::{Amount, Limits, OnMiss},
-    plan::Prices,
+    prices::Prices,
     units::{Duration, Money, Percent, Size},
     wire::Kind,
 };

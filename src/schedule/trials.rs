@@ -11,29 +11,24 @@ use crate::{
     expr::Scope,
     graph::{self, Region, Train, Trial},
     plan::Resources,
-    search::{self, Ask, Dimension, Distribution, Search, SearchError, Space, Task, has_rungs},
-    step,
+    search::{Ask, Task},
+    step::{self, Tries},
     units::{Duration, Money},
-    value::{Fields, Value},
-    wire::{Done, Failure, Horizon, Kind, Op, Rung},
+    value::Value,
+    wire::{Failure, Kind, Op},
 };
 use std::collections::BTreeMap;
-
-/// The trials that are under way at the same time when nothing is said.
-const PARALLEL: u64 = 4;
 
 /// A search under way.
 #[derive(Clone, Debug)]
 pub(super) struct Trials<'g> {
     pub spec: &'g graph::Search<Region>,
-    search: Search,
+    tries: Tries,
     resources: Resources,
     /// What holds for its trials; the seed is the search's own.
     pub inherited: Inherited,
     /// What is under way.
     pub tasks: BTreeMap<StepPath, UnderWay>,
-    /// What came of each trial's latest rung.
-    results: BTreeMap<u64, Done>,
     /// The most that a first rung, or a whole trial, took.
     usual: Option<(Duration, Money)>,
     failure: Option<Failure>,
@@ -49,18 +44,6 @@ pub(super) struct UnderWay {
     pub steps: Option<(InstanceId, ScopeId)>,
 }
 
-impl From<SearchError> for Failure {
-    fn from(error: SearchError) -> Self {
-        let failure = Self::new(Kind::TaskFailed, error.to_string());
-        match error {
-            SearchError::Bounds(..) => failure.help("the least value comes first: `uniform(0, 1)`"),
-            SearchError::Boundless(_) => failure.help("use `uniform` or `choice` for it, or `strategy: random()`"),
-            SearchError::LargeGrid(_) => failure.help("use fewer `points`, or `strategy: random(trials: 100)`"),
-            SearchError::Condition(..) | SearchError::Setting(_) => failure,
-        }
-    }
-}
-
 impl<'g> Scheduler<'g> {
     pub(super) fn open_search(
         &self,
@@ -70,48 +53,13 @@ impl<'g> Scheduler<'g> {
         resources: Resources,
         inherited: Inherited,
     ) -> Result<Trials<'g>, Failure> {
-        let view = self.view(site, scope, None);
-        let mut space = Vec::new();
-        for dimension in &spec.space {
-            let distribution = step::value(&dimension.distribution, &view)?;
-            let known = |var| crate::expr::Env::var(&view, var).cloned();
-            space.push(Dimension {
-                name: dimension.name.clone(),
-                var: dimension.var,
-                distribution: Distribution::parse(&dimension.name, &distribution)?,
-                cond: dimension.cond.as_ref().map(|cond| cond.close(&known)),
-            });
-        }
-        let Value::Std(strategy) = step::value(&spec.strategy, &view)? else {
-            return Err(Failure::new(Kind::TaskFailed, "a search's strategy is not one of `std/search`"));
-        };
-        let parallel =
-            spec.parallel.as_ref().map_or(Ok(PARALLEL), |parallel| step::count("parallel", parallel, &view, 1))?;
-        let larger = match &spec.trial {
-            Trial::Train(train) if matches!(train.horizon, step::Horizon::Steps(_)) && has_rungs(&strategy.name) => {
-                let message = format!("`{}` counts in epochs, not in `steps`", strategy.name);
-                let help = format!("leave `steps` out, and set `max_epochs` of `{}`", strategy.name);
-                return Err(Failure::new(Kind::TaskFailed, message).help(help));
-            }
-            Trial::Train(train) => train.objective.as_ref().is_some_and(|(_, larger)| *larger),
-            Trial::Steps { .. } if has_rungs(&strategy.name) => {
-                let message = format!("`{}` ends trainings early, but an `objective` has no epochs", strategy.name);
-                return Err(
-                    Failure::new(Kind::TaskFailed, message).help("use a strategy of whole trials, such as `random`")
-                );
-            }
-            Trial::Steps { larger, .. } => *larger,
-        };
-        let seed = step::seed(&spec.seed, &view, inherited.seed)?;
-        let search =
-            Search::new(Space(space), &strategy, usize::try_from(parallel).unwrap_or(usize::MAX), seed, larger)?;
+        let tries = Tries::begin(spec, &self.view(site, scope, None), inherited.seed)?;
         Ok(Trials {
             spec,
-            search,
             resources,
-            inherited: Inherited { seed, ..inherited },
+            inherited: Inherited { seed: tries.seed, ..inherited },
+            tries,
             tasks: BTreeMap::new(),
-            results: BTreeMap::new(),
             usual: None,
             failure: None,
             closed: false,
@@ -139,7 +87,7 @@ impl<'g> Scheduler<'g> {
             }
         }
         let Some((_, _, trials)) = self.trials_mut(site) else { return false };
-        match trials.search.ask() {
+        match trials.tries.search.ask() {
             Ok(Ask::Wait) => return false,
             Ok(Ask::Over) => {
                 trials.closed = true;
@@ -165,11 +113,7 @@ impl<'g> Scheduler<'g> {
 
     fn begin_trial(&mut self, site: Site, task: Task) -> Result<(), Failure> {
         let Some((_, _, trials)) = self.trials_mut(site) else { return Ok(()) };
-        let mut choices = Scope::default();
-        let trial = &trials.search.trials()[task.trial as usize];
-        for dimension in &trials.spec.space {
-            choices.set(dimension.var, trial.params.get(&dimension.name).cloned().unwrap_or(Value::None));
-        }
+        let choices = trials.tries.choices(trials.spec, task.trial);
         match &trials.spec.trial {
             Trial::Train(train) => self.begin_training(site, task, train, &choices),
             Trial::Steps { body, .. } => {
@@ -181,28 +125,18 @@ impl<'g> Scheduler<'g> {
 
     fn begin_training(&mut self, site: Site, task: Task, train: &'g Train, choices: &Scope) -> Result<(), Failure> {
         let Some((path, scope, trials)) = self.trials_mut(site) else { return Ok(()) };
-        let resume =
-            trials.results.get(&task.trial).map(|done| done.trained.as_ref().and_then(|t| t.checkpoint.clone()));
-        if resume == Some(None) {
-            // The training was over before its horizon, so the next rung has nothing to add.
-            let value = trials.search.trials()[task.trial as usize].value;
-            trials.search.tell(&task, value);
+        if trials.tries.passes_over(&task) {
             return Ok(());
         }
         let (resources, retry, timeout) = (trials.resources, trials.inherited.retry.clone(), trials.inherited.timeout);
         let cache = trials.inherited.cache;
-        let seed = trials.inherited.seed.child(format_args!("trial[{}]", task.trial));
-        let path = match task.rung {
-            Some(rung) => format!("{path}/trial[{}]/rung[{rung}]", task.trial),
-            None => format!("{path}/trial[{}]", task.trial),
-        };
-        let path = StepPath(path.into());
+        let seed = trials.tries.seed_of(task.trial);
+        let path = StepPath(format!("{path}/{}", task.name()).into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
         let view = self.view(site, scope, Some(choices));
         let mut train = step::train(train, &view, seed, self.options.workers)?;
-        if let Some((pause_at, horizon)) = task.epochs {
-            train.horizon = Horizon::Epochs(horizon);
-            train.rung = Some(Rung { pause_at, resume: resume.flatten() });
+        if let Some((_, _, trials)) = self.trials_mut(site) {
+            trials.tries.rung(&task).into_iter().for_each(|rung| train.climb(rung));
         }
         let mut op = Op::Train(Box::new(train));
         let resources = resources.settle(&mut op, &self.options.capacity);
@@ -220,26 +154,15 @@ impl<'g> Scheduler<'g> {
         let mut stop = None;
         let (value, failure) = match ended.result {
             Ok(done) => {
-                let trained = done.trained.as_ref();
-                let value = match trained {
-                    Some(trained) => trained.objective,
-                    None => done.output.as_f64().or_else(|| done.output.field("value")?.as_f64()),
-                };
-                let value = value.filter(|value| value.is_finite());
-                if trained.is_some_and(|trained| trained.cut) {
+                if done.trained.as_ref().is_some_and(|trained| trained.cut) {
                     stop = Some(None);
                 } else if task.rung.unwrap_or(0) == 0 {
                     trials.usual = trials.usual.max(Some((ended.worked, ended.cost)));
                 }
-                trials.results.insert(task.trial, done);
-                (value, None)
+                (trials.tries.note(&task, done), None)
             }
             // A choice that can't be trained is a result of the search: the worst.
-            Err(failure)
-                if steps.is_some() || matches!(failure.kind, Kind::Diverged | Kind::OutOfMemory | Kind::Timeout) =>
-            {
-                (None, Some(failure))
-            }
+            Err(failure) if steps.is_some() || step::blames_the_choice(&failure) => (None, Some(failure)),
             Err(failure) if matches!(failure.kind, Kind::DeadlineExceeded | Kind::BudgetExceeded) => {
                 stop = Some(Some(failure.message.clone()));
                 (None, Some(failure))
@@ -248,19 +171,19 @@ impl<'g> Scheduler<'g> {
                 return self.fail_search(site, Failure { message: format!("{path}: {}", failure.message), ..failure });
             }
         };
-        trials.search.tell(&task, value);
+        trials.tries.search.tell(&task, value);
         if let Some(failure) = &failure {
             trials.failure.get_or_insert_with(|| failure.clone());
         }
-        let epochs = trials.epochs(task.trial);
+        let epochs = trials.tries.epochs(task.trial);
         let notice = Notice::Trial {
             search: StepPath(path.0.rsplit_once("/trial[").map_or(&*path.0, |(search, _)| search).into()),
             trial: task.trial,
-            of: Some(trials.search.total()),
-            params: trials.search.trials()[task.trial as usize].params.clone(),
+            of: Some(trials.tries.search.total()),
+            params: trials.tries.params(task.trial).clone(),
             epochs: steps.is_none().then_some(epochs),
             value,
-            best: trials.search.best(),
+            best: trials.tries.search.best(),
             elapsed: ended.worked,
             cost: ended.cost,
             failure,
@@ -283,7 +206,7 @@ impl<'g> Scheduler<'g> {
     fn stop_trials(&mut self, site: Site, reason: &str) {
         let Some((path, _, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else { return };
         trials.closed = true;
-        let (path, begun, total) = (path.clone(), trials.search.trials().len(), trials.search.total());
+        let (path, begun, total) = (path.clone(), trials.tries.search.trials().len(), trials.tries.search.total());
         self.mark(path, format!("it stopped after {begun} of {total} trials: {reason}; the best of them is kept"));
         self.end_search(site);
     }
@@ -313,36 +236,15 @@ impl<'g> Scheduler<'g> {
             return;
         }
         let path = path.clone();
-        let best = trials.search.best().and_then(|(number, value)| Some((number, value, trials.results.get(&number)?)));
-        let Some((number, value, best)) = best else {
-            let failure = trials.failure.take();
-            let failure = match failure {
-                Some(failure) => {
-                    Failure { message: format!("no trial came to an end; the first: {}", failure.message), ..failure }
-                }
-                None => match self.scopes.missed(scope) {
-                    Some((_, kind)) => self.missed_failure(scope, kind, "a first trial was over"),
-                    None => match self.nearest_limit(scope) {
-                        Some((_, kind)) => self.missed_failure(scope, kind, "a first trial was over"),
-                        None => Failure::new(Kind::Diverged, "no trial gave a number"),
-                    },
-                },
+        let Some(mut output) = trials.tries.outcome() else {
+            let first = trials.failure.take();
+            let limit = self.scopes.missed(scope).or_else(|| self.nearest_limit(scope)).filter(|_| first.is_none());
+            let failure = match limit {
+                Some((_, kind)) => self.missed_failure(scope, kind, "a first trial was over"),
+                None => Tries::fruitless(first.as_ref()),
             };
             return self.fail(site, path, failure);
         };
-        let params = trials.search.trials()[number as usize].params.clone();
-        let mut output = Fields::from([
-            ("params".into(), Value::Record(params)),
-            ("value".into(), Value::Float(value)),
-            ("trials".into(), trials.records()),
-        ]);
-        match &trials.spec.trial {
-            Trial::Steps { .. } => drop(output.insert("best".into(), best.output.clone())),
-            Trial::Train(_) => output.extend(["model", "weights", "metrics", "epochs"].map(|name| {
-                let field = best.output.field(name).cloned();
-                (name.into(), field.unwrap_or(Value::None))
-            })),
-        }
         if let Some(scope) = self.scopes.get(scope) {
             output.insert("cost".into(), Value::Money(scope.spent));
             output.insert("elapsed".into(), Value::Duration(now.since(scope.started)));
@@ -355,26 +257,5 @@ impl Trials<'_> {
     /// The scopes of the trials that go through steps at this moment.
     pub fn scopes(&self) -> impl Iterator<Item = ScopeId> {
         self.tasks.values().filter_map(|trial| trial.steps).map(|(_, own)| own)
-    }
-
-    /// The epochs that a trial was trained so far.
-    fn epochs(&self, trial: u64) -> u64 {
-        self.results.get(&trial).and_then(|done| done.trained.as_ref()).map_or(0, |trained| trained.epochs)
-    }
-
-    /// What was tried, for the outcome.
-    fn records(&self) -> Value {
-        let record = |(trial, number): (&search::Trial, u64)| {
-            let mut record = Fields::from([
-                ("trial".into(), Value::Int(number as i64)),
-                ("params".into(), Value::Record(trial.params.clone())),
-                ("value".into(), trial.value.map_or(Value::None, Value::Float)),
-            ]);
-            if let Trial::Train(_) = self.spec.trial {
-                record.insert("epochs".into(), Value::Int(self.epochs(number) as i64));
-            }
-            Value::Record(record)
-        };
-        Value::List(self.search.trials().iter().zip(0..).map(record).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! A workflow's book: all that a state machine calls workers for, once and for all runs.
 
-use super::{Evaluate, Param, Run, Train};
+use super::{Evaluate, Param, Run, Search, Train};
 use crate::{
     expr::{Expr, Var},
     source::Name,
@@ -23,6 +23,8 @@ pub enum Entry {
     Glue(Vec<Line>),
     /// Does a step.
     Step(Step),
+    /// Looks for what a search is to try next.
+    Search(Searching),
 }
 
 /// A value to compute, or something to check.
@@ -74,6 +76,17 @@ pub struct Step {
     pub threads: usize,
 }
 
+/// A search, whose trials a state machine sees to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Searching {
+    /// The variable that its value is.
+    pub var: Var,
+    /// Its settings.
+    pub search: Search<()>,
+    /// The seed of what is around it, where an annotation gives one; the run's otherwise.
+    pub seed: Option<u64>,
+}
+
 /// What a step does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +107,10 @@ impl Entry {
         let mut reads = Vec::new();
         let mut known = Vec::new();
         match self {
+            Self::Search(Searching { search, .. }) => {
+                let own = |var: &Var| search.space.iter().any(|dimension| dimension.var == *var);
+                search.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.extend((!own(&var)).then_some(var))));
+            }
             Self::Step(step) => step.work.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.push(var))),
             Self::Glue(lines) => {
                 for line in lines {

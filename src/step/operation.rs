@@ -231,7 +231,7 @@ fn model(expr: &Expr, env: &dyn Env) -> Result<Model, Failure> {
     }
 }
 
-fn call(value: Value) -> Result<Call, Failure> {
+pub(super) fn call(value: Value) -> Result<Call, Failure> {
     match value {
         Value::Std(call) => Ok(call),
         _ => Err(unchecked("something of `std`")),

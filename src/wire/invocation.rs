@@ -1,6 +1,6 @@
 //! What a state machine sends to a worker, and what it hears.
 
-use super::{Carried, Failure, Kind};
+use super::{Carried, Errand, Failure, Kind, Placement, Relay, Returned, Round, Standing, Trained};
 use crate::{expr::Var, units::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -27,6 +27,18 @@ pub struct Invocation {
     /// What a `catch` caught, for the entry that tells of it.
     #[serde(default)]
     pub caught: Option<Caught>,
+    /// The trial of a search that a training is.
+    #[serde(default)]
+    pub errand: Option<Errand>,
+    /// What came of a search's last trials, for the entry that looks for the next.
+    #[serde(default)]
+    pub returned: Vec<Returned>,
+    /// What came of the last round of a training, for the call that plans the next.
+    #[serde(default)]
+    pub relay: Option<Relay>,
+    /// The place in a round that a worker is to take.
+    #[serde(default)]
+    pub place: Option<Placement>,
 }
 
 /// What all steps of a run know of it.
@@ -79,9 +91,9 @@ struct LambdaError {
 /// The cloud's names of failures that are no worker's words, each with the language's kind.
 pub const CLOUD_ERRORS: [(&str, Kind); 10] = [
     ("States.Timeout", Kind::Timeout),
-    ("Sandbox.Timedout", Kind::Timeout),
     ("Runtime.OutOfMemory", Kind::OutOfMemory),
     ("Lambda.TooManyRequestsException", Kind::Throttled),
+    ("Sandbox.Timedout", Kind::WorkerLost),
     ("Runtime.ExitError", Kind::WorkerLost),
     ("Lambda.Unknown", Kind::WorkerLost),
     ("Lambda.ServiceException", Kind::WorkerLost),
@@ -105,12 +117,27 @@ impl Caught {
 }
 
 /// What an entry came to: the values of its variables, by their keys. One that only continues has none yet.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Whether it is to be called again: it has left a checkpoint and had no more time.
+    /// Whether it is to be called again: it has left a checkpoint and had no more time, or others have to do their part.
     pub more: bool,
     /// The values.
     pub vars: BTreeMap<String, Option<Carried>>,
+    /// What a training leaves for the search that drives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<Trained>,
+    /// What a round of a training came to, as one of its workers tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Round>,
+    /// The trials that a search wants done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errands: Vec<Errand>,
+    /// Where a training stands, and who is to train in its next round.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+    /// The places in that round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Placement>,
 }
 
 /// The name that a variable has in what is sent.

@@ -116,6 +116,14 @@ pub struct Train {
     pub team: Team,
 }
 
+impl Train {
+    /// Makes it a rung of a training of so many epochs in all.
+    pub fn climb(&mut self, (horizon, rung): (u64, Rung)) {
+        self.horizon = Horizon::Epochs(horizon);
+        self.rung = Some(rung);
+    }
+}
+
 /// How long to train at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

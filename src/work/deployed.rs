@@ -1,23 +1,26 @@
 //! A worker in the cloud: a state machine calls it for an entry of the workflow's book.
 
+mod facts;
+mod search;
+mod team;
+
 use super::{Control, Worker};
 use crate::{
-    expr::{Context, Env, Scope, Var},
+    expr::Var,
     seed::Seed,
     step::{self, Book, Entry, Lost, Step, Work},
-    units::Duration,
     value::Value,
     wire::{
-        Answer, Carried, Cause, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, RunFacts,
+        Answer, Carried, Cause, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret,
         Secrets, key,
     },
 };
+use facts::Facts;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::mpsc::{RecvTimeoutError, channel},
-    thread,
-    time::{self, SystemTime, UNIX_EPOCH},
+    thread, time,
 };
 
 /// A training that has less time left than this stops at its next checkpoint, to go on in another call.
@@ -29,6 +32,8 @@ pub struct Deployed {
     book: Book,
     /// The folder that all workers share: the project's files, stored objects, and what runs leave for their next steps.
     shared: PathBuf,
+    /// The address of the store where the workers of a training meet.
+    meeting: Secret,
 }
 
 /// A failure, and the step that it came of.
@@ -48,9 +53,12 @@ impl Failed {
 }
 
 impl Deployed {
-    /// A worker for a workflow with this book.
-    pub fn new(book: Book, shared: PathBuf) -> Self {
-        Self { worker: Worker::default(), book, shared }
+    /// A worker for a workflow with this book. Those who train together meet in the store at an address, or else in the
+    /// place that all workers share.
+    pub fn new(book: Book, shared: PathBuf, store: Option<Secret>) -> Self {
+        let beside = || Secret::new(format!("file://{}", shared.join("exchange").display()));
+        let meeting = store.unwrap_or_else(beside);
+        Self { worker: Worker::default(), book, shared, meeting }
     }
 
     /// Does what an entry says, within the time that the cloud gives.
@@ -79,8 +87,14 @@ impl Deployed {
                 })?;
                 Ok(answer(values))
             }
-            Entry::Step(step) => self.step(&step, invocation, &facts, time, report).map_err(of_step),
+            Entry::Step(step) => self.step(&step, invocation, &facts, &mut Call { time, report }).map_err(of_step),
+            Entry::Search(searching) => self.search(&searching, invocation, &facts),
         }
+    }
+
+    /// The seed of what stands at a path.
+    fn seed(&self, annotated: Option<u64>, invocation: &Invocation, facts: &Facts) -> Seed {
+        annotated.map_or(facts.seed, Seed::new).child(&invocation.path)
     }
 
     fn step(
@@ -88,27 +102,39 @@ impl Deployed {
         step: &Step,
         invocation: &Invocation,
         facts: &Facts,
-        time: time::Duration,
-        report: &mut dyn FnMut(Progress),
+        call: &mut Call,
     ) -> Result<Answer, Failure> {
-        let seed = step.seed.map_or(facts.seed, Seed::new).child(&invocation.path);
         let op = match &step.work {
             Work::Inspect(data) => Op::Inspect(Box::new(Inspect { data: step::dataset(data, facts)? })),
             Work::Run(run) => step::command(run, facts)?,
             Work::Evaluate(evaluate) => step::evaluate(evaluate, facts)?,
             Work::Train(train) => {
-                let seed = step::seed(&train.seed, facts, seed)?;
-                Op::Train(Box::new(step::train(train, facts, seed, None)?))
+                let seed = match &invocation.errand {
+                    Some(errand) => facts::seed(&errand.seed)?,
+                    None => step::seed(&train.seed, facts, self.seed(step.seed, invocation, facts))?,
+                };
+                let mut train = step::train(train, facts, seed, None)?;
+                let rung = invocation.errand.as_ref().and_then(|errand| errand.rung.clone());
+                rung.into_iter().for_each(|rung| train.climb(rung));
+                Op::Train(Box::new(train))
             }
         };
-        let run = self.shared.join("runs").join(&invocation.run.id);
-        let own = blake3::hash(invocation.path.as_bytes()).to_hex();
-        let job = Job {
+        let job = self.job(step, invocation, facts, op);
+        match (&invocation.relay, &invocation.place) {
+            (Some(relay), _) => self.plan(step, job, relay, call),
+            (None, Some(place)) => self.take_part(step, job, *place, call),
+            (None, None) => self.alone(step, &job, call),
+        }
+    }
+
+    fn job(&self, step: &Step, invocation: &Invocation, facts: &Facts, op: Op) -> Job {
+        let run = self.run(invocation);
+        Job {
             path: invocation.path.clone(),
             op,
             project: self.shared.join("project"),
             objects: self.shared.join("objects"),
-            scratch: run.join("steps").join(own.as_str()),
+            scratch: self.scratch(invocation),
             work: run.join("work"),
             run,
             log: None,
@@ -118,86 +144,69 @@ impl Deployed {
             attempt: invocation.tries + 1,
             role: Role::Alone,
             secrets: Secrets::new(),
-        };
-        let trains = matches!(job.op, Op::Train(_));
+        }
+    }
+
+    fn run(&self, invocation: &Invocation) -> PathBuf {
+        self.shared.join("runs").join(&invocation.run.id)
+    }
+
+    /// A folder of what stands at the path, which outlives the call.
+    fn scratch(&self, invocation: &Invocation) -> PathBuf {
+        let own = blake3::hash(invocation.path.as_bytes()).to_hex();
+        self.run(invocation).join("steps").join(own.as_str())
+    }
+
+    fn alone(&mut self, step: &Step, job: &Job, call: &mut Call) -> Result<Answer, Failure> {
+        match self.perform(job, call) {
+            (Ok(Outcome::Done(done)), _) => Ok(answered(step, done)),
+            (Ok(Outcome::Left), _) => Err(Failure::new(Kind::TaskFailed, "who works alone has others to go on with")
+                .help("this is a fault of smltc; please report it")),
+            (Err(failure), true) if failure.kind == Kind::WorkerLost => Ok(unfinished(step)),
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    /// Does a job, and tells whether it was stopped at a checkpoint because the call draws to its end.
+    fn perform(&mut self, job: &Job, call: &mut Call) -> (Result<Outcome, Failure>, bool) {
+        let leads = job.role.seat().is_none_or(|seat| seat.decides);
+        let trains = matches!(job.op, Op::Train(_)) && leads;
         let control = Control::new();
         let (over, wait) = channel::<()>();
-        let worker = &mut self.worker;
         let outcome = thread::scope(|scope| {
-            let (control, time) = (&control, time.saturating_sub(MARGIN));
+            let (control, time) = (&control, call.time.saturating_sub(MARGIN));
             scope.spawn(move || {
                 if trains && wait.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
                     control.drain();
                 }
             });
-            let outcome = worker.work(&job, control, report);
+            let outcome = self.worker.work(job, control, call.report);
             drop(over);
             outcome
         });
-        match outcome {
-            Ok(Outcome::Done(done)) => Ok(answer([(step.var, done.output)].into())),
-            Ok(Outcome::Left) => Err(Failure::new(Kind::TaskFailed, "who works alone has others to go on with")
-                .help("this is a fault of smltc; please report it")),
-            // It has stopped at a checkpoint.
-            Err(failure) if failure.kind == Kind::WorkerLost && control.is_draining() => {
-                Ok(Answer { more: true, vars: [(key(step.var), None)].into() })
-            }
-            Err(failure) => Err(failure),
-        }
+        (outcome, control.is_draining())
     }
+}
+
+/// What the cloud gives a call.
+struct Call<'a> {
+    /// The time that is left.
+    time: time::Duration,
+    /// Where it says how far it is.
+    report: &'a mut dyn FnMut(Progress),
+}
+
+/// The answer of a step that is done.
+fn answered(step: &Step, done: Done) -> Answer {
+    Answer { trained: done.trained, ..answer([(step.var, done.output)].into()) }
+}
+
+/// The answer of a step that is not.
+fn unfinished(step: &Step) -> Answer {
+    Answer { more: true, vars: [(key(step.var), None)].into(), ..Answer::default() }
 }
 
 fn answer(values: BTreeMap<Var, Value>) -> Answer {
-    Answer { more: false, vars: values.into_iter().map(|(var, value)| (key(var), Some(Carried(value)))).collect() }
-}
-
-/// What the expressions of an entry may read.
-struct Facts<'a> {
-    vars: Scope,
-    run: &'a RunFacts,
-    seed: Seed,
-    started: SystemTime,
-}
-
-impl<'a> Facts<'a> {
-    fn of(invocation: &'a Invocation) -> Result<Self, Failure> {
-        let run = &invocation.run;
-        let wrong = |what: &str| Failure::new(Kind::TaskFailed, format!("the state machine sends {what}"));
-        let seed =
-            run.seed.parse().map_err(|_| wrong(&format!("the seed `{}`, which is no whole number", run.seed)))?;
-        let started: jiff::Timestamp =
-            run.started.parse().map_err(|_| wrong(&format!("the time `{}`, which is none", run.started)))?;
-        let age = time::Duration::from_millis(started.as_millisecond().try_into().unwrap_or(0));
-        let mut vars = Scope::default();
-        for (name, Carried(value)) in &invocation.vars {
-            let number = name.strip_prefix('v').and_then(|number| number.parse().ok());
-            vars.set(Var(number.ok_or_else(|| wrong(&format!("`{name}`, which is no variable")))?), value.clone());
-        }
-        Ok(Self { vars, run, seed: Seed::new(seed), started: UNIX_EPOCH + age })
-    }
-
-    fn elapsed(&self) -> Duration {
-        SystemTime::now().duration_since(self.started).unwrap_or_default().into()
-    }
-
-    /// The time until the run's deadline.
-    fn left(&self) -> Option<Duration> {
-        let left = self.run.deadline?.secs_f64() - self.elapsed().secs_f64();
-        Some(Duration::from_secs_f64(left.max(0.0)))
-    }
-}
-
-impl Env for Facts<'_> {
-    fn var(&self, var: Var) -> Option<&Value> {
-        self.vars.var(var)
-    }
-
-    fn context(&self, context: Context) -> Option<Value> {
-        match context {
-            Context::Elapsed => Some(Value::Duration(self.elapsed())),
-            Context::Remaining => self.left().map(Value::Duration),
-            Context::RunId => Some(Value::String(self.run.id.as_str().into())),
-            Context::Spent => None,
-        }
-    }
+    let vars = values.into_iter().map(|(var, value)| (key(var), Some(Carried(value)))).collect();
+    Answer { vars, ..Answer::default() }
 }

@@ -141,6 +141,18 @@ fn trainings_and_their_data() {
 }
 
 #[test]
+fn searches() {
+    let mut cloud = Cloud::start();
+    let End::Value(_) = same(&mut cloud, include_str!("searches.smlt"), &json!({})) else { panic!("it fails") };
+}
+
+#[test]
+fn trainings_by_several_workers() {
+    let mut cloud = Cloud::start();
+    let End::Value(_) = same(&mut cloud, include_str!("team.smlt"), &json!({})) else { panic!("it fails") };
+}
+
+#[test]
 fn workflows_made_up_at_random() {
     let mut cloud = Cloud::start();
     let mut values = 0;

@@ -8,8 +8,8 @@ mod sets;
 use super::{Allowance, Attended, End, Limit, Sat, What, Word, tell};
 use crate::{
     data::dealt,
+    elastic::replan,
     ml,
-    plan::replan,
     runs::logs,
     units::Duration,
     wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Role, Round, Seat, Train},

@@ -1,3 +1,5 @@
+//! What it costs to do a step in the cloud.
+
 use crate::units::{Duration, Money, Size};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde::{Deserialize, Serialize};
@@ -39,7 +41,7 @@ pub enum PriceError {
 }
 
 impl Prices {
-    /// The prices that come with the program: `src/plan/prices.json`.
+    /// The prices that come with the program: `src/prices.json`.
     pub fn embedded() -> Self {
         Self::parse(include_str!("prices.json")).expect("a test reads the embedded prices")
     }

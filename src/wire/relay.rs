@@ -1,0 +1,72 @@
+//! The rounds of a training by several workers, as a state machine hands them on.
+
+use super::{Answer, Caught, Round};
+use serde::{Deserialize, Serialize};
+
+/// Where a training stands between two rounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The rounds that there were.
+    pub rounds: u32,
+    /// The epochs that have passed, as far as is known.
+    pub epochs: u64,
+    /// The steps of the latest checkpoint when a round was last lost.
+    pub furthest: u64,
+    /// How many rounds were lost one after the other and got no further.
+    pub fruitless: u32,
+    /// The ranks that had a double in the last round.
+    pub doubled: Vec<usize>,
+    /// What the last round came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Round>,
+}
+
+/// A worker's place in the next round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// To learn from a part of the samples.
+    Seat {
+        /// The round, from 1.
+        round: u32,
+        /// Its rank, from 0.
+        rank: usize,
+        /// How many there are.
+        of: usize,
+        /// 0, or the number of the double that it is.
+        copy: u32,
+        /// The round ends once so many epochs have passed.
+        until: Option<u64>,
+        /// Whether it decides for all when to end the round.
+        decides: bool,
+    },
+    /// To sum beside the store.
+    Sum {
+        /// The round, from 1.
+        round: u32,
+        /// How many workers there are.
+        of: usize,
+    },
+}
+
+/// What came of a worker's part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The place that it had.
+    pub place: Placement,
+    /// What it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Why it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Caught>,
+}
+
+/// What is decided on between two rounds: where the training stands, and what came of the last round.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Relay {
+    /// Where it stands.
+    pub standing: Standing,
+    /// The parts of the last round.
+    pub parts: Vec<Part>,
+}

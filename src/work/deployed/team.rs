@@ -1,0 +1,202 @@
+//! Trainings by several workers: one call plans a round, others take part in it, and the next call hears what came of it.
+
+use super::{Call, Deployed, answered, unfinished};
+use crate::{
+    elastic::{Next, replan},
+    ml,
+    step::Step,
+    store::{self, Key, OpenError, Terms},
+    units::Duration,
+    wire::{
+        Aggregation, Answer, Exchange, Failure, Job, Kind, Op, Outcome, Part, Placement, Progress, Relay, Role, Round,
+        Seat, Staged, Standing, Train, Workers, shards,
+    },
+    work::aggregate,
+};
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+/// A worker that gives no sign of life for so long is lost.
+const SILENCE: Duration = Duration::from_millis(10_000);
+
+/// After so many rounds that got no further, one after the other, a training is given up.
+const FRUITLESS: u32 = 3;
+
+/// What a round came to.
+enum Came {
+    /// The training is over.
+    Done(Box<Answer>),
+    /// Another round is to follow.
+    Next,
+    /// A worker was lost.
+    Lost(Failure),
+}
+
+impl Deployed {
+    /// Plans the next round of a training, if another is to follow.
+    pub(super) fn plan(&mut self, step: &Step, job: Job, relay: &Relay, call: &mut Call) -> Result<Answer, Failure> {
+        let Op::Train(train) = &job.op else { return self.alone(step, &job, call) };
+        let mut standing = relay.standing.clone();
+        let came = match heard(&relay.parts, &mut standing, &job.path) {
+            Ok(came) => came,
+            // It was asked to try again, from the last checkpoint.
+            Err(_) if job.attempt > 1 => Came::Next,
+            Err(failure) => return Err(failure),
+        };
+        match came {
+            Came::Done(answer) => {
+                ml::remove_checkpoints(&job.scratch);
+                // What can't be cleared goes after some time.
+                let _ = self.clear(&job);
+                return Ok(*answer);
+            }
+            Came::Next => standing.fruitless = 0,
+            Came::Lost(failure) => {
+                let steps = ml::latest_steps(&job.scratch);
+                standing.fruitless = if steps > standing.furthest { 1 } else { standing.fruitless + 1 };
+                standing.furthest = standing.furthest.max(steps);
+                if standing.fruitless == FRUITLESS {
+                    return Err(failure);
+                }
+                (call.report)(Progress::RoundLost { number: standing.rounds, reason: failure.message });
+            }
+        }
+        if standing.rounds == 0 {
+            self.clear(&job)?;
+        }
+        standing.rounds += 1;
+        let next = replan(&settled(train), standing.epochs, standing.last.as_ref());
+        let places = places(&next, standing.rounds, train.team.exchange);
+        standing.doubled = next.doubled;
+        if next.workers > 1 {
+            self.perform(&Job { role: Role::Dealer, ..job }, call).0?;
+        }
+        Ok(Answer { standing: Some(standing), places, ..unfinished(step) })
+    }
+
+    /// Takes a worker's part in a round.
+    pub(super) fn take_part(
+        &mut self,
+        step: &Step,
+        job: Job,
+        place: Placement,
+        call: &mut Call,
+    ) -> Result<Answer, Failure> {
+        let Op::Train(train) = &job.op else { return self.alone(step, &job, call) };
+        let (store, run, name) = (self.meeting.clone(), run_of(&job), name_of(&job));
+        let seat = match place {
+            Placement::Sum { round, of } => {
+                let codec = train.averaging.codec;
+                let round = Aggregation { store, run, name, round, of, codec, silence: SILENCE };
+                // Where it fails, the workers find out that nobody sums.
+                let _ = aggregate::round(&round, &AtomicBool::new(false));
+                return Ok(Answer::default());
+            }
+            Placement::Seat { round, rank, of, copy, until, decides } => {
+                let exchange = train.team.exchange;
+                Seat { store, run, name, round, rank, of, copy, exchange, until, decides, silence: SILENCE }
+            }
+        };
+        // Rounds are counted through all attempts.
+        let job = Job { role: Role::Seat(Box::new(seat)), attempt: 1, ..job };
+        let mut round = None;
+        let report = &mut *call.report;
+        let mut hear = |progress: Progress| {
+            if let Progress::Round(of) = &progress {
+                round = Some(of.clone());
+            }
+            report(progress);
+        };
+        let outcome = self.perform(&job, &mut Call { time: call.time, report: &mut hear });
+        let answer = match outcome {
+            (Ok(Outcome::Done(done)), _) => answered(step, done),
+            (Ok(Outcome::Left), _) => Answer::default(),
+            (Err(failure), true) if failure.kind == Kind::WorkerLost => unfinished(step),
+            (Err(failure), _) => return Err(failure),
+        };
+        Ok(Answer { round, ..answer })
+    }
+
+    /// Leaves nothing of the training in the store.
+    fn clear(&self, job: &Job) -> Result<(), Failure> {
+        let lasting = |error: crate::sync::SyncError| Failure { kind: Kind::TaskFailed, ..ml::failure_of(error) };
+        let store = store::open(self.meeting.reveal(), Terms::new(Key::new(&[&run_of(job)])));
+        let store = store.map_err(|error| match error {
+            OpenError::Store(error) => lasting(error.into()),
+            error => Failure::new(Kind::TaskFailed, error.to_string()).help("check the address in `SMLT_STORE`"),
+        })?;
+        store.clear(&Key::new(&[&name_of(job)])).map_err(|error| lasting(error.into()))
+    }
+}
+
+/// What the keys of a run begin with in the store.
+fn run_of(job: &Job) -> String {
+    job.run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The name of a training among them.
+fn name_of(job: &Job) -> String {
+    blake3::hash(job.path.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// What came of a round's workers, of whom each has said something or was lost.
+fn heard(parts: &[Part], standing: &mut Standing, path: &str) -> Result<Came, Failure> {
+    let mut done = None;
+    let mut lost: BTreeMap<usize, Failure> = BTreeMap::new();
+    let mut given = Vec::new();
+    let mut failed = None;
+    for Part { place, answer, failed: caught } in parts {
+        let Placement::Seat { rank, .. } = *place else { continue };
+        if let Some(caught) = caught {
+            let (_, failure) = caught.read(path);
+            match failure.kind {
+                Kind::WorkerLost | Kind::Throttled => drop(lost.insert(rank, failure)),
+                _ => drop(failed.get_or_insert(failure)),
+            }
+        }
+        let Some(answer) = answer else { continue };
+        given.push(rank);
+        if let Some(round) = &answer.round {
+            standing.epochs = round.epochs[1];
+            standing.last = Some(Round { doubled: standing.doubled.clone(), ..round.clone() });
+        }
+        if answer.vars.values().any(Option::is_some) {
+            done = Some(Answer { round: None, ..answer.clone() });
+        }
+    }
+    // A rank whose double has done its part is not lost.
+    let lost = lost.into_iter().find(|(rank, _)| !given.contains(rank));
+    match (done, failed, lost) {
+        (Some(done), _, _) => Ok(Came::Done(Box::new(done))),
+        (None, Some(failure), _) => Err(failure),
+        (None, None, Some((_, failure))) => Ok(Came::Lost(failure)),
+        (None, None, None) => Ok(Came::Next),
+    }
+}
+
+/// A team whose number of workers is settled: of a range the most that divide the shards.
+fn settled(train: &Train) -> crate::wire::Team {
+    let mut team = train.team.clone();
+    if let Workers::Within(..) = team.workers {
+        let shards = shards(&train.batch, train.shards);
+        team.workers = Workers::Staged(Staged::fixed(team.workers.after(0, shards, u32::MAX)));
+    }
+    team
+}
+
+/// The places of a round.
+fn places(next: &Next, round: u32, exchange: Option<Exchange>) -> Vec<Placement> {
+    let Next { workers: of, until, doubled } = next;
+    // There are fewer doubles than workers.
+    let decider = (0..*of).find(|rank| !doubled.contains(rank)).unwrap_or(0);
+    let seat = |(rank, copy): (usize, u32)| Placement::Seat {
+        round,
+        rank,
+        of: *of,
+        copy,
+        until: *until,
+        decides: rank == decider,
+    };
+    let seats = (0..*of).map(|rank| (rank, 0)).chain(doubled.iter().map(|rank| (*rank, 1))).map(seat);
+    let sums = exchange == Some(Exchange::InStore) && *of > 1;
+    seats.chain(sums.then_some(Placement::Sum { round, of: *of })).collect()
+}
