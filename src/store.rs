@@ -9,6 +9,8 @@ mod memory;
 mod parameters;
 mod patience;
 mod redis;
+#[cfg(feature = "s3")]
+mod remote;
 mod served;
 
 pub use self::redis::Redis;
@@ -17,6 +19,8 @@ pub use address::{OpenError, open};
 pub use blobs::Blobs;
 pub use memory::Memory;
 pub use parameters::{Key, ParameterError, ParameterStore, Terms, Traffic};
+#[cfg(feature = "s3")]
+pub use remote::{Entry, Remote, RemoteError};
 pub use served::{Served, Server, serve};
 
 use crate::{

@@ -10,6 +10,7 @@ mod failure;
 mod invocation;
 mod job;
 mod load;
+mod needs;
 mod progress;
 mod relay;
 mod round;

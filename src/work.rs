@@ -3,15 +3,21 @@
 pub mod aggregate;
 mod command;
 mod control;
+#[cfg(feature = "s3")]
 mod deployed;
 pub mod memory;
 mod pins;
 mod serve;
+#[cfg(feature = "s3")]
+mod shared;
 mod training;
 
 pub use control::Control;
+#[cfg(feature = "s3")]
 pub use deployed::{Deployed, Failed};
 pub use serve::{Ordered, serve};
+#[cfg(feature = "s3")]
+pub use shared::Shared;
 
 use crate::{
     data::{self, Data, Files, Print, dealt::Hand},

@@ -1,5 +1,5 @@
 //! `smlt-worker`: the bootstrap of a Lambda function. A state machine calls it for an entry of the workflow's book, which
-//! lies beside it or where `SMLT_BOOK` says; `SMLT_SHARED` is the folder that all workers share, and
+//! lies beside it or where `SMLT_BOOK` says; `SMLT_SHARED` is the folder or the bucket that all workers share, and
 //! `SMLT_STORE` the parameter store where those who train together meet, in the place of a part of it. Its answer is what the
 //! entry's variables come to, and the type of its error is the failure's kind.
 //!
@@ -22,7 +22,7 @@
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use smlt::{
     wire::{Answer, Invocation, Secret},
-    work::{Deployed, Failed, aggregate, memory},
+    work::{Deployed, Failed, Shared, aggregate, memory},
 };
 use std::{
     env, fs,
@@ -77,9 +77,9 @@ fn open() -> Result<Deployed, Error> {
     let path = env::var_os("SMLT_BOOK").map(PathBuf::from).or_else(beside).unwrap_or_else(|| "book.json".into());
     let text = fs::read(&path).map_err(|error| format!("the book `{}` can't be read: {error}", path.display()))?;
     let book = serde_json::from_slice(&text).map_err(|error| format!("`{}` is no book: {error}", path.display()))?;
-    let shared = env::var_os("SMLT_SHARED").map_or_else(|| "/mnt/smlt".into(), PathBuf::from);
+    let shared = env::var_os("SMLT_SHARED").unwrap_or_else(|| "/mnt/smlt".into());
     let store = env::var("SMLT_STORE").ok().map(Secret::new);
-    Ok(Deployed::new(book, shared, store))
+    Ok(Deployed::new(book, Shared::open(&shared)?, store))
 }
 
 fn main() -> Result<ExitCode, Error> {

@@ -86,14 +86,21 @@ impl Files {
     /// When a file with labels is not there.
     pub fn all(&self, dataset: &Dataset) -> Result<Vec<Source>, DataError> {
         let mut all = [&*self.main, &*self.test].concat();
-        if let Format::Idx { labels } = Format::parse(&dataset.format)? {
-            let main = self.main.iter().map(|source| idx::label_name(source, labels.as_deref(), false));
-            let test = self.test.iter().map(|source| idx::label_name(source, labels.as_deref(), true));
-            for name in main.chain(test) {
-                all.push(self.beside(&name)?);
-            }
+        for name in self.labels(dataset)? {
+            all.push(self.beside(&name)?);
         }
         Ok(all)
+    }
+
+    /// The names of the files that hold nothing but labels.
+    ///
+    /// # Errors
+    /// When the format is none.
+    pub fn labels(&self, dataset: &Dataset) -> Result<Vec<String>, DataError> {
+        let Format::Idx { labels } = Format::parse(&dataset.format)? else { return Ok(Vec::new()) };
+        let main = self.main.iter().map(|source| idx::label_name(source, labels.as_deref(), false));
+        let test = self.test.iter().map(|source| idx::label_name(source, labels.as_deref(), true));
+        Ok(main.chain(test).collect())
     }
 
     /// A file that another one belongs to.

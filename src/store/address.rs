@@ -25,7 +25,7 @@ const FORMS: [&str; 5] = [
     "redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]",
     "rediss://… for TLS",
     "file:///PATH",
-    "s3://BUCKET[/PREFIX]",
+    "s3://BUCKET[/PREFIX][?endpoint=URL]",
 ];
 
 /// Opens the parameter store at an address.
@@ -49,14 +49,8 @@ pub fn open(address: &str, terms: Terms) -> Result<Arc<dyn ParameterStore>, Open
         "file" => Err(fault("its path does not begin with `/`")),
         #[cfg(feature = "s3")]
         "s3" => {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            if bucket.is_empty() {
-                return Err(fault("it names no bucket"));
-            }
-            // A variable that is no text is none of those that are looked for.
-            let environment = std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-            Ok(Arc::new(super::Blobs::in_bucket(bucket, prefix, environment, terms)?))
+            let remote = super::Remote::at(rest, terms.retry).map_err(|error| fault(&error.reason))?;
+            Ok(Arc::new(super::Blobs::new(remote, terms)?))
         }
         #[cfg(not(feature = "s3"))]
         "file" | "s3" => Err(fault("this smltc was built without the feature `s3`")),

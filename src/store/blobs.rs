@@ -2,45 +2,28 @@
 //! are asked again and again.
 
 use super::{
-    Key, ParameterError, ParameterStore, Terms, Traffic,
-    parameters::Meter,
-    patience::{STANDSTILL, gather},
+    Key, ParameterError, ParameterStore, Remote, RemoteError, Terms, Traffic, parameters::Meter, patience::gather,
+    remote::AT_A_TIME,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
-use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
-    local::LocalFileSystem,
-    path::Path,
-};
+use object_store::{Error, ObjectStoreExt, path::Path};
 use std::{
-    fs, io,
-    sync::{Arc, mpsc},
-    thread,
+    io, thread,
     time::{Duration, SystemTime},
 };
-use tokio::runtime::{self, Runtime};
 
 /// The folder below an address that is the store's own: what is too old there is removed.
 const OWN: &str = "smlt-parameters";
-/// Requests that are under way at a time.
-const AT_A_TIME: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest that one request may take, with all the bytes that it carries.
-const REQUEST: Duration = Duration::from_mins(2);
 
 /// A parameter store of objects in a folder or a bucket.
 pub struct Blobs {
-    address: String,
-    objects: Arc<dyn ObjectStore>,
+    remote: Remote,
     /// The store's own folder.
     root: Path,
     terms: Terms,
-    /// Where requests are made; none once the store is dropped. Workers may be called from a runtime of their own, in which
-    /// none can be waited for.
-    runtime: Option<Runtime>,
     meter: Meter,
 }
 
@@ -50,15 +33,10 @@ impl Blobs {
     /// # Errors
     /// When it can't be used.
     pub fn in_folder(folder: &str, terms: Terms) -> Result<Self, ParameterError> {
-        let address = format!("file://{folder}");
-        let refused = |reason: String| ParameterError::Refused { store: address.clone(), reason };
-        fs::create_dir_all(folder).map_err(|error| refused(error.to_string()))?;
-        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| refused(error.to_string()))?;
-        Self::new(address, Arc::new(objects.with_automatic_cleanup(true)), &Path::default(), terms)
+        Self::new(Remote::in_folder(folder.as_ref())?, terms)
     }
 
-    /// The store in a bucket, below `prefix`. Where it lies and who asks, `environment` tells in the usual variables:
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`.
+    /// The store in a bucket, below `prefix`, where `environment` says who asks, as [`Remote::in_bucket`] reads it.
     ///
     /// # Errors
     /// When it can't be used.
@@ -68,44 +46,17 @@ impl Blobs {
         environment: impl IntoIterator<Item = (String, String)>,
         terms: Terms,
     ) -> Result<Self, ParameterError> {
-        let address = format!("s3://{bucket}/{prefix}");
-        // The client for HTTP takes what the process has chosen; it is an error to have chosen before, and no harm.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = ClientOptions::new()
-            .with_connect_timeout(terms.retry.min(STANDSTILL))
-            .with_read_timeout(STANDSTILL)
-            .with_timeout(REQUEST);
-        let backoff = BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() };
-        let retry = RetryConfig { backoff, retry_timeout: terms.retry, ..RetryConfig::default() };
-        let mut builder = AmazonS3Builder::new().with_client_options(client).with_retry(retry).with_bucket_name(bucket);
-        for (name, value) in environment {
-            let name = name.to_ascii_lowercase();
-            let key = name.starts_with("aws_").then(|| name.parse::<AmazonS3ConfigKey>().ok()).flatten();
-            if let Some(key) = key {
-                if key == AmazonS3ConfigKey::Endpoint && value.starts_with("http://") {
-                    builder = builder.with_allow_http(true);
-                }
-                builder = builder.with_config(key, value);
-            }
-        }
-        let objects = builder
-            .build()
-            .map_err(|error| ParameterError::Refused { store: address.clone(), reason: error.to_string() })?;
-        Self::new(address, Arc::new(objects), &Path::from(prefix), terms)
+        Self::new(Remote::in_bucket(bucket, prefix, environment, terms.retry)?, terms)
     }
 
-    fn new(
-        address: String,
-        objects: Arc<dyn ObjectStore>,
-        prefix: &Path,
-        terms: Terms,
-    ) -> Result<Self, ParameterError> {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime =
-            runtime.map_err(|error| ParameterError::Refused { store: address.clone(), reason: error.to_string() })?;
-        let root = prefix.clone().join(OWN);
-        let store = Self { address, objects, root, terms, runtime: Some(runtime), meter: Meter::default() };
-        let (objects, folder) = (store.objects.clone(), store.folder(&store.terms.run));
+    /// The store below a place.
+    ///
+    /// # Errors
+    /// When it can't be used.
+    pub fn new(remote: Remote, terms: Terms) -> Result<Self, ParameterError> {
+        let root = remote.root.clone().join(OWN);
+        let store = Self { remote, root, terms, meter: Meter::default() };
+        let (objects, folder) = (store.remote.objects.clone(), store.folder(&store.terms.run));
         store.wait(async move { objects.list(Some(&folder)).next().await.transpose() })?;
         Ok(store)
     }
@@ -120,20 +71,15 @@ impl Blobs {
         self.folder(&Key::new(&[&format!("{}.blob", key.below(&self.terms.run).as_str())]))
     }
 
-    /// Waits for what is done on the runtime.
     fn wait<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, ParameterError> {
-        let (sender, receiver) = mpsc::channel();
-        let runtime = self.runtime.as_ref().expect("a store that is in use was not dropped");
-        runtime.spawn(async move { sender.send(work.await) });
-        let result = receiver.recv().expect("the runtime ends with the store");
-        result.map_err(|error| self.failure(&error))
+        self.remote.wait(work).map_err(|error| self.failure(&error))
     }
 
     fn failure(&self, error: &Error) -> ParameterError {
-        let (store, reason) = (self.address.clone(), error.to_string());
+        let (store, reason) = (self.remote.address().to_owned(), error.to_string());
         let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         match error {
@@ -149,7 +95,7 @@ impl Blobs {
 
     /// The blobs that are there now.
     fn look(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, ParameterError> {
-        let objects = self.objects.clone();
+        let objects = self.remote.objects.clone();
         let paths: Vec<Path> = keys.iter().map(|key| self.object(key)).collect();
         self.wait(async move {
             let get = |path| {
@@ -167,23 +113,12 @@ impl Blobs {
     }
 
     fn delete(&self, paths: Vec<Path>) -> Result<(), ParameterError> {
-        let objects = self.objects.clone();
-        self.wait(async move {
-            let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
-            let mut deleted = objects.delete_stream(paths);
-            while let Some(result) = deleted.next().await {
-                match result {
-                    Ok(_) | Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        })
+        self.remote.delete(paths).map_err(|error| self.failure(&error))
     }
 
     /// The objects below a folder, or those that were put before some time.
     fn list(&self, folder: Path, before: Option<SystemTime>) -> Result<Vec<Path>, ParameterError> {
-        let objects = self.objects.clone();
+        let objects = self.remote.objects.clone();
         self.wait(async move {
             let old = objects.list(Some(&folder)).try_filter(|object| {
                 future::ready(before.is_none_or(|before| SystemTime::from(object.last_modified) < before))
@@ -193,16 +128,15 @@ impl Blobs {
     }
 }
 
-impl Drop for Blobs {
-    fn drop(&mut self) {
-        // One that waited would panic within another runtime.
-        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+impl From<RemoteError> for ParameterError {
+    fn from(RemoteError { address, reason, .. }: RemoteError) -> Self {
+        Self::Refused { store: address, reason }
     }
 }
 
 impl ParameterStore for Blobs {
     fn put(&self, blobs: &[(Key, Bytes)]) -> Result<(), ParameterError> {
-        let objects = self.objects.clone();
+        let objects = self.remote.objects.clone();
         let paths: Vec<_> = blobs.iter().map(|(key, bytes)| (self.object(key), bytes.clone())).collect();
         self.wait(async move {
             let put = |(path, bytes): (Path, Bytes)| {

@@ -1,4 +1,4 @@
-use super::{Artifact, Call, Location, Model, Value};
+use super::{Artifact, Call, Dataset, Location, Model, Value};
 
 impl Value {
     /// Shows `visit` every stored file that the value names, those inside of models and datasets too.
@@ -9,13 +9,7 @@ impl Value {
             Self::Map(fields) | Self::Record(fields) => fields.values().for_each(|field| field.stored_files(visit)),
             Self::Std(call) => call.stored_files(visit),
             Self::Model(model) => model.stored_files(visit),
-            Self::Dataset(dataset) => {
-                for location in dataset.files.iter().chain(&dataset.test_files) {
-                    if let Location::Stored(artifact) = location {
-                        visit(artifact);
-                    }
-                }
-            }
+            Self::Dataset(dataset) => dataset.stored_files(visit),
             Self::None
             | Self::Bool(_)
             | Self::Int(_)
@@ -31,14 +25,27 @@ impl Value {
     }
 }
 
+impl Dataset {
+    /// Shows `visit` every stored file that it is read from.
+    pub fn stored_files(&self, visit: &mut dyn FnMut(&Artifact)) {
+        for location in self.files.iter().chain(&self.test_files) {
+            if let Location::Stored(artifact) = location {
+                visit(artifact);
+            }
+        }
+    }
+}
+
 impl Call {
-    fn stored_files(&self, visit: &mut dyn FnMut(&Artifact)) {
+    /// Shows `visit` every stored file that its arguments name.
+    pub fn stored_files(&self, visit: &mut dyn FnMut(&Artifact)) {
         self.args.values().for_each(|arg| arg.stored_files(visit));
     }
 }
 
 impl Model {
-    fn stored_files(&self, visit: &mut dyn FnMut(&Artifact)) {
+    /// Shows `visit` its weights, and every stored file that its arguments name.
+    pub fn stored_files(&self, visit: &mut dyn FnMut(&Artifact)) {
         self.weights.iter().for_each(&mut *visit);
         self.args.values().for_each(|arg| arg.stored_files(visit));
         self.layers.iter().for_each(|layer| layer.stored_files(visit));

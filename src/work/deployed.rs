@@ -4,7 +4,7 @@ mod facts;
 mod search;
 mod team;
 
-use super::{Control, Worker};
+use super::{Control, Shared, Worker};
 use crate::{
     expr::Var,
     seed::Seed,
@@ -18,7 +18,6 @@ use crate::{
 use facts::Facts;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::mpsc::{RecvTimeoutError, channel},
     thread, time,
 };
@@ -30,8 +29,7 @@ const MARGIN: time::Duration = time::Duration::from_secs(20);
 pub struct Deployed {
     worker: Worker,
     book: Book,
-    /// The folder that all workers share: the project's files, stored objects, and what runs leave for their next steps.
-    shared: PathBuf,
+    shared: Shared,
     /// The address of the store where the workers of a training meet.
     meeting: Secret,
 }
@@ -55,9 +53,8 @@ impl Failed {
 impl Deployed {
     /// A worker for a workflow with this book. Those who train together meet in the store at an address, or else in the
     /// place that all workers share.
-    pub fn new(book: Book, shared: PathBuf, store: Option<Secret>) -> Self {
-        let beside = || Secret::new(format!("file://{}", shared.join("exchange").display()));
-        let meeting = store.unwrap_or_else(beside);
+    pub fn new(book: Book, shared: Shared, store: Option<Secret>) -> Self {
+        let meeting = store.unwrap_or_else(|| Secret::new(shared.meeting()));
         Self { worker: Worker::default(), book, shared, meeting }
     }
 
@@ -128,13 +125,14 @@ impl Deployed {
     }
 
     fn job(&self, step: &Step, invocation: &Invocation, facts: &Facts, op: Op) -> Job {
-        let run = self.run(invocation);
+        let run = self.shared.run(&invocation.run.id);
+        let own = blake3::hash(invocation.path.as_bytes()).to_hex();
         Job {
             path: invocation.path.clone(),
             op,
-            project: self.shared.join("project"),
-            objects: self.shared.join("objects"),
-            scratch: self.scratch(invocation),
+            project: self.shared.project(),
+            objects: self.shared.objects(),
+            scratch: run.join("steps").join(own.as_str()),
             work: run.join("work"),
             run,
             log: None,
@@ -147,14 +145,10 @@ impl Deployed {
         }
     }
 
-    fn run(&self, invocation: &Invocation) -> PathBuf {
-        self.shared.join("runs").join(&invocation.run.id)
-    }
-
-    /// A folder of what stands at the path, which outlives the call.
-    fn scratch(&self, invocation: &Invocation) -> PathBuf {
+    /// The key of what stands at the path, among others of the run.
+    fn key(&self, invocation: &Invocation, among: &str) -> String {
         let own = blake3::hash(invocation.path.as_bytes()).to_hex();
-        self.run(invocation).join("steps").join(own.as_str())
+        format!("runs/{}/{among}/{own}", invocation.run.id)
     }
 
     fn alone(&mut self, step: &Step, job: &Job, call: &mut Call) -> Result<Answer, Failure> {
@@ -173,6 +167,7 @@ impl Deployed {
         let trains = matches!(job.op, Op::Train(_)) && leads;
         let control = Control::new();
         let (over, wait) = channel::<()>();
+        let (worker, shared) = (&mut self.worker, &self.shared);
         let outcome = thread::scope(|scope| {
             let (control, time) = (&control, call.time.saturating_sub(MARGIN));
             scope.spawn(move || {
@@ -180,7 +175,7 @@ impl Deployed {
                     control.drain();
                 }
             });
-            let outcome = self.worker.work(job, control, call.report);
+            let outcome = shared.around(job, || worker.work(job, control, call.report));
             drop(over);
             outcome
         });

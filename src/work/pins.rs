@@ -9,7 +9,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What a file held when a run first read it.
@@ -19,10 +19,23 @@ struct Pin {
     hash: Hash,
 }
 
+/// Where a run keeps what it first found.
+pub fn folder(run: &Path) -> PathBuf {
+    run.join("data")
+}
+
+/// Holds what one worker found against what another did at the same time.
+pub fn compare(own: &[u8], others: &[u8]) -> Result<(), Failure> {
+    match (serde_json::from_slice::<Pin>(own), serde_json::from_slice::<Pin>(others)) {
+        (Ok(own), Ok(others)) if own.hash != others.hash => Err(DataError::Changed { path: own.file }.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Holds a run to what its first step found in the files, so that no two steps learn from two versions of one.
 pub fn hold(job: &Job, prints: &[Print]) -> Result<(), Failure> {
     for print in prints {
-        let first = first(&job.run.join("data"), &job.work, print).map_err(|error| {
+        let first = first(&folder(&job.run), job, print).map_err(|error| {
             Failure::new(Kind::TaskFailed, format!("the run's folder can't be used: {error}"))
                 .help("check the disk's space and rights")
         })?;
@@ -34,8 +47,9 @@ pub fn hold(job: &Job, prints: &[Print]) -> Result<(), Failure> {
 }
 
 /// What the run first found in a file, which is what is found now where no step has read it before.
-fn first(folder: &Path, workshop: &Path, print: &Print) -> io::Result<Pin> {
-    let path = folder.join(Hash::of(print.path.as_os_str().as_bytes()).to_string());
+fn first(folder: &Path, job: &Job, print: &Print) -> io::Result<Pin> {
+    let (workshop, own) = (&job.work, print.path.strip_prefix(&job.project).unwrap_or(&print.path));
+    let path = folder.join(Hash::of(own.as_os_str().as_bytes()).to_string());
     // One that a failing machine has left half-written says nothing.
     let known = || Ok::<_, io::Error>(serde_json::from_slice::<Pin>(&fs::read(&path)?).ok());
     match known() {

@@ -57,7 +57,7 @@ impl Seen<'_> {
 }
 
 /// Where the samples of the trainings of a run lie.
-fn folder(job: &Job, train: &Train) -> PathBuf {
+pub(super) fn folder(job: &Job, train: &Train) -> PathBuf {
     dealt::folder(&job.run).join(dealt::key(train).to_string())
 }
 

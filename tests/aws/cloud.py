@@ -1,7 +1,8 @@
 """A cloud of one process: runs state machines in the interpreter of moto, with the real worker as their function.
 
 Reads a line of JSON for each execution, with `definition`, `input`, and optionally `limit` (an invocation's seconds), `book`,
-`shared`, `worker` and `faults` (by the number of the invocation, `kill` or `busy`). Writes a line with `status`, `output`,
+`shared`, `worker`, `new` (each invocation has a worker of its own) and `faults` (by the number of the invocation, `busy`, or
+the seconds after which the worker is killed). Writes a line with `status`, `output`,
 `error`, `cause` and `calls`.
 """
 
@@ -77,7 +78,8 @@ def execute(states, order):
     """Runs a state machine to its end."""
     global functions
     env = {"SMLT_BOOK": order["book"], "SMLT_SHARED": order["shared"]}
-    functions = Functions(order["worker"], env, order.get("limit", 60), order.get("faults", {}))
+    limit, faults, new = order.get("limit", 60), order.get("faults", {}), order.get("new", False)
+    functions = Functions(order["worker"], env, limit, faults, new)
     role = "arn:aws:iam::123456789012:role/role"
     name = "m" + uuid.uuid4().hex
     try:

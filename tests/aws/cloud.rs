@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use smlt::wire::{Carried, Caught};
+use smlt::{
+    store::Remote,
+    wire::{Carried, Caught},
+};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -121,6 +124,21 @@ impl Project {
 
     pub fn path(&self, file: &str) -> PathBuf {
         self.0.path().join("project").join(file)
+    }
+
+    /// Puts its files into a bucket.
+    pub fn upload(&self, remote: &Remote) {
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(self.path(&folder)).unwrap() {
+                let name = format!("{folder}{}", entry.unwrap().file_name().to_string_lossy());
+                match self.path(&name).is_dir() {
+                    true if name.starts_with('.') => {}
+                    true => folders.push(name + "/"),
+                    false => assert!(remote.send(&name, &self.path(&name)).unwrap()),
+                }
+            }
+        }
     }
 
     fn build(&self) -> PathBuf {

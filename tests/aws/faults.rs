@@ -15,7 +15,7 @@ workflow main() -> Int {
     );
     let here = project.run(&Map::new());
     let mut cloud = Cloud::start();
-    let there = cloud.run(&project, &Map::new(), &json!({ "faults": { "1": "kill", "3": "busy" } }));
+    let there = cloud.run(&project, &Map::new(), &json!({ "faults": { "1": 0.05, "3": "busy" } }));
     assert_eq!(there.end(), here);
     // Three tasks, their sum, and two calls that came to nothing.
     assert_eq!(there.calls, 6);

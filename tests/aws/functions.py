@@ -3,7 +3,9 @@
 import json
 import os
 import queue
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -29,9 +31,12 @@ class Worker:
         handler = type("Handler", (RuntimeApi,), {"worker": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
+        # A worker that has ended hangs up.
+        self.server.handle_error = lambda *_: None
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         address = "127.0.0.1:%d" % self.server.server_address[1]
-        env = {**os.environ, **env, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "worker",
+        self.temporary = tempfile.mkdtemp()
+        env = {**os.environ, **env, "TMPDIR": self.temporary, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "worker",
                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024", "AWS_LAMBDA_FUNCTION_VERSION": "1",
                "AWS_LAMBDA_LOG_GROUP_NAME": "", "AWS_LAMBDA_LOG_STREAM_NAME": ""}
         self.process = subprocess.Popen([program], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -62,6 +67,8 @@ class Worker:
         self.process.kill()
         self.process.wait()
         self.server.shutdown()
+        self.server.server_close()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 class RuntimeApi(BaseHTTPRequestHandler):
@@ -113,10 +120,10 @@ class RuntimeApi(BaseHTTPRequestHandler):
 
 
 class Functions:
-    """All functions of a deployment: workers are started as they are needed, and kept warm."""
+    """All functions of a deployment: workers are started as they are needed, and kept warm unless all are to be new."""
 
-    def __init__(self, program, env, limit, faults):
-        self.program, self.env, self.limit = program, env, limit
+    def __init__(self, program, env, limit, faults, new):
+        self.program, self.env, self.limit, self.new = program, env, limit, new
         self.idle, self.all, self.lock = [], [], threading.Lock()
         self.calls = 0
         self.faults = dict(faults)
@@ -132,19 +139,20 @@ class Functions:
             worker = Worker(self.program, self.env)
             with self.lock:
                 self.all.append(worker)
-        if fault == "kill":
-            threading.Timer(0.05, worker.process.kill).start()
+        if fault is not None:
+            threading.Timer(fault, worker.process.kill).start()
         try:
             return worker.invoke(payload, self.limit)
         finally:
-            if worker.is_well():
+            if self.new:
+                worker.end()
+            elif worker.is_well():
                 with self.lock:
                     self.idle.append(worker)
 
     def end(self):
         for worker in self.all:
-            if worker.is_well():
-                worker.end()
+            worker.end()
 
 
 class Busy(Exception):

@@ -1,8 +1,11 @@
 //! Workflows on this machine and in an emulated cloud come to the same: the state machines that `smltc build` writes run in
 //! an interpreter of the States Language, and call the real worker as Lambda would.
 
+mod bucket;
 mod cloud;
 mod differential;
 mod faults;
 mod generator;
+#[path = "../shared/s3_server.rs"]
+mod s3_server;
 mod validity;

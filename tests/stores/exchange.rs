@@ -3,7 +3,7 @@
 use crate::{
     blobs,
     conformance::{key, terms},
-    redis_server,
+    redis_server, s3_server,
 };
 use smlt::{
     store::{Memory, ParameterStore, open, serve},
@@ -171,14 +171,14 @@ fn glances(time: Duration) -> u64 {
 
 #[test]
 fn through_a_bucket() {
-    let server = blobs::Server::start();
-    hold(&[5], &|| Arc::new(server.open("bucket", terms("a")).unwrap()));
+    let server = s3_server::Server::start();
+    hold(&[5], &|| Arc::new(blobs::in_bucket(&server, "bucket", terms("a")).unwrap()));
     // Beside what the stores count: what the server says that it was asked for.
     for exchange in Exchange::ALL {
         let run = format!("counted-{}", exchange.name());
         let began = Instant::now();
         let setup = Setup { of: 2, round: 1, exchange, codec: Codec::F32, silence: LONG };
-        let all = hold_round(setup, &|| Arc::new(server.open("bucket", terms(&run)).unwrap()));
+        let all = hold_round(setup, &|| Arc::new(blobs::in_bucket(&server, "bucket", terms(&run)).unwrap()));
         let took = began.elapsed();
         let answered = |method, status| server.answered(method, status, &format!("/{run}/training/1/exact/"));
         assert_eq!([answered("PUT", 200), answered("GET", 200)], [all.puts, all.gets], "{exchange:?}");
@@ -191,8 +191,8 @@ fn through_a_bucket() {
 
 #[test]
 fn a_bucket_is_not_asked_more_often_than_is_said() {
-    let server = blobs::Server::start();
-    let store = server.open("bucket", terms("a")).unwrap();
+    let server = s3_server::Server::start();
+    let store = blobs::in_bucket(&server, "bucket", terms("a")).unwrap();
     let time = Duration::from_secs(3);
     assert_eq!(store.get(&[key("never")], time).unwrap(), [None]);
     let asked = server.answered("GET", 404, "/round/never");

@@ -11,6 +11,8 @@ mod memory;
 mod redis;
 #[path = "../shared/redis_server.rs"]
 mod redis_server;
+#[path = "../shared/s3_server.rs"]
+mod s3_server;
 mod served;
 #[path = "../../benches/shaper.rs"]
 mod shaper;

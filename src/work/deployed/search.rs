@@ -1,21 +1,17 @@
 //! What a search tries next, told by all that came of what it tried. The machine sees to the trials.
 
 use super::{Deployed, Facts, Failed, answer};
-use crate::units::Duration;
 use crate::{
-    disk,
     search::{Ask, Task},
     step::{self, Searching, Tries},
+    units::Duration,
     value::{Fields, Value},
     wire::{Answer, Done, Failure, Invocation, Kind, Returned, key},
 };
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::collections::BTreeMap;
 
 /// What came of all trials so far, by the errands' names.
 type Known = BTreeMap<String, Returned>;
-
-/// The file that remembers it between two calls.
-const FILE: &str = "search.json";
 
 impl Deployed {
     pub(super) fn search(
@@ -27,10 +23,11 @@ impl Deployed {
         let of_search = |failure| Failed::new(invocation.path.clone(), failure);
         let seed = self.seed(searching.seed, invocation, facts);
         let mut tries = Tries::begin(&searching.search, facts, seed).map_err(of_search)?;
-        let file = self.scratch(invocation).join(FILE);
-        let mut known = if invocation.returned.is_empty() { Known::new() } else { read(&file).map_err(of_search)? };
+        let file = self.key(invocation, "searches") + ".json";
+        let is_first = invocation.returned.is_empty();
+        let mut known = if is_first { Known::new() } else { self.recall(&file).map_err(of_search)? };
         known.extend(invocation.returned.iter().map(|returned| (returned.name.clone(), returned.clone())));
-        write(&file, &known).map_err(of_search)?;
+        self.remember(&file, &known).map_err(of_search)?;
         let mut failed = None;
         let mut errands = Vec::new();
         // It asks for the same again, told the same.
@@ -94,26 +91,19 @@ impl Deployed {
         let trained = answer.and_then(|answer| answer.trained);
         Ok(Ok(tries.note(task, Done { output, trained, elapsed: Duration::ZERO })))
     }
+
+    /// What was tried before.
+    fn recall(&self, key: &str) -> Result<Known, Failure> {
+        let known = self.shared.get(key)?.map(|text| serde_json::from_slice(&text));
+        known.transpose().map(Option::unwrap_or_default).map_err(lost)
+    }
+
+    fn remember(&self, key: &str, known: &Known) -> Result<(), Failure> {
+        self.shared.put(key, serde_json::to_vec(known).map_err(lost)?)
+    }
 }
 
-fn read(file: &Path) -> Result<Known, Failure> {
-    let known = match fs::read(file) {
-        Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Known::new()),
-        Err(error) => Err(error),
-    };
-    known.map_err(lost)
-}
-
-fn write(file: &Path, known: &Known) -> Result<(), Failure> {
-    let written = serde_json::to_vec(known).map_err(io::Error::from).and_then(|text| {
-        file.parent().map_or(Ok(()), fs::create_dir_all)?;
-        disk::write_atomically(file, &text)
-    });
-    written.map_err(lost)
-}
-
-fn lost(error: io::Error) -> Failure {
+fn lost(error: serde_json::Error) -> Failure {
     Failure::new(Kind::TaskFailed, format!("what the search has tried can't be kept: {error}"))
-        .help("check that the functions may read and write in the place that they share")
+        .help("start the run again")
 }

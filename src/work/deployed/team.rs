@@ -44,14 +44,21 @@ impl Deployed {
         };
         match came {
             Came::Done(answer) => {
-                ml::remove_checkpoints(&job.scratch);
+                self.shared.around(&job, || {
+                    ml::remove_checkpoints(&job.scratch);
+                    Ok(Outcome::Left)
+                })?;
                 // What can't be cleared goes after some time.
                 let _ = self.clear(&job);
                 return Ok(*answer);
             }
             Came::Next => standing.fruitless = 0,
             Came::Lost(failure) => {
-                let steps = ml::latest_steps(&job.scratch);
+                let mut steps = 0;
+                self.shared.around(&job, || {
+                    steps = ml::latest_steps(&job.scratch);
+                    Ok(Outcome::Left)
+                })?;
                 standing.fruitless = if steps > standing.furthest { 1 } else { standing.fruitless + 1 };
                 standing.furthest = standing.furthest.max(steps);
                 if standing.fruitless == FRUITLESS {
