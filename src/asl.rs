@@ -11,6 +11,7 @@ mod failures;
 mod flow;
 mod items;
 mod kinds;
+mod limits;
 pub mod machine;
 mod names;
 mod path;

@@ -55,6 +55,8 @@ pub struct Context<'a> {
     pub time_left: Option<Duration>,
     /// Whether the run draws to an end, so that a training stops at its next checkpoint.
     pub draining: &'a AtomicBool,
+    /// Whether a limit is reached, so that a training ends with the best it has.
+    pub cut: &'a AtomicBool,
     /// Where weights are stored and read.
     pub objects: &'a Objects,
     /// A folder of the step that survives its retries, for checkpoints.

@@ -7,7 +7,7 @@ mod operation;
 mod param;
 mod search;
 
-pub use book::{Book, Entry, Line, Searching, Step, What, Work};
+pub use book::{Book, Bounds, Entry, Line, SEARCH_SHARE, Searching, Step, What, Work};
 pub use glue::{Lost, argument, assert, compute, times, told};
 pub use operation::{command, count, dataset, evaluate, seed, train, value};
 pub use param::Param;

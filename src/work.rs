@@ -14,7 +14,7 @@ mod training;
 
 pub use control::Control;
 #[cfg(feature = "s3")]
-pub use deployed::{Deployed, Failed};
+pub use deployed::{Call, Deployed, Failed};
 pub use serve::{Ordered, serve};
 #[cfg(feature = "s3")]
 pub use shared::Shared;
@@ -57,6 +57,7 @@ impl Worker {
             threads: job.threads.max(1),
             time_left: job.time_left,
             draining: &control.draining,
+            cut: &control.cut,
             objects: &objects,
             scratch: &job.scratch,
             report,

@@ -58,7 +58,7 @@ impl Emitter<'_> {
         if caught {
             extra.insert("caught".into(), json!(format!("{{% ${} %}}", self.caught)));
         }
-        let task = self.task(entry, &place.path, SMALL, extra, None, failures::retries(None));
+        let task = self.task(entry, &place.path, SMALL, extra, None, failures::retries(None, false));
         let name = self.names.state(&format!("{}: {title}", place.path.shown));
         self.put(states, name, None, task, assign, next)
     }
@@ -85,6 +85,9 @@ impl Emitter<'_> {
             ("run".to_owned(), json!(format!("{{% ${} %}}", self.run))),
             ("tries".to_owned(), json!("{% $states.context.State.RetryCount %}")),
         ]);
+        if let Some(fences) = &self.fences {
+            payload.insert("fences".into(), json!(format!("{{% ${fences} %}}")));
+        }
         if !vars.is_empty() {
             payload.insert("vars".into(), vars.into());
         }

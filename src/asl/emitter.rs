@@ -6,6 +6,7 @@ use super::{
     compose,
     flow::{Next, Out, Source, Target, literal},
     kinds::Prepared,
+    limits::bounds,
     machine::{Does, Machine, State, States, Then},
     names::Names,
     path::Path,
@@ -19,9 +20,12 @@ use crate::{
     value::{Fields, Value},
     wire::key,
 };
-use petgraph::graph::NodeIndex;
+use petgraph::{graph::NodeIndex, visit::Dfs};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// The longest that a call of a worker may last, in seconds.
+const LONGEST_CALL: u64 = 900;
 
 /// Where something stands.
 #[derive(Clone, Debug)]
@@ -29,12 +33,18 @@ pub(super) struct Place {
     pub path: Path,
     /// What annotations around it say.
     pub limits: Limits,
+    /// Whether steps wait for it, within the nearest scope that has limits.
+    pub followed: bool,
+    /// The scopes with limits that there were when its node was entered.
+    pub scopes: usize,
+    /// The variable of the limits around its node.
+    pub outside: Option<String>,
 }
 
 impl Place {
     /// A part of what stands there.
     pub fn part(&self, name: &str) -> Self {
-        Self { path: self.path.child(name), limits: self.limits.clone() }
+        Self { path: self.path.child(name), ..self.clone() }
     }
 }
 
@@ -73,6 +83,8 @@ pub(super) struct Emitter<'g> {
     pub bound: HashMap<Var, String>,
     /// The variable that tells of the run.
     pub run: String,
+    /// The variable that tells of the scopes with limits that were entered, if any was.
+    pub fences: Option<String>,
     /// The variable that holds what the `catch` at hand has caught.
     pub caught: String,
     /// The variables that anything reads.
@@ -96,6 +108,7 @@ impl<'g> Emitter<'g> {
             barriers: Vec::new(),
             bound: HashMap::new(),
             run: String::new(),
+            fences: None,
             caught: String::new(),
             read: reads::of_region(&graph.root).into_iter().collect(),
             records: HashSet::new(),
@@ -120,7 +133,8 @@ impl<'g> Emitter<'g> {
         let graph = self.graph;
         self.run = self.names.variable("run");
         let limits = Limits { deadline: None, budget: None, ..graph.limits.clone() };
-        let place = Place { path: Path::root(&graph.workflow), limits };
+        let path = Path::root(&graph.workflow);
+        let place = Place { path, limits, followed: false, scopes: 0, outside: None };
         let params: Vec<Named> = graph
             .params
             .iter()
@@ -132,23 +146,39 @@ impl<'g> Emitter<'g> {
             .collect();
         let mut states = States::default();
         let end = Next::End(Out::Fields(Vec::new()));
-        let mut next = self.region(&graph.root, &place, &Target::Out, &mut states, end);
-        next = self.glue(&place, params, &mut states, next);
-        let deadline = graph.limits.deadline.map(|deadline| deadline.after);
+        let body = |this: &mut Self, states: &mut States, _: Next| {
+            let next = this.bounded(&graph.limits, &place, states, |this, states| {
+                this.region(&graph.root, &place, &Target::Out, states, Next::End(Out::Fields(Vec::new())))
+            });
+            this.glue(&place, params, states, next)
+        };
+        let mut begun = Vec::new();
+        let next = match bounds(&graph.limits) {
+            Some(bounds) => {
+                let (next, fence) = self.fenced(bounds, &mut states, end, body);
+                let began = "{% $states.context.Execution.StartTime %}";
+                let entered = json!([{ "scope": fence.scope, "path": place.path.to_json(), "began": began }]);
+                begun.push((fence.variable, entered));
+                next
+            }
+            None => body(self, &mut states, end),
+        };
         let run = json!({
             "id": "{% $states.context.Execution.Name %}",
             "started": "{% $states.context.Execution.StartTime %}",
             "seed": "{% $exists($states.context.Execution.Input.seed) ? $string($states.context.Execution.Input.seed) : '0' %}",
-            "deadline": deadline,
         });
+        begun.push((self.run.clone(), run));
         let begin = self.names.state(&format!("{}: begin", graph.workflow));
-        let next = self.put(&mut states, begin, None, Does::Pass, vec![(self.run.clone(), run)], next);
+        let next = self.put(&mut states, begin, None, Does::Pass, begun, next);
+        let deadline = graph.limits.deadline.map(|deadline| deadline.after);
         let doc = graph.doc.as_deref().and_then(|doc| doc.lines().next());
         let comment = format!("{}: {}", graph.file, doc.unwrap_or(&graph.workflow));
         Machine {
             comment: Some(comment),
             query_language: Some("JSONata"),
-            timeout_seconds: deadline.map(|deadline| (deadline.secs_f64().ceil() as u64).max(1)),
+            // Workers keep it; this is for what they can't know of.
+            timeout_seconds: deadline.map(|deadline| deadline.secs_f64().ceil() as u64 + LONGEST_CALL),
             ..self.machine(states, next, "begin")
         }
     }
@@ -292,7 +322,11 @@ impl<'g> Emitter<'g> {
         for piece in pieces.into_iter().rev() {
             next = match piece {
                 Piece::Glue(lines) => self.glue(place, lines, states, next),
-                Piece::Node(index, prepared) => self.node(&within.region.dag[index], prepared, place, states, next),
+                Piece::Node(index, prepared) => {
+                    let followed = place.followed || is_followed(within.region, index);
+                    let place = Place { followed, ..place.clone() };
+                    self.node(&within.region.dag[index], prepared, &place, states, next)
+                }
                 Piece::Parallel(branches) => self.parallel(within, place, branches, states, next),
             };
         }
@@ -376,6 +410,17 @@ impl<'g> Emitter<'g> {
             }
         }
     }
+}
+
+/// Whether steps wait for a node of a region.
+fn is_followed(region: &Region, node: NodeIndex) -> bool {
+    let mut walk = Dfs::new(&region.dag, node);
+    while let Some(next) = walk.next(&region.dag) {
+        if next != node && !is_glue(&region.dag[next].kind) {
+            return true;
+        }
+    }
+    false
 }
 
 fn collect(shape: &Shape, nodes: &mut Vec<NodeIndex>) {

@@ -1,6 +1,10 @@
 //! Which failures a state tries again, and which a `catch` catches.
 
-use super::machine::Retrier;
+use super::{
+    emitter::{Emitter, Place},
+    limits::LIMITS,
+    machine::Retrier,
+};
 use crate::{
     limits::Retry,
     wire::{CLOUD_ERRORS, Kind},
@@ -12,9 +16,16 @@ pub(super) fn errors(kind: Kind) -> impl Iterator<Item = &'static str> {
     std::iter::once(kind.name()).chain(cloud)
 }
 
+impl Emitter<'_> {
+    /// When a step's call is tried again.
+    pub fn retries(&self, place: &Place) -> Vec<Retrier> {
+        retries(place.limits.retry.as_ref(), self.fences.is_some())
+    }
+}
+
 /// When a call is tried again: a worker that is lost, or that can't begin, is nothing that the step did; and what the
-/// workflow asks for.
-pub(super) fn retries(asked: Option<&Retry>) -> Vec<Retrier> {
+/// workflow asks for, but for limits that are reached.
+pub(super) fn retries(asked: Option<&Retry>, limited: bool) -> Vec<Retrier> {
     let lost = Retrier {
         error_equals: errors(Kind::WorkerLost).collect(),
         interval_seconds: 1,
@@ -32,7 +43,12 @@ pub(super) fn retries(asked: Option<&Retry>) -> Vec<Retrier> {
         backoff_rate: retry.factor.max(1.0),
         jitter_strategy: retry.jitter.then_some("FULL"),
     });
-    [lost, busy()].into_iter().chain(asked).collect()
+    let never = asked.as_ref().filter(|_| limited).map(|_| Retrier {
+        error_equals: LIMITS.map(Kind::name).to_vec(),
+        max_attempts: 0,
+        ..busy()
+    });
+    [lost, busy()].into_iter().chain(never).chain(asked).collect()
 }
 
 /// A call that can't begin yet.

@@ -48,10 +48,17 @@ impl Emitter<'_> {
         selector.entry("run").or_insert_with(|| json!(format!("{{% ${run} %}}")));
         self.run = self.names.variable("run");
         begin.push((self.run.clone(), json!("{% $states.input.run %}")));
+        let fences = self.fences.clone();
+        if let Some(outside) = &fences {
+            let inner = self.names.variable("limits");
+            selector.insert("limits".into(), json!(format!("{{% ${outside} %}}")));
+            begin.push((inner.clone(), json!("{% $states.input.limits %}")));
+            self.fences = Some(inner);
+        }
         let mut steps = States::default();
         let first = body(self, &mut steps);
         let branch = self.machine(steps, first, title);
-        self.run = run;
+        (self.run, self.fences) = (run, fences);
         self.bound.extend(around);
         let mut states = States::default();
         let failed = self.names.state(&format!("{title}: failed"));

@@ -5,6 +5,7 @@ use super::{
     failures,
     flow::{Next, Out, Source, Target, answered, literal},
     items::Given,
+    limits::{bounds, raise},
     machine::{Catcher, Does, Machine, ProcessorConfig, Retrier, Rule, State, States},
     reads,
 };
@@ -14,6 +15,7 @@ use crate::{
     limits::Limits,
     plan::Resources,
     step::{Entry, Line, Step, What, Work},
+    units::Size,
     value::{Fields, Value},
 };
 use serde_json::{Map, Value as Json, json};
@@ -85,26 +87,38 @@ impl Emitter<'_> {
     pub(super) fn node(
         &mut self,
         node: &Node,
-        prepared: Prepared,
+        mut prepared: Prepared,
         around: &Place,
         states: &mut States,
         next: Next,
     ) -> Next {
-        let path = around.path.child(&node.name);
-        let place = Place { limits: around.limits.inside(&node.limits), path };
-        self.bound.extend(prepared.bound);
+        let (path, limits) = (around.path.child(&node.name), around.limits.inside(&node.limits));
+        let (scopes, outside) = (self.book.scopes.len(), self.fences.clone());
+        let place = Place { limits, path, scopes, outside, followed: around.followed };
+        self.bound.extend(std::mem::take(&mut prepared.bound));
+        let Some(bounds) = bounds(&node.limits) else { return self.inside(node, &prepared, &place, states, next) };
+        let place = Place { followed: false, ..place };
+        self.within(bounds, &place, states, next, |this, states, next| {
+            this.limited(node, &place, states, next, |this, states, next| {
+                this.inside(node, &prepared, &place, states, next)
+            })
+        })
+    }
+
+    /// A node within its own limits.
+    fn inside(&mut self, node: &Node, prepared: &Prepared, place: &Place, states: &mut States, next: Next) -> Next {
         let value = prepared.value.as_ref();
         match &node.kind {
-            NodeKind::Inspect(data) => self.step(node, Work::Inspect(data.clone()), &place, states, next),
-            NodeKind::Run(run) => self.step(node, Work::Run(run.clone()), &place, states, next),
-            NodeKind::Evaluate(evaluate) => self.step(node, Work::Evaluate(evaluate.clone()), &place, states, next),
-            NodeKind::Train(train) => self.train(node, train, &place, None, states, next),
-            NodeKind::Search(search) => self.search(node, search, &place, states, next),
+            NodeKind::Inspect(data) => self.step(node, Work::Inspect(data.clone()), place, states, next),
+            NodeKind::Run(run) => self.step(node, Work::Run(run.clone()), place, states, next),
+            NodeKind::Evaluate(evaluate) => self.step(node, Work::Evaluate(evaluate.clone()), place, states, next),
+            NodeKind::Train(train) => self.train(node, train, place, None, states, next),
+            NodeKind::Search(search) => self.search(node, search, place, states, next),
             NodeKind::Group(body) | NodeKind::Call { body, .. } => {
-                self.region(body, &place, &self.target(node), states, next)
+                self.region(body, place, &self.target(node), states, next)
             }
             NodeKind::If { then, otherwise, .. } => {
-                self.choice(node, value, then, otherwise.as_deref(), &place, states, next)
+                self.choice(node, value, then, otherwise.as_deref(), place, states, next)
             }
             NodeKind::For { item, body, list } => {
                 let few = match list {
@@ -112,12 +126,12 @@ impl Emitter<'_> {
                     Expr::List(items) => items.len() <= INLINE,
                     _ => false,
                 };
-                self.map(node, value, *item, body, few, &place, states, next)
+                self.map(node, value, *item, body, few, place, states, next)
             }
-            NodeKind::Try { body, catches } => self.attempt(node, body, catches, &place, states, next),
+            NodeKind::Try { body, catches } => self.attempt(node, body, catches, place, states, next),
             NodeKind::Repeat { carried, cond, body, .. } => {
                 let carried = carried.as_ref().map(|(var, _)| *var);
-                self.rounds(node, value, carried, cond.as_ref(), body, &place, states, next)
+                self.rounds(node, value, carried, cond.as_ref(), body, place, states, next)
             }
             // That was computed between steps.
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => next,
@@ -135,7 +149,7 @@ impl Emitter<'_> {
 
     /// A step: a call of a worker.
     fn step(&mut self, node: &Node, work: Work, place: &Place, states: &mut States, next: Next) -> Next {
-        let task = self.call(node, work, place, Map::new(), failures::retries(place.limits.retry.as_ref()));
+        let task = self.call(node, work, place, Map::new(), self.retries(place));
         let name = self.names.state(&place.path.shown);
         let assign = self.taken(node).into_iter().collect();
         self.put(states, name, self.comment(node), task, assign, next)
@@ -157,6 +171,7 @@ impl Emitter<'_> {
             work,
             seed: place.limits.seed,
             threads: place.limits.cpu.map_or(1, |cpu| cpu.ceil() as usize).max(1),
+            memory: Size::from_mib(memory),
         };
         let timeout = place.limits.timeout.map(|timeout| (timeout.secs_f64().ceil() as u64).max(1));
         self.task(Entry::Step(step), &place.path, memory, extra, timeout, retries)
@@ -215,7 +230,7 @@ impl Emitter<'_> {
         let name = self.names.state(&place.path.shown);
         let here = self.names.variable(&format!("{}_path", node.name));
         let (path, inside) = place.path.item("$states.context.Map.Item.Index", &here);
-        let inside = Place { path: inside, limits: place.limits.clone() };
+        let inside = Place { path: inside, ..place.clone() };
         let mut selector = Map::from_iter([
             ("item".to_owned(), json!("{% $states.context.Map.Item.Value %}")),
             ("path".to_owned(), path),
@@ -261,11 +276,7 @@ impl Emitter<'_> {
         let done = self.land(states, done, &place.path.shown);
         let failed = format!("${results}[$exists(failed)][0].failed");
         let fail = self.names.state(&format!("{}: failed", place.path.shown));
-        let says = Does::Fail {
-            error: format!("{{% {failed}.Error %}}"),
-            cause: format!("{{% $exists({failed}.Cause) ? {failed}.Cause : '' %}}"),
-        };
-        states.put_first(fail.clone(), says.alone());
+        states.put_first(fail.clone(), raise(&failed).alone());
         let check = self.names.state(&format!("{}: all well?", place.path.shown));
         let rule = Rule { condition: format!("{{% $exists({failed}) %}}"), next: fail };
         self.choose(states, check.clone(), None, vec![rule], done);
@@ -284,6 +295,13 @@ impl Emitter<'_> {
         next: Next,
     ) -> Next {
         let target = self.target(node);
+        let mut tried = States::default();
+        let end = Next::End(Out::Fields(Vec::new()));
+        let first = self.region(body, &place.part("try"), &Target::Out, &mut tried, end);
+        let branch = self.machine(tried, first, &format!("{}/try", place.path.shown));
+        // What follows a failure has no limits but those around.
+        let own = std::mem::replace(&mut self.fences, place.outside.clone());
+        let scopes = place.scopes..self.book.scopes.len();
         let mut catchers = Vec::new();
         for (index, catch) in catches.iter().enumerate().rev() {
             let name = catch_name(index);
@@ -299,16 +317,17 @@ impl Emitter<'_> {
                 let tells = Named { line, variable: Some(self.variable(var)) };
                 first = self.glue(&here, vec![tells], states, first);
             }
-            let next = self.land(states, first, &here.path.shown);
+            let mut next = self.land(states, first, &here.path.shown);
+            // A limit around can't be caught: beyond it there is no more time or money to go on with.
+            if place.outside.is_some() && catch.kinds.iter().any(|kind| kind.is_limit()) {
+                next = self.only_of(&caught, scopes.clone(), &here, states, next);
+            }
             let assign = Map::from_iter([(caught, json!("{% $states.errorOutput %}"))]);
             let error_equals = catch.kinds.iter().flat_map(|kind| failures::errors(*kind)).collect();
             catchers.push(Catcher { error_equals, assign, output: None, next });
         }
         catchers.reverse();
-        let mut tried = States::default();
-        let end = Next::End(Out::Fields(Vec::new()));
-        let first = self.region(body, &place.part("try"), &Target::Out, &mut tried, end);
-        let branch = self.machine(tried, first, &format!("{}/try", place.path.shown));
+        self.fences = own;
         let assign = match target {
             Target::New(variable) => vec![(variable, json!("{% $states.result[0] %}"))],
             _ => Vec::new(),
@@ -333,7 +352,7 @@ impl Emitter<'_> {
     ) -> Next {
         let shown = &place.path.shown;
         let round = self.names.variable(&format!("{}_round", node.name));
-        let inside = Place { path: place.path.round(&round), limits: place.limits.clone() };
+        let inside = Place { path: place.path.round(&round), ..place.clone() };
         let rounds = self.names.state(shown);
         let taken_over = carried.map(|var| self.variable(var));
         if taken_over.is_none() && self.is_read(node.var) {

@@ -64,6 +64,14 @@ impl Path {
 
     /// The path as a state machine writes it.
     pub fn to_json(&self) -> Json {
+        match (&self.item, &*self.rest) {
+            (None, parts) if parts.iter().all(|part| matches!(part, Part::Text(_))) => json!(self.shown),
+            _ => json!(format!("{{% {} %}}", self.expression())),
+        }
+    }
+
+    /// The path within an expression.
+    pub fn expression(&self) -> String {
         let mut pieces: Vec<String> = self.item.iter().map(|variable| format!("${variable}")).collect();
         let mut text = String::new();
         let put = |text: &mut String, pieces: &mut Vec<String>| {
@@ -80,10 +88,7 @@ impl Path {
                 }
             }
         }
-        if pieces.is_empty() {
-            return json!(text);
-        }
         put(&mut text, &mut pieces);
-        json!(format!("{{% {} %}}", pieces.join(" & ")))
+        pieces.join(" & ")
     }
 }

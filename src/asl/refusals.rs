@@ -1,11 +1,10 @@
 //! What a state machine can't do yet.
 
-use super::{MAX_DEFINITION, reads};
+use super::MAX_DEFINITION;
 use crate::{
     diagnostic::{Code, Diagnostic},
-    expr::Context,
     graph::{Graph, Node, NodeKind, Region},
-    limits::{Limits, OnMiss},
+    limits::Limits,
     plan::Resources,
     source::Span,
     units::Size,
@@ -17,15 +16,7 @@ const MOST: Size = Size::from_mib(10_240);
 /// A message for all of a workflow that has no place in a state machine yet.
 pub(super) fn find(graph: &Graph) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let Limits { deadline, budget, .. } = &graph.limits;
-    if budget.is_some() {
-        found.push(refused(graph.span, "a budget can't be kept in a state machine yet"));
-    }
-    if deadline.is_some_and(|deadline| deadline.on_miss == Some(OnMiss::Skip)) {
-        found.push(refused(graph.span, "a state machine that misses its deadline fails, and can't be skipped"));
-    }
-    let around = Limits { budget: None, deadline: None, ..graph.limits.clone() };
-    in_region(&graph.root, &around, &mut found);
+    in_region(&graph.root, &graph.limits, &mut found);
     found
 }
 
@@ -49,12 +40,6 @@ fn in_region(region: &Region, around: &Limits, found: &mut Vec<Diagnostic>) {
 fn in_node(node: &Node, around: &Limits, found: &mut Vec<Diagnostic>) {
     let mut refuse = |message: &str| found.push(refused(node.span, message));
     let limits = around.inside(&node.limits);
-    if limits.deadline.is_some() {
-        refuse("a deadline of a part of the workflow can't be kept in a state machine yet");
-    }
-    if limits.budget.is_some() {
-        refuse("a budget can't be kept in a state machine yet");
-    }
     if limits.retry.as_ref().is_some_and(|retry| retry.memory.is_some()) {
         refuse("a state machine can't give more memory to another attempt yet");
     }
@@ -62,17 +47,11 @@ fn in_node(node: &Node, around: &Limits, found: &mut Vec<Diagnostic>) {
     if memory > MOST {
         refuse(&format!("a function of AWS Lambda has at most {MOST} of memory, not {memory}"));
     }
-    let mut spent = false;
-    reads::each_own_expr(&node.kind, &mut |expr| spent |= expr.reads(Context::Spent));
-    if spent {
-        refuse("what a run has cost so far is not known in a state machine yet");
-    }
     match &node.kind {
         NodeKind::Run(run) if !run.task.secrets.is_empty() => {
             refuse("secrets can't be given to tasks of a state machine yet");
         }
         _ => {}
     }
-    let inside = Limits { deadline: None, budget: None, ..limits };
-    node.kind.regions().for_each(|region| in_region(region, &inside, found));
+    node.kind.regions().for_each(|region| in_region(region, &limits, found));
 }

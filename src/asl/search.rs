@@ -13,13 +13,14 @@ use super::{
 use crate::{
     graph::{Node, Region, Search, Trial},
     limits::Limits,
-    step::{Entry, Searching},
+    step::{Bounds, Entry, Searching},
     wire::key,
 };
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
 impl Emitter<'_> {
+    /// A search, which leaves something of the time and money around it to what waits for it.
     pub(super) fn search(
         &mut self,
         node: &Node,
@@ -28,6 +29,17 @@ impl Emitter<'_> {
         states: &mut States,
         next: Next,
     ) -> Next {
+        if self.fences.is_none() || !place.followed {
+            return self.asking(node, search, place, states, next);
+        }
+        let scopes = self.book.scopes.len();
+        let inside = Place { scopes, followed: false, ..place.clone() };
+        self.within(Bounds::Share, place, states, next, |this, states, next| {
+            this.asking(node, search, &inside, states, next)
+        })
+    }
+
+    fn asking(&mut self, node: &Node, search: &Search<Region>, place: &Place, states: &mut States, next: Next) -> Next {
         let shown = place.path.shown.clone();
         let (returned, errands) = (
             self.names.variable(&format!("{}_returned", node.name)),
@@ -43,13 +55,18 @@ impl Emitter<'_> {
         let rule = Rule { condition: format!("{{% $exists(${errands}[0]) %}}"), next: name };
         self.choose(states, choice.clone(), None, vec![rule], done);
         let entry = Entry::Search(Searching { var: node.var, search: search.map(|_| ()), seed: place.limits.seed });
-        let extra = Map::from_iter([("returned".to_owned(), json!(format!("{{% ${returned} %}}")))]);
-        let task = self.task(entry, &place.path, SMALL, extra, None, failures::retries(None));
+        let began = self.names.variable(&format!("{}_began", node.name));
+        let extra = Map::from_iter([
+            ("returned".to_owned(), json!(format!("{{% ${returned} %}}"))),
+            ("began".to_owned(), json!(format!("{{% ${began} %}}"))),
+        ]);
+        let task = self.task(entry, &place.path, SMALL, extra, None, failures::retries(None, false));
         let mut assign = vec![(errands, json!("{% $append([], $states.result.Payload.errands) %}"))];
         assign.extend(self.taken(node));
         let ask = self.put(states, ask, self.comment(node), task, assign, Next::State(choice));
         let begin = self.names.state(&format!("{shown}: begin"));
-        self.put(states, begin, None, Does::Pass, vec![(returned, json!([]))], ask)
+        let begun = vec![(returned, json!([])), (began, json!("{% $states.context.State.EnteredTime %}"))];
+        self.put(states, begin, None, Does::Pass, begun, ask)
     }
 
     /// The trials that are to be done, side by side.
@@ -58,7 +75,7 @@ impl Emitter<'_> {
         let (here, errand) = (self.names.variable(&format!("{}_path", node.name)), self.names.variable("errand"));
         let (path, inside) = place.path.named("$states.context.Map.Item.Value.name", &here);
         // What stands inside draws from the search's seed.
-        let inside = Place { path: inside, limits: Limits { seed: None, ..place.limits.clone() } };
+        let inside = Place { path: inside, limits: Limits { seed: None, ..place.limits.clone() }, ..place.clone() };
         let item = "{% $states.context.Map.Item.Value %}";
         let mut selector = Map::from_iter([("errand".to_owned(), json!(item)), ("path".to_owned(), path)]);
         let run = format!("{{% $merge([${}, {{'seed': $states.context.Map.Item.Value.seed}}]) %}}", self.run);

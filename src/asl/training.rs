@@ -50,7 +50,7 @@ impl Emitter<'_> {
         let again = |next: String| vec![Rule { condition: format!("{{% ${more} %}}"), next }];
         let name = self.names.state(&place.path.shown);
         let work = Work::Train(Box::new(train.clone()));
-        let retries = failures::retries(place.limits.retry.as_ref());
+        let retries = self.retries(place);
         if train.team.workers.is_none() && train.team.replan.is_none() {
             self.choose(states, choice.clone(), None, again(name.clone()), done);
             let task = self.call(node, work, place, extra, retries);
@@ -102,7 +102,7 @@ impl Emitter<'_> {
             inner.insert(name.clone(), json!(format!("{{% ${variable} %}}")));
         }
         let kept = Map::from_iter([("place".to_owned(), json!(format!("{{% ${seat} %}}")))]);
-        let inside = Place { path: place.path.held_by(&path), limits: place.limits.clone() };
+        let inside = Place { path: place.path.held_by(&path), ..place.clone() };
         let given = Given { selector: &mut selector, begin, kept, result: "answer" };
         let machine = self.apart(reads, &title, given, |this, steps| {
             let task = this.call(node, work.clone(), &inside, inner, vec![failures::busy()]);

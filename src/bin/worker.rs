@@ -22,7 +22,7 @@
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use smlt::{
     wire::{Answer, Invocation, Secret},
-    work::{Deployed, Failed, Shared, aggregate, memory},
+    work::{Call, Deployed, Failed, Shared, aggregate, memory},
 };
 use std::{
     env, fs,
@@ -64,11 +64,9 @@ fn invoke(worker: &Mutex<Deployed>, event: &LambdaEvent<Invocation>) -> Result<A
     let mut worker = worker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let invocation = &event.payload;
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    worker
-        .answer(invocation, left, &mut |progress| {
-            eprintln!("{}", serde_json::json!({ "path": invocation.path, "progress": progress }));
-        })
-        .map_err(Told)
+    let mut report = |progress| eprintln!("{}", serde_json::json!({ "path": invocation.path, "progress": progress }));
+    let mut call = Call { id: &event.context.request_id, time: left, report: &mut report };
+    worker.answer(invocation, &mut call).map_err(Told)
 }
 
 /// The worker of the workflow whose book lies beside it.

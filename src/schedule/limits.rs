@@ -9,13 +9,11 @@ use super::{
 };
 use crate::{
     limits::OnMiss,
+    step::SEARCH_SHARE,
     units::{Duration, Money, Size},
     wire::{Failure, Kind},
 };
-use rust_decimal::Decimal;
-
-/// The share of the time and money left that a search may use when other steps of the same limit wait for it.
-const SEARCH_SHARE: Decimal = Decimal::from_parts(75, 0, 0, false, 2);
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
@@ -159,7 +157,7 @@ impl Scheduler<'_> {
         let shares_deadline = nearest(|scope| scope.deadline.is_some()).is_some_and(|(id, _)| serves_others(id));
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
         if shares_deadline && let Some(left) = self.scopes.time_left(own, self.now) {
-            let share = left.checked_mul(0.75).unwrap_or(left);
+            let share = left.checked_mul(SEARCH_SHARE.to_f64().unwrap_or(1.0)).unwrap_or(left);
             self.scopes.set_deadline(own, Due { at: self.now.after(share), on_miss: OnMiss::KeepBest });
         }
         if shares_budget && let Some((_, left)) = self.scopes.money_left(own, self.now) {

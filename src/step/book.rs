@@ -3,9 +3,12 @@
 use super::{Evaluate, Param, Run, Search, Train};
 use crate::{
     expr::{Expr, Var},
+    limits::{Budget, Deadline},
     source::Name,
+    units::Size,
     wire::Kind,
 };
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// What workers are called for, by place.
@@ -13,7 +16,27 @@ use serde::{Deserialize, Serialize};
 pub struct Book {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// The limits of scopes.
+    pub scopes: Vec<Bounds>,
 }
+
+/// The limits of a scope.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bounds {
+    /// As the workflow says.
+    Said {
+        /// The time from its beginning within which it must end.
+        deadline: Option<Deadline>,
+        /// What it may spend.
+        budget: Option<Budget>,
+    },
+    /// A part of what is left around it, for others wait for what it finds.
+    Share,
+}
+
+/// Which part of the time and money left a search may use when other steps of the same limit wait for it.
+pub const SEARCH_SHARE: Decimal = Decimal::from_parts(75, 0, 0, false, 2);
 
 /// What one call of a worker does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +97,8 @@ pub struct Step {
     pub seed: Option<u64>,
     /// Its processors.
     pub threads: usize,
+    /// Its memory.
+    pub memory: Size,
 }
 
 /// A search, whose trials a state machine sees to.

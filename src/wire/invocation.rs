@@ -1,7 +1,7 @@
 //! What a state machine sends to a worker, and what it hears.
 
-use super::{Carried, Errand, Failure, Kind, Placement, Relay, Returned, Round, Standing, Trained};
-use crate::{expr::Var, units::Duration};
+use super::{Carried, Errand, Failure, Fence, Kind, Placement, Relay, Returned, Round, Standing, Trained};
+use crate::expr::Var;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -18,6 +18,12 @@ pub struct Invocation {
     pub vars: BTreeMap<String, Carried>,
     /// The run.
     pub run: RunFacts,
+    /// The scopes around it that have limits, the outermost first.
+    #[serde(default)]
+    pub fences: Vec<Fence>,
+    /// When the step that it is a part of began, as RFC 3339 has it.
+    #[serde(default)]
+    pub began: Option<String>,
     /// How many attempts there were before.
     #[serde(default)]
     pub tries: u32,
@@ -50,9 +56,6 @@ pub struct RunFacts {
     pub started: String,
     /// Its seed, as text: it may be larger than what a state machine can count.
     pub seed: String,
-    /// The time from its start within which it must end.
-    #[serde(default)]
-    pub deadline: Option<Duration>,
 }
 
 /// A failure as a state machine hands it on.
@@ -79,6 +82,9 @@ pub struct Cause {
     /// The last lines of the step's log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
+    /// The mark of the scope whose limit was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// Lambda's own words around it.
@@ -107,12 +113,22 @@ impl Caught {
     pub fn read(&self, path: &str) -> (String, Failure) {
         let known = |(name, kind): &(&str, Kind)| (*name == self.error).then_some(*kind);
         let kind = self.error.parse().ok().or_else(|| CLOUD_ERRORS.iter().find_map(known)).unwrap_or(Kind::TaskFailed);
+        match self.cause() {
+            Ok(Cause { step, message, help, log, limit: _ }) => (step, Failure { kind, message, help, log }),
+            Err(said) => (path.to_owned(), Failure::new(kind, format!("{}: {said}", self.error))),
+        }
+    }
+
+    /// The mark of the scope whose limit was reached.
+    pub fn limit(&self) -> Option<String> {
+        self.cause().ok()?.limit
+    }
+
+    /// A worker's words, or else the cloud's.
+    fn cause(&self) -> Result<Cause, String> {
         let lambda: Option<LambdaError> = serde_json::from_str(&self.cause).ok();
         let said = lambda.map_or_else(|| self.cause.clone(), |lambda| lambda.error_message);
-        match serde_json::from_str(&said) {
-            Ok(Cause { step, message, help, log }) => (step, Failure { kind, message, help, log }),
-            Err(_) => (path.to_owned(), Failure::new(kind, format!("{}: {said}", self.error))),
-        }
+        serde_json::from_str(&said).map_err(|_| said)
     }
 }
 

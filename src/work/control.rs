@@ -14,6 +14,8 @@ use std::sync::{
 pub struct Control {
     /// Whether the run draws to an end: a training then stops at its next checkpoint.
     pub draining: AtomicBool,
+    /// Whether a limit is reached: a training then ends with the best it has.
+    pub cut: AtomicBool,
     /// Readable once the command is to stop; none where nobody can say so.
     stop: Option<OwnedFd>,
     /// Held while a process is started.
@@ -32,6 +34,11 @@ impl Control {
         if let Some(stop) = &self.stop {
             let _ = io::write(stop, &1_u64.to_ne_bytes());
         }
+    }
+
+    /// Says that a limit is reached.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
     }
 
     /// Says that the run draws to an end.

@@ -1,14 +1,19 @@
 //! A worker in the cloud: a state machine calls it for an entry of the workflow's book.
 
 mod facts;
+mod ledger;
+mod limits;
 mod search;
 mod team;
+mod watch;
 
 use super::{Control, Shared, Worker};
 use crate::{
     expr::Var,
+    limits::OnMiss,
     seed::Seed,
     step::{self, Book, Entry, Lost, Step, Work},
+    units::Size,
     value::Value,
     wire::{
         Answer, Carried, Cause, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret,
@@ -16,11 +21,18 @@ use crate::{
     },
 };
 use facts::Facts;
+use ledger::Ledger;
+use limits::Reached;
 use std::{
     collections::BTreeMap,
-    sync::mpsc::{RecvTimeoutError, channel},
-    thread, time,
+    sync::{Arc, mpsc::channel},
+    thread,
+    time::{self, Instant},
 };
+use watch::{Watch, spare};
+
+/// The memory of calls that only compute values.
+const SMALL: Size = Size::from_mib(1024);
 
 /// A training that has less time left than this stops at its next checkpoint, to go on in another call.
 const MARGIN: time::Duration = time::Duration::from_secs(20);
@@ -29,7 +41,7 @@ const MARGIN: time::Duration = time::Duration::from_secs(20);
 pub struct Deployed {
     worker: Worker,
     book: Book,
-    shared: Shared,
+    shared: Arc<Shared>,
     /// The address of the store where the workers of a training meet.
     meeting: Secret,
 }
@@ -46,7 +58,7 @@ pub struct Failed {
 impl Failed {
     fn new(step: String, failure: Failure) -> Self {
         let Failure { kind, message, help, log } = failure;
-        Self { kind, cause: Cause { step, message, help, log } }
+        Self { kind, cause: Cause { step, message, help, log, limit: None } }
     }
 }
 
@@ -55,38 +67,43 @@ impl Deployed {
     /// place that all workers share.
     pub fn new(book: Book, shared: Shared, store: Option<Secret>) -> Self {
         let meeting = store.unwrap_or_else(|| Secret::new(shared.meeting()));
-        Self { worker: Worker::default(), book, shared, meeting }
+        Self { worker: Worker::default(), book, shared: Arc::new(shared), meeting }
     }
 
-    /// Does what an entry says, within the time that the cloud gives.
+    /// Does what an entry says, as far as the cloud lets it.
     ///
     /// # Errors
     /// When the step fails.
-    pub fn answer(
-        &mut self,
-        invocation: &Invocation,
-        time: time::Duration,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<Answer, Failed> {
-        let of_step = |failure| Failed::new(invocation.path.clone(), failure);
+    pub fn answer(&mut self, invocation: &Invocation, call: &mut Call) -> Result<Answer, Failed> {
+        let began = Instant::now();
+        let path = &invocation.path;
+        let of_step = |failure| Failed::new(path.clone(), failure);
         let entry = self.book.entries.get(invocation.entry).cloned().ok_or_else(|| {
             let missing = Failure::new(Kind::TaskFailed, format!("the book has no entry {}", invocation.entry));
             of_step(missing.help("deploy the state machine and its functions together"))
         })?;
-        let facts = Facts::of(invocation).map_err(of_step)?;
-        match entry {
+        let ledger = Ledger::new(self.shared.clone(), &invocation.run.id, call.id);
+        let facts = Facts::of(invocation, &self.book.scopes, ledger).map_err(of_step)?;
+        let memory = if let Entry::Step(step) = &entry { step.memory } else { SMALL };
+        let result = enter(&entry, invocation, &facts, memory).map_err(of_step).and_then(|()| match &entry {
             Entry::Glue(lines) => {
-                let caught = invocation.caught.as_ref().map(|caught| (&*invocation.path, caught));
-                let values = step::compute(&lines, &facts, &invocation.args, caught);
+                let caught = invocation.caught.as_ref().map(|caught| (&**path, caught));
+                let values = step::compute(lines, &facts, &invocation.args, caught);
                 let values = values.map_err(|Lost { node, failure }| match node {
-                    Some(node) => Failed::new(format!("{}/{node}", invocation.path), failure),
+                    Some(node) => Failed::new(format!("{path}/{node}"), failure),
                     None => of_step(failure),
                 })?;
                 Ok(answer(values))
             }
-            Entry::Step(step) => self.step(&step, invocation, &facts, &mut Call { time, report }).map_err(of_step),
-            Entry::Search(searching) => self.search(&searching, invocation, &facts),
+            Entry::Step(step) => self.step(step, invocation, &facts, call).map_err(of_step),
+            Entry::Search(searching) => self.search(searching, invocation, &facts),
+        });
+        let charged = facts.ledger.end(path, memory, began.elapsed().into()).map_err(of_step);
+        let mut result = result.and_then(|answer| charged.map(|()| answer));
+        if let Err(failed) = &mut result {
+            failed.cause.limit = facts.missed().filter(|_| failed.kind.is_limit()).or(failed.cause.limit.take());
         }
+        result
     }
 
     /// The seed of what stands at a path.
@@ -116,18 +133,20 @@ impl Deployed {
                 Op::Train(Box::new(train))
             }
         };
-        let job = self.job(step, invocation, facts, op);
+        let job = self.job(step, invocation, facts, op)?;
         match (&invocation.relay, &invocation.place) {
-            (Some(relay), _) => self.plan(step, job, relay, call),
-            (None, Some(place)) => self.take_part(step, job, *place, call),
-            (None, None) => self.alone(step, &job, call),
+            (Some(relay), _) => self.plan(step, job, relay, invocation, facts, call),
+            (None, Some(place)) => self.take_part(step, job, *place, facts, call),
+            (None, None) => self.alone(step, &job, invocation, facts, call),
         }
     }
 
-    fn job(&self, step: &Step, invocation: &Invocation, facts: &Facts, op: Op) -> Job {
+    fn job(&self, step: &Step, invocation: &Invocation, facts: &Facts, op: Op) -> Result<Job, Failure> {
         let run = self.shared.run(&invocation.run.id);
         let own = blake3::hash(invocation.path.as_bytes()).to_hex();
-        Job {
+        let left = facts.nearest(None)?.map(|(left, _)| left);
+        let margin = left.filter(|_| matches!(op, Op::Train(_))).map_or(time::Duration::ZERO, spare);
+        Ok(Job {
             path: invocation.path.clone(),
             op,
             project: self.shared.project(),
@@ -136,13 +155,13 @@ impl Deployed {
             work: run.join("work"),
             run,
             log: None,
-            time_left: facts.left(),
-            money_left: None,
+            time_left: left.map(|left| left.saturating_sub(margin).into()),
+            money_left: facts.limits.money_left(&facts.ledger)?,
             threads: step.threads,
             attempt: invocation.tries + 1,
             role: Role::Alone,
             secrets: Secrets::new(),
-        }
+        })
     }
 
     /// The key of what stands at the path, among others of the run.
@@ -151,44 +170,115 @@ impl Deployed {
         format!("runs/{}/{among}/{own}", invocation.run.id)
     }
 
-    fn alone(&mut self, step: &Step, job: &Job, call: &mut Call) -> Result<Answer, Failure> {
-        match self.perform(job, call) {
-            (Ok(Outcome::Done(done)), _) => Ok(answered(step, done)),
+    fn alone(
+        &mut self,
+        step: &Step,
+        job: &Job,
+        invocation: &Invocation,
+        facts: &Facts,
+        call: &mut Call,
+    ) -> Result<Answer, Failure> {
+        let Performed { outcome, drained, struck } = self.perform(job, facts, call);
+        match (outcome, struck) {
+            (Ok(Outcome::Done(done)), struck) if done.trained.is_some() => {
+                self.trained(answered(step, done), struck, invocation, facts)
+            }
+            (Ok(Outcome::Done(done)), None) => Ok(answered(step, done)),
             (Ok(Outcome::Left), _) => Err(Failure::new(Kind::TaskFailed, "who works alone has others to go on with")
                 .help("this is a fault of smltc; please report it")),
-            (Err(failure), true) if failure.kind == Kind::WorkerLost => Ok(unfinished(step)),
-            (Err(failure), _) => Err(failure),
+            (Err(failure), _) if drained && failure.kind == Kind::WorkerLost => Ok(unfinished(step)),
+            (Err(failure), Some(_)) if matches!(job.op, Op::Train(_)) => Err(failure),
+            (_, Some(reached)) => Err(facts.miss(&reached, "it was over")),
+            (Err(failure), None) => Err(failure),
         }
     }
 
-    /// Does a job, and tells whether it was stopped at a checkpoint because the call draws to its end.
-    fn perform(&mut self, job: &Job, call: &mut Call) -> (Result<Outcome, Failure>, bool) {
+    /// What a training has come to, which may have been cut short to keep a limit.
+    fn trained(
+        &self,
+        mut answer: Answer,
+        struck: Option<Reached>,
+        invocation: &Invocation,
+        facts: &Facts,
+    ) -> Result<Answer, Failure> {
+        // A search sees for itself what was cut.
+        if invocation.errand.is_some() {
+            return Ok(answer);
+        }
+        if answer.trained.as_ref().is_some_and(|trained| trained.cut) {
+            let nearest = match struck {
+                Some(struck) => Some(struck),
+                None => facts.nearest(None)?.map(|(_, reached)| reached),
+            };
+            if let Some(reached) = nearest.filter(|reached| reached.on_miss != OnMiss::KeepBest) {
+                return Err(facts.miss(&reached, "its last epoch was over"));
+            }
+        }
+        let spent = facts.ledger.spent(&invocation.path)?;
+        for Carried(value) in answer.vars.values_mut().flatten() {
+            if let Value::Record(fields) = value {
+                fields.insert("cost".into(), Value::Money(spent.money));
+                fields.insert("elapsed".into(), Value::Duration(spent.worked));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Does a job within its limits.
+    fn perform(&mut self, job: &Job, facts: &Facts, call: &mut Call) -> Performed {
         let leads = job.role.seat().is_none_or(|seat| seat.decides);
         let trains = matches!(job.op, Op::Train(_)) && leads;
         let control = Control::new();
+        let watch = Watch {
+            control: &control,
+            trains,
+            stops: leads,
+            drains: trains.then(|| call.time.saturating_sub(MARGIN)),
+            limits: &facts.limits,
+            ledger: &facts.ledger,
+        };
         let (over, wait) = channel::<()>();
         let (worker, shared) = (&mut self.worker, &self.shared);
-        let outcome = thread::scope(|scope| {
-            let (control, time) = (&control, call.time.saturating_sub(MARGIN));
-            scope.spawn(move || {
-                if trains && wait.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
-                    control.drain();
-                }
-            });
-            let outcome = shared.around(job, || worker.work(job, control, call.report));
+        let (outcome, struck) = thread::scope(|scope| {
+            let watcher = scope.spawn(move || watch.until(&wait));
+            let outcome = shared.around(job, || worker.work(job, &control, call.report));
             drop(over);
-            outcome
+            (outcome, watcher.join().unwrap_or_default())
         });
-        (outcome, control.is_draining())
+        Performed { outcome, drained: control.is_draining(), struck }
     }
 }
 
+/// What came of a job.
+struct Performed {
+    outcome: Result<Outcome, Failure>,
+    /// Whether it was to stop at a checkpoint, because the call draws to its end.
+    drained: bool,
+    /// The limit that was reached meanwhile.
+    struck: Option<Reached>,
+}
+
 /// What the cloud gives a call.
-struct Call<'a> {
+pub struct Call<'a> {
+    /// Its name, which no other has.
+    pub id: &'a str,
     /// The time that is left.
-    time: time::Duration,
+    pub time: time::Duration,
     /// Where it says how far it is.
-    report: &'a mut dyn FnMut(Progress),
+    pub report: &'a mut dyn FnMut(Progress),
+}
+
+/// Lets a call begin, unless a limit around it is reached. What only looks at what has been done comes too late for none.
+fn enter(entry: &Entry, invocation: &Invocation, facts: &Facts, memory: Size) -> Result<(), Failure> {
+    let looks_back = matches!(entry, Entry::Search(_)) || invocation.relay.is_some();
+    if let Some((left, reached)) = facts.nearest(Some(memory))?
+        && left.is_zero()
+        && !looks_back
+        && (matches!(entry, Entry::Step(_)) || reached.on_miss != OnMiss::KeepBest)
+    {
+        return Err(facts.miss(&reached, "it could start"));
+    }
+    if facts.limits.have_budget() { facts.ledger.begin(&invocation.path, memory) } else { Ok(()) }
 }
 
 /// The answer of a step that is done.

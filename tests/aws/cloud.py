@@ -95,7 +95,16 @@ def execute(states, order):
     finally:
         functions.end()
     answer = {field: said.get(field) for field in ["status", "output", "error", "cause"]}
-    return {**answer, "calls": functions.calls}
+    return {**answer, "output": quoted(answer["output"]), "calls": functions.calls}
+
+
+def quoted(output):
+    """The interpreter gives a text as it is, not as JSON."""
+    try:
+        json.loads(output or "null")
+        return output
+    except ValueError:
+        return json.dumps(output)
 
 
 @mock_aws(config={"stepfunctions": {"execute_state_machine": True}})

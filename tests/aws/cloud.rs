@@ -93,7 +93,8 @@ pub fn functions(definition: &str) -> String {
 impl Execution {
     pub fn end(&self) -> End {
         if self.status == "SUCCEEDED" {
-            let Carried(value) = serde_json::from_str(self.output.as_deref().unwrap()).unwrap();
+            let text = self.output.as_deref().unwrap();
+            let Carried(value) = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
             return End::Value(value.to_json());
         }
         let (error, cause) = (self.error.clone().unwrap_or_default(), self.cause.clone().unwrap_or_default());

@@ -92,7 +92,9 @@ pub(super) fn learn(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, Failure> {
     let (objects, scratch) = (Objects::open(folder.join("objects")), folder.join("steps"));
-    let mut context = Context { threads: 2, time_left: None, objects: &objects, scratch: &scratch, draining, report };
+    let cut = &AtomicBool::new(false);
+    let mut context =
+        Context { threads: 2, time_left: None, objects: &objects, scratch: &scratch, draining, cut, report };
     train(job, lesson, part, &mut context)
 }
 

@@ -102,7 +102,7 @@ impl Training<'_> {
             checkpoint: self.checkpoints.is_due(),
             round: self.clock.is_over(),
             drain: context.draining.load(Ordering::Relaxed),
-            cut: self.time_left(context).is_some_and(|left| left <= 0.0),
+            cut: context.cut.load(Ordering::Relaxed) || self.time_left(context).is_some_and(|left| left <= 0.0),
         }
     }
 

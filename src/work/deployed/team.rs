@@ -1,6 +1,6 @@
 //! Trainings by several workers: one call plans a round, others take part in it, and the next call hears what came of it.
 
-use super::{Call, Deployed, answered, unfinished};
+use super::{Call, Deployed, Facts, answered, unfinished};
 use crate::{
     elastic::{Next, replan},
     ml,
@@ -8,8 +8,8 @@ use crate::{
     store::{self, Key, OpenError, Terms},
     units::Duration,
     wire::{
-        Aggregation, Answer, Exchange, Failure, Job, Kind, Op, Outcome, Part, Placement, Progress, Relay, Role, Round,
-        Seat, Staged, Standing, Train, Workers, shards,
+        Aggregation, Answer, Exchange, Failure, Invocation, Job, Kind, Op, Outcome, Part, Placement, Progress, Relay,
+        Role, Round, Seat, Staged, Standing, Train, Workers, shards,
     },
     work::aggregate,
 };
@@ -33,8 +33,16 @@ enum Came {
 
 impl Deployed {
     /// Plans the next round of a training, if another is to follow.
-    pub(super) fn plan(&mut self, step: &Step, job: Job, relay: &Relay, call: &mut Call) -> Result<Answer, Failure> {
-        let Op::Train(train) = &job.op else { return self.alone(step, &job, call) };
+    pub(super) fn plan(
+        &mut self,
+        step: &Step,
+        job: Job,
+        relay: &Relay,
+        invocation: &Invocation,
+        facts: &Facts,
+        call: &mut Call,
+    ) -> Result<Answer, Failure> {
+        let Op::Train(train) = &job.op else { return self.alone(step, &job, invocation, facts, call) };
         let mut standing = relay.standing.clone();
         let came = match heard(&relay.parts, &mut standing, &job.path) {
             Ok(came) => came,
@@ -50,7 +58,7 @@ impl Deployed {
                 })?;
                 // What can't be cleared goes after some time.
                 let _ = self.clear(&job);
-                return Ok(*answer);
+                return self.trained(*answer, None, invocation, facts);
             }
             Came::Next => standing.fruitless = 0,
             Came::Lost(failure) => {
@@ -75,7 +83,7 @@ impl Deployed {
         let places = places(&next, standing.rounds, train.team.exchange);
         standing.doubled = next.doubled;
         if next.workers > 1 {
-            self.perform(&Job { role: Role::Dealer, ..job }, call).0?;
+            self.perform(&Job { role: Role::Dealer, ..job }, facts, call).outcome?;
         }
         Ok(Answer { standing: Some(standing), places, ..unfinished(step) })
     }
@@ -86,9 +94,10 @@ impl Deployed {
         step: &Step,
         job: Job,
         place: Placement,
+        facts: &Facts,
         call: &mut Call,
     ) -> Result<Answer, Failure> {
-        let Op::Train(train) = &job.op else { return self.alone(step, &job, call) };
+        let Op::Train(train) = &job.op else { return Ok(Answer::default()) };
         let (store, run, name) = (self.meeting.clone(), run_of(&job), name_of(&job));
         let seat = match place {
             Placement::Sum { round, of } => {
@@ -113,12 +122,12 @@ impl Deployed {
             }
             report(progress);
         };
-        let outcome = self.perform(&job, &mut Call { time: call.time, report: &mut hear });
-        let answer = match outcome {
-            (Ok(Outcome::Done(done)), _) => answered(step, done),
-            (Ok(Outcome::Left), _) => Answer::default(),
-            (Err(failure), true) if failure.kind == Kind::WorkerLost => unfinished(step),
-            (Err(failure), _) => return Err(failure),
+        let performed = self.perform(&job, facts, &mut Call { id: call.id, time: call.time, report: &mut hear });
+        let answer = match performed.outcome {
+            Ok(Outcome::Done(done)) => answered(step, done),
+            Ok(Outcome::Left) => Answer::default(),
+            Err(failure) if performed.drained && failure.kind == Kind::WorkerLost => unfinished(step),
+            Err(failure) => return Err(failure),
         };
         Ok(Answer { round, ..answer })
     }
