@@ -17,6 +17,7 @@ mod names;
 mod path;
 mod reads;
 mod refusals;
+mod room;
 mod search;
 mod training;
 

@@ -18,7 +18,7 @@ mod round;
 mod secret;
 mod variable;
 
-pub use carried::Carried;
+pub use carried::{Carried, Stored};
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};

@@ -49,6 +49,7 @@ impl Emitter<'_> {
         };
         let assign = lines.iter().filter_map(|Named { line, variable }| Some((variable.clone()?, answered(line.var))));
         let assign = assign.collect();
+        self.side_by_side(lines.len());
         let entry = Entry::Glue(lines.iter().map(|named| named.line.clone()).collect());
         let mut extra = Map::new();
         if params {
@@ -79,6 +80,7 @@ impl Emitter<'_> {
             .into_iter()
             .map(|var| (key(var), json!(format!("{{% ${} %}}", self.variable(var)))))
             .collect();
+        self.side_by_side(vars.len());
         let mut payload = Map::from_iter([
             ("entry".to_owned(), json!(self.entry(entry))),
             ("path".to_owned(), path.to_json()),

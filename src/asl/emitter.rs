@@ -91,6 +91,8 @@ pub(super) struct Emitter<'g> {
     read: HashSet<Var>,
     /// The variables of steps, whose values are records.
     records: HashSet<Var>,
+    /// The most values that stand in one state.
+    pub widest: usize,
     /// The latest variable that the program does not have.
     fresh: u32,
 }
@@ -112,6 +114,7 @@ impl<'g> Emitter<'g> {
             caught: String::new(),
             read: reads::of_region(&graph.root).into_iter().collect(),
             records: HashSet::new(),
+            widest: 1,
             fresh: own.chain(graph.params.iter().map(|param| param.var)).max().map_or(0, |var| var.0),
         };
         this.look(&graph.root);
@@ -167,6 +170,7 @@ impl<'g> Emitter<'g> {
             "id": "{% $states.context.Execution.Name %}",
             "started": "{% $states.context.Execution.StartTime %}",
             "seed": "{% $exists($states.context.Execution.Input.seed) ? $string($states.context.Execution.Input.seed) : '0' %}",
+            "inline": self.inline(),
         });
         begun.push((self.run.clone(), run));
         let begin = self.names.state(&format!("{}: begin", graph.workflow));
@@ -372,6 +376,7 @@ impl<'g> Emitter<'g> {
             branches.push(self.machine(inside, first, &place.path.shown));
             self.bound.extend(outer);
         }
+        self.side_by_side(assign.len());
         let title = match &*titles {
             [first, last] => format!("{first} and {last}"),
             [first, .., last] => format!("{first} … {last}"),

@@ -97,8 +97,7 @@ fn field_of(record: &str, field: &str) -> String {
 
 /// A value as a machine carries it. A text that would be taken for an expression becomes one that gives it.
 pub(super) fn literal(value: &Value) -> Json {
-    // All keys are texts, and numbers that are none have a form of their own.
-    let json = serde_json::to_value(Carried(value.clone())).unwrap_or_default();
+    let json = Carried::whole(value).into_json();
     if json.to_string().contains("{%") { json!(format!("{{% {json} %}}")) } else { json }
 }
 

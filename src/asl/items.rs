@@ -41,6 +41,7 @@ impl Emitter<'_> {
             begin.push((inner, json!(format!("{{% $states.input.around.{variable} %}}"))));
             around.push((var, variable));
         }
+        self.side_by_side(values.len());
         if !values.is_empty() {
             selector.insert("around".into(), values.into());
         }

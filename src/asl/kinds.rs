@@ -7,7 +7,7 @@ use super::{
     items::Given,
     limits::{bounds, raise},
     machine::{Catcher, Does, Machine, ProcessorConfig, Retrier, Rule, State, States},
-    reads,
+    reads, room,
 };
 use crate::{
     expr::{Expr, Var},
@@ -126,6 +126,9 @@ impl Emitter<'_> {
                     Expr::List(items) => items.len() <= INLINE,
                     _ => false,
                 };
+                if few {
+                    self.side_by_side(INLINE);
+                }
                 self.map(node, value, *item, body, few, place, states, next)
             }
             NodeKind::Try { body, catches } => self.attempt(node, body, catches, place, states, next),
@@ -227,18 +230,24 @@ impl Emitter<'_> {
         states: &mut States,
         next: Next,
     ) -> Next {
+        let none = Source::Literal(json!({ "list": [] }));
+        let list = list.unwrap_or(&none);
         let name = self.names.state(&place.path.shown);
         let here = self.names.variable(&format!("{}_path", node.name));
         let (path, inside) = place.path.item("$states.context.Map.Item.Index", &here);
         let inside = Place { path: inside, ..place.clone() };
-        let mut selector = Map::from_iter([
-            ("item".to_owned(), json!("{% $states.context.Map.Item.Value %}")),
-            ("path".to_owned(), path),
-        ]);
+        let mut selector = Map::from_iter([("item".to_owned(), room::item(list)), ("path".to_owned(), path)]);
         let of_item = self.bind(item, &format!("{}_item", node.name));
         let begin = vec![(here, json!("{% $states.input.path %}")), (of_item, json!("{% $states.input.item %}"))];
         let body_of = |this: &mut Self, steps: &mut States| {
-            this.region(body, &inside, &Target::Out, steps, Next::End(Out::Fields(Vec::new())))
+            let given = Next::End(Out::Fields(Vec::new()));
+            if few || room::is_called_for(body) {
+                return this.region(body, &inside, &Target::Out, steps, given);
+            }
+            let value = this.names.variable(&format!("{}_value", node.name));
+            let given = Next::End(Out::Value(Source::Variable(value.clone())));
+            let fitted = this.fit(&value, &inside, steps, given);
+            this.region(body, &inside, &Target::New(value), steps, fitted)
         };
         let title = format!("{}: item", place.path.shown);
         let machine = if few {
@@ -251,18 +260,21 @@ impl Emitter<'_> {
         } else {
             let own = reads::own_of_region(body);
             let reads = reads::of_region(body).into_iter().filter(|var| *var != item && !own.contains(var));
+            selector.insert("run".into(), room::run_of_items(&self.run, list));
             let given = Given { selector: &mut selector, begin, kept: Map::new(), result: "value" };
             self.apart(reads.collect(), &title, given, body_of)
         };
-        let list = list.map(Source::expression).unwrap_or_default();
         let does = Does::Map {
-            // A list of one would become the one.
-            items: format!("{{% $append([], {list}.list) %}}"),
+            items: room::items(list),
             item_selector: selector.into(),
             max_concurrency: node.limits.max_parallel.or((!few).then_some(SIDE_BY_SIDE)),
             item_processor: Box::new(machine),
         };
         let variable = self.is_read(node.var).then(|| self.variable(node.var));
+        let next = match &variable {
+            Some(variable) => self.fit(variable, place, states, next),
+            None => next,
+        };
         if few {
             let value = json!({ "list": "{% $append([], $states.result) %}" });
             let assign = variable.map(|variable| (variable, value)).into_iter().collect();

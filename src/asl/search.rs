@@ -7,7 +7,7 @@ use super::{
     flow::{Next, Out, Source, Target},
     items::Given,
     machine::{Does, Rule, States},
-    reads,
+    reads, room,
     training::Trial as Training,
 };
 use crate::{
@@ -78,7 +78,11 @@ impl Emitter<'_> {
         let inside = Place { path: inside, limits: Limits { seed: None, ..place.limits.clone() }, ..place.clone() };
         let item = "{% $states.context.Map.Item.Value %}";
         let mut selector = Map::from_iter([("errand".to_owned(), json!(item)), ("path".to_owned(), path)]);
-        let run = format!("{{% $merge([${}, {{'seed': $states.context.Map.Item.Value.seed}}]) %}}", self.run);
+        let run = format!(
+            "{{% $merge([${}, {{'seed': $states.context.Map.Item.Value.seed, 'inline': {}}}]) %}}",
+            self.run,
+            room::inline_of(&self.run, &format!("$count(${errands})"))
+        );
         selector.insert("run".into(), json!(run));
         let mut begin =
             vec![(here, json!("{% $states.input.path %}")), (errand.clone(), json!("{% $states.input.errand %}"))];

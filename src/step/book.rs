@@ -48,6 +48,8 @@ pub enum Entry {
     Step(Step),
     /// Looks for what a search is to try next.
     Search(Searching),
+    /// Stores a value that is too large to be carried on.
+    Store(Var),
 }
 
 /// A value to compute, or something to check.
@@ -136,6 +138,7 @@ impl Entry {
                 let own = |var: &Var| search.space.iter().any(|dimension| dimension.var == *var);
                 search.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.extend((!own(&var)).then_some(var))));
             }
+            Self::Store(var) => reads.push(*var),
             Self::Step(step) => step.work.each_expr(&mut |expr| expr.free_vars(&mut |var| reads.push(var))),
             Self::Glue(lines) => {
                 for line in lines {

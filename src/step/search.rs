@@ -192,7 +192,7 @@ impl Tries {
         let choices = self.choices(spec, task.trial);
         let chosen = |dimension: &Dimension| {
             let value = choices.var(dimension.var).cloned().unwrap_or(Value::None);
-            (key(dimension.var), Carried(value))
+            (key(dimension.var), Carried::whole(&value))
         };
         let seed = if self.trains { self.seed_of(task.trial) } else { self.seed };
         Errand {

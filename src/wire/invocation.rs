@@ -3,7 +3,7 @@
 use super::{Carried, Errand, Failure, Fence, Kind, Placement, Relay, Returned, Round, Standing, Trained};
 use crate::expr::Var;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// The call of a worker for an entry of the workflow's book.
@@ -56,6 +56,16 @@ pub struct RunFacts {
     pub started: String,
     /// Its seed, as text: it may be larger than what a state machine can count.
     pub seed: String,
+    /// The bytes that a value may have in an answer: what is larger is stored.
+    #[serde(default = "RunFacts::inline")]
+    pub inline: usize,
+}
+
+impl RunFacts {
+    /// The bytes that a value may have, where a state carries a few of them.
+    pub const fn inline() -> usize {
+        8 << 10
+    }
 }
 
 /// A failure as a state machine hands it on.
@@ -85,6 +95,30 @@ pub struct Cause {
     /// The mark of the scope whose limit was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+}
+
+/// The letters that the cloud takes of what is said of a failure; what is more breaks off.
+const LONGEST: usize = 32_000;
+
+impl Cause {
+    /// As much of it as the cloud takes: of the log and of the message the ends tell more.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        // It is a text in Lambda's own words, and these are one for the state machine.
+        let length = |cause: &Self| json!(json!(cause).to_string()).to_string().len();
+        while length(&self) > LONGEST && !self.log.is_empty() {
+            self.log.drain(..self.log.len().div_ceil(2));
+        }
+        while length(&self) > LONGEST {
+            let letters = self.message.chars().count();
+            if letters < 100 {
+                self.help = None;
+                break;
+            }
+            self.message = format!("… {}", self.message.chars().skip(letters / 4 + 2).collect::<String>());
+        }
+        self
+    }
 }
 
 /// Lambda's own words around it.
@@ -159,4 +193,27 @@ pub struct Answer {
 /// The name that a variable has in what is sent.
 pub fn key(var: Var) -> String {
     format!("v{}", var.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_failure_keeps_its_end_where_it_is_too_long() {
+        let line = |number: usize| format!("{number}: \"{}\"", "x".repeat(90));
+        let cause = Cause {
+            step: "main/step".into(),
+            message: format!("{}at the end", "é\n".repeat(20_000)),
+            help: Some("mend it".into()),
+            log: (0..900).map(line).collect(),
+        };
+        let fitted = cause.fitted();
+        assert!(json!(json!(fitted).to_string()).to_string().len() <= LONGEST);
+        assert!(fitted.message.starts_with("… ") && fitted.message.ends_with("at the end"), "{}", fitted.message);
+        assert_eq!((fitted.log.len(), fitted.help.as_deref()), (0, Some("mend it")));
+        let short = Cause { message: "so".into(), log: (0..900).map(line).collect(), ..fitted };
+        let log = short.fitted().log;
+        assert!(log.len() > 100 && log.last() == Some(&line(899)), "{}", log.len());
+    }
 }

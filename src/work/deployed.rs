@@ -5,30 +5,29 @@ mod ledger;
 mod limits;
 mod search;
 mod team;
+mod values;
 mod watch;
 
 use super::{Control, Shared, Worker};
 use crate::{
-    expr::Var,
     limits::OnMiss,
     seed::Seed,
     step::{self, Book, Entry, Lost, Step, Work},
     units::Size,
     value::Value,
     wire::{
-        Answer, Carried, Cause, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret,
-        Secrets, key,
+        Answer, Cause, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret, Secrets, key,
     },
 };
 use facts::Facts;
 use ledger::Ledger;
 use limits::Reached;
 use std::{
-    collections::BTreeMap,
     sync::{Arc, mpsc::channel},
     thread,
     time::{self, Instant},
 };
+use values::Recalled;
 use watch::{Watch, spare};
 
 /// The memory of calls that only compute values.
@@ -44,6 +43,7 @@ pub struct Deployed {
     shared: Arc<Shared>,
     /// The address of the store where the workers of a training meet.
     meeting: Secret,
+    recalled: Recalled,
 }
 
 /// A failure, and the step that it came of.
@@ -58,7 +58,7 @@ pub struct Failed {
 impl Failed {
     fn new(step: String, failure: Failure) -> Self {
         let Failure { kind, message, help, log } = failure;
-        Self { kind, cause: Cause { step, message, help, log, limit: None } }
+        Self { kind, cause: Cause { step, message, help, log, limit: None }.fitted() }
     }
 }
 
@@ -67,7 +67,7 @@ impl Deployed {
     /// place that all workers share.
     pub fn new(book: Book, shared: Shared, store: Option<Secret>) -> Self {
         let meeting = store.unwrap_or_else(|| Secret::new(shared.meeting()));
-        Self { worker: Worker::default(), book, shared: Arc::new(shared), meeting }
+        Self { worker: Worker::default(), book, shared: Arc::new(shared), meeting, recalled: Recalled::default() }
     }
 
     /// Does what an entry says, as far as the cloud lets it.
@@ -82,8 +82,12 @@ impl Deployed {
             let missing = Failure::new(Kind::TaskFailed, format!("the book has no entry {}", invocation.entry));
             of_step(missing.help("deploy the state machine and its functions together"))
         })?;
+        if let Entry::Store(_) = entry {
+            return values::store(&invocation.vars, &self.shared).map_err(of_step);
+        }
         let ledger = Ledger::new(self.shared.clone(), &invocation.run.id, call.id);
-        let facts = Facts::of(invocation, &self.book.scopes, ledger).map_err(of_step)?;
+        let facts =
+            Facts::of(invocation, &self.book.scopes, ledger, &mut self.recalled, &self.shared).map_err(of_step)?;
         let memory = if let Entry::Step(step) = &entry { step.memory } else { SMALL };
         let result = enter(&entry, invocation, &facts, memory).map_err(of_step).and_then(|()| match &entry {
             Entry::Glue(lines) => {
@@ -93,8 +97,10 @@ impl Deployed {
                     Some(node) => Failed::new(format!("{path}/{node}"), failure),
                     None => of_step(failure),
                 })?;
-                Ok(answer(values))
+                values::answer(values, facts.run.inline, &self.shared).map_err(of_step)
             }
+            // That was seen to before.
+            Entry::Store(_) => Ok(Answer::default()),
             Entry::Step(step) => self.step(step, invocation, &facts, call).map_err(of_step),
             Entry::Search(searching) => self.search(searching, invocation, &facts),
         });
@@ -181,9 +187,9 @@ impl Deployed {
         let Performed { outcome, drained, struck } = self.perform(job, facts, call);
         match (outcome, struck) {
             (Ok(Outcome::Done(done)), struck) if done.trained.is_some() => {
-                self.trained(answered(step, done), struck, invocation, facts)
+                self.trained(step, done, struck, invocation, facts)
             }
-            (Ok(Outcome::Done(done)), None) => Ok(answered(step, done)),
+            (Ok(Outcome::Done(done)), None) => self.answered(step, done, facts),
             (Ok(Outcome::Left), _) => Err(Failure::new(Kind::TaskFailed, "who works alone has others to go on with")
                 .help("this is a fault of smltc; please report it")),
             (Err(failure), _) if drained && failure.kind == Kind::WorkerLost => Ok(unfinished(step)),
@@ -193,19 +199,26 @@ impl Deployed {
         }
     }
 
+    /// The answer of a step that is done.
+    fn answered(&self, step: &Step, done: Done, facts: &Facts) -> Result<Answer, Failure> {
+        let answer = values::answer([(step.var, done.output)].into(), facts.run.inline, &self.shared)?;
+        Ok(Answer { trained: done.trained, ..answer })
+    }
+
     /// What a training has come to, which may have been cut short to keep a limit.
     fn trained(
         &self,
-        mut answer: Answer,
+        step: &Step,
+        mut done: Done,
         struck: Option<Reached>,
         invocation: &Invocation,
         facts: &Facts,
     ) -> Result<Answer, Failure> {
         // A search sees for itself what was cut.
         if invocation.errand.is_some() {
-            return Ok(answer);
+            return self.answered(step, done, facts);
         }
-        if answer.trained.as_ref().is_some_and(|trained| trained.cut) {
+        if done.trained.as_ref().is_some_and(|trained| trained.cut) {
             let nearest = match struck {
                 Some(struck) => Some(struck),
                 None => facts.nearest(None)?.map(|(_, reached)| reached),
@@ -215,13 +228,11 @@ impl Deployed {
             }
         }
         let spent = facts.ledger.spent(&invocation.path)?;
-        for Carried(value) in answer.vars.values_mut().flatten() {
-            if let Value::Record(fields) = value {
-                fields.insert("cost".into(), Value::Money(spent.money));
-                fields.insert("elapsed".into(), Value::Duration(spent.worked));
-            }
+        if let Value::Record(fields) = &mut done.output {
+            fields.insert("cost".into(), Value::Money(spent.money));
+            fields.insert("elapsed".into(), Value::Duration(spent.worked));
         }
-        Ok(answer)
+        self.answered(step, done, facts)
     }
 
     /// Does a job within its limits.
@@ -281,17 +292,7 @@ fn enter(entry: &Entry, invocation: &Invocation, facts: &Facts, memory: Size) ->
     if facts.limits.have_budget() { facts.ledger.begin(&invocation.path, memory) } else { Ok(()) }
 }
 
-/// The answer of a step that is done.
-fn answered(step: &Step, done: Done) -> Answer {
-    Answer { trained: done.trained, ..answer([(step.var, done.output)].into()) }
-}
-
 /// The answer of a step that is not.
 fn unfinished(step: &Step) -> Answer {
     Answer { more: true, vars: [(key(step.var), None)].into(), ..Answer::default() }
-}
-
-fn answer(values: BTreeMap<Var, Value>) -> Answer {
-    let vars = values.into_iter().map(|(var, value)| (key(var), Some(Carried(value)))).collect();
-    Answer { vars, ..Answer::default() }
 }

@@ -7,8 +7,9 @@ mod room;
 mod tests;
 
 use crate::{
-    store::{Remote, RemoteError},
-    wire::{Failure, Job, Kind, Outcome},
+    store::{Objects, Remote, RemoteError},
+    value::Artifact,
+    wire::{Failure, Job, Kind, Op, Outcome},
 };
 use bytes::Bytes;
 use mirror::{Mirror, Stamps};
@@ -129,6 +130,33 @@ impl Shared {
         Ok(self.remote.list(below)?.into_iter().map(|entry| entry.key).collect())
     }
 
+    /// Stores bytes that are to be found under their hash.
+    ///
+    /// # Errors
+    /// When they can't be stored.
+    pub fn keep(&self, artifact: &Artifact, bytes: &[u8]) -> Result<(), Failure> {
+        Objects::open(self.objects()).put_bytes(&artifact.name, bytes).map_err(|error| {
+            Failure::new(Kind::TaskFailed, format!("a value can't be stored: {error}")).help("make room on the disk")
+        })?;
+        match &self.mirror {
+            Some(mirror) => lock(mirror).send(&self.remote, artifact),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes that were stored.
+    ///
+    /// # Errors
+    /// When they can't be had.
+    pub fn recall(&self, artifact: &Artifact) -> Result<Vec<u8>, Failure> {
+        if let Some(mirror) = &self.mirror {
+            lock(mirror).bring_object(&self.remote, artifact)?;
+        }
+        Objects::open(self.objects()).read(artifact).map_err(|error| {
+            Failure::new(Kind::TaskFailed, error.to_string()).help("start the run again, with what it has stored")
+        })
+    }
+
     /// Does a job whose folders are these, with all at hand that it reads; what it has made is there for others before this
     /// returns.
     ///
@@ -158,11 +186,12 @@ impl Shared {
         let mut before = Stamps::new();
         while over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
             let now = mirror::stamps(&job.scratch);
-            // What is still written is left for later.
-            let still = now.iter().filter(|(file, stamp)| before.get(*file) == Some(*stamp));
-            let still = still.map(|(file, stamp)| (file.clone(), *stamp)).collect();
+            // A training's files are whole from the first; what a command still writes is left for later.
+            let is_whole = |file: &PathBuf, stamp| matches!(job.op, Op::Train(_)) || before.get(file) == Some(stamp);
+            let whole = now.iter().filter(|(file, stamp)| is_whole(file, stamp));
+            let whole = whole.map(|(file, stamp)| (file.clone(), *stamp)).collect();
             // What can't be put now is tried again, at the latest when the step is over, which then tells.
-            let _ = lock(mirror).put_files(&self.remote, &job.scratch, &still, &now);
+            let _ = lock(mirror).put_files(&self.remote, &job.scratch, &whole, &now);
             before = now;
         }
     }

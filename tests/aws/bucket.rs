@@ -32,10 +32,10 @@ fn a_training_goes_on_in_another_worker() {
 fn a_training_whose_worker_is_killed_goes_on_from_what_it_left() {
     let (server, mut cloud) = (Server::start(), Cloud::start());
     let project = Project::new(include_str!("training.smlt"));
-    let args = json!({ "epochs": 60 });
+    let args = json!({ "epochs": 300 });
     let here = project.run(args.as_object().unwrap());
     let there =
-        run(&mut cloud, &server, &project, args.as_object().unwrap(), json!({ "faults": { "3": 4.0 }, "new": true }));
+        run(&mut cloud, &server, &project, args.as_object().unwrap(), json!({ "faults": { "3": 3.5 }, "new": true }));
     assert_eq!(there.end(), here);
     assert!(server.answered("GET", 200, ".checkpoint") >= 1, "nobody has read a checkpoint");
 }

@@ -21,6 +21,9 @@ from botocore.exceptions import ClientError
 from functions import Busy, FunctionError, Functions
 from moto import mock_aws
 
+# The bytes that a state may take in, hand on, or keep in a variable.
+MOST = 256 * 1024
+
 ASL = "moto.stepfunctions.parser.asl."
 
 functions = None
@@ -35,14 +38,22 @@ def evaluate(expression):
         raise JSONataException("UNKNOWN", str(error))
 
 
+def check(text):
+    """What moto checks of a state's output alone."""
+    if len(text) > MOST:
+        raise ValueError("States.DataLimitExceeded: %d bytes" % len(text))
+
+
 class Lambda:
     """The client that the interpreter calls functions with."""
 
     def invoke(self, FunctionName, Payload=b"{}", **_):
         metadata = {"HTTPStatusCode": 200, "RequestId": str(uuid.uuid4()), "HTTPHeaders": {}, "RetryAttempts": 0}
         answer = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "ResponseMetadata": metadata}
+        check(Payload)
         try:
             body = functions.invoke(Payload)
+            check(body)
         except FunctionError as error:
             body = json.dumps(error.payload).encode()
             answer["FunctionError"] = "Unhandled"
@@ -64,6 +75,14 @@ def patch():
         importlib.import_module(ASL + name).eval_jsonata_expression = evaluate
     lambdas = importlib.import_module(ASL + "component.state.exec.state_task.lambda_eval_utils")
     lambdas.boto_client_for = lambda **_: Lambda()
+    variables = importlib.import_module(ASL + "eval.variable_store").VariableStore
+    assign = variables.set
+
+    def checked(self, variable_identifier, variable_value):
+        check(json.dumps(variable_value, default=iso))
+        assign(self, variable_identifier, variable_value)
+
+    variables.set = checked
     expressions = importlib.import_module(ASL + "jsonata.jsonata")
     # It forgets to escape what a text holds.
     declare = lambda bindings: "".join("%s:=%s;" % (name, json.dumps(value, default=iso)) for name, value in bindings.items())

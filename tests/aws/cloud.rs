@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use smlt::{
-    store::Remote,
+    store::{Objects, Remote},
+    value::Artifact,
     wire::{Carried, Caught},
 };
 use std::{
@@ -12,6 +13,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::Arc,
 };
 use tempfile::TempDir;
 
@@ -39,6 +41,9 @@ pub struct Execution {
     /// How often workers were called.
     #[serde(default)]
     pub calls: u64,
+    /// Where what is too large for its output is stored.
+    #[serde(skip)]
+    objects: PathBuf,
 }
 
 impl Cloud {
@@ -72,7 +77,8 @@ impl Cloud {
         writeln!(self.orders, "{order}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        Execution { objects: project.0.path().join("cloud/objects"), ..said }
     }
 }
 
@@ -94,8 +100,13 @@ impl Execution {
     pub fn end(&self) -> End {
         if self.status == "SUCCEEDED" {
             let text = self.output.as_deref().unwrap();
-            let Carried(value) = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-            return End::Value(value.to_json());
+            let carried: Carried = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let value = carried.value(&mut |stored| {
+                let artifact = Artifact { name: "value".into(), hash: stored.hash, bytes: stored.bytes };
+                let bytes = Objects::open(&self.objects).read(&artifact).unwrap();
+                Ok(Arc::new(serde_json::from_slice(&bytes).unwrap()))
+            });
+            return End::Value(value.unwrap().to_json());
         }
         let (error, cause) = (self.error.clone().unwrap_or_default(), self.cause.clone().unwrap_or_default());
         assert_eq!(self.status, "FAILED", "{error}: {cause}");

@@ -6,6 +6,7 @@ mod cloud;
 mod differential;
 mod faults;
 mod generator;
+mod large;
 mod limits;
 #[path = "../shared/s3_server.rs"]
 mod s3_server;

@@ -3,6 +3,7 @@
 use super::{
     ledger::Ledger,
     limits::{Limits, Reached},
+    values::Recalled,
 };
 use crate::{
     expr::{Context, Env, Scope, Var},
@@ -10,7 +11,8 @@ use crate::{
     step::Bounds,
     units::{Duration, Money, Size},
     value::Value,
-    wire::{Carried, Failure, Fence, Invocation, Kind, RunFacts},
+    wire::{Failure, Fence, Invocation, Kind, RunFacts},
+    work::Shared,
 };
 use std::{
     cell::RefCell,
@@ -20,7 +22,7 @@ use std::{
 /// What is known where an entry stands.
 pub(super) struct Facts<'a> {
     vars: Scope,
-    run: &'a RunFacts,
+    pub run: &'a RunFacts,
     /// The workflow, which all paths begin with.
     workflow: &'a str,
     pub seed: Seed,
@@ -32,12 +34,21 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub fn of(invocation: &'a Invocation, scopes: &[Bounds], ledger: Ledger) -> Result<Self, Failure> {
+    pub fn of(
+        invocation: &'a Invocation,
+        scopes: &[Bounds],
+        ledger: Ledger,
+        recalled: &mut Recalled,
+        shared: &Shared,
+    ) -> Result<Self, Failure> {
         let run = &invocation.run;
         let mut vars = Scope::default();
-        for (name, Carried(value)) in &invocation.vars {
+        for (name, carried) in &invocation.vars {
             let number = name.strip_prefix('v').and_then(|number| number.parse().ok());
-            vars.set(Var(number.ok_or_else(|| wrong(&format!("`{name}`, which is no variable")))?), value.clone());
+            vars.set(
+                Var(number.ok_or_else(|| wrong(&format!("`{name}`, which is no variable")))?),
+                recalled.value(carried, shared)?,
+            );
         }
         Ok(Self {
             vars,

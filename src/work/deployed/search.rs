@@ -1,6 +1,6 @@
 //! What a search tries next, told by all that came of what it tried. The machine sees to the trials.
 
-use super::{Deployed, Facts, Failed, answer, facts::moment, ledger::millis};
+use super::{Deployed, Facts, Failed, facts::moment, ledger::millis, values};
 use crate::{
     limits::OnMiss,
     search::{Ask, Task},
@@ -8,6 +8,7 @@ use crate::{
     units::{Duration, Money},
     value::Value,
     wire::{Answer, Caught, Done, Errand, Failure, Invocation, Kind, Returned, key},
+    work::Shared,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ impl Deployed {
                 errands.push(tries.errand(&searching.search, &task));
                 continue;
             };
-            let number = match came(searching, &mut tries, &task, returned, invocation, facts)? {
+            let number = match came(searching, &mut tries, &task, returned, invocation, facts, &self.shared)? {
                 Came::Number(number) => number,
                 Came::Blamed(failure) => {
                     first.get_or_insert(failure);
@@ -88,7 +89,8 @@ impl Deployed {
         let spent = facts.ledger.spent(&invocation.path).map_err(of_search)?.money;
         outcome.insert("cost".into(), Value::Money(spent));
         outcome.insert("elapsed".into(), Value::Duration(elapsed.into()));
-        Ok(answer([(searching.var, Value::Record(outcome))].into()))
+        let value = Value::Record(outcome);
+        values::answer([(searching.var, value)].into(), facts.run.inline, &self.shared).map_err(of_search)
     }
 
     /// What was tried before, with what has come of it since.
@@ -140,15 +142,18 @@ fn came(
     returned: &Returned,
     invocation: &Invocation,
     facts: &Facts,
+    shared: &Shared,
 ) -> Result<Came, Failed> {
     if let Some(caught) = &returned.failed {
         return failed(searching, caught, returned, invocation, facts);
     }
     let answer = returned.answer.clone();
     let output = match (&answer, &returned.value) {
-        (Some(answer), _) => answer.vars.values().flatten().next().map(|carried| carried.0.clone()),
-        (None, value) => value.as_ref().map(|carried| carried.0.clone()),
+        (Some(answer), _) => answer.vars.values().flatten().next(),
+        (None, value) => value.as_ref(),
     };
+    let output = output.map(|carried| values::Recalled::default().value(carried, shared)).transpose();
+    let output = output.map_err(|failure| Failed::new(invocation.path.clone(), failure))?;
     let output = output.ok_or_else(|| {
         let nothing = Failure::new(Kind::TaskFailed, format!("the trial `{}` has come to nothing", returned.name));
         Failed::new(invocation.path.clone(), nothing.help("this is a fault of smltc; please report it"))

@@ -1,15 +1,16 @@
 //! Trainings by several workers: one call plans a round, others take part in it, and the next call hears what came of it.
 
-use super::{Call, Deployed, Facts, answered, unfinished};
+use super::{Call, Deployed, Facts, unfinished};
 use crate::{
     elastic::{Next, replan},
     ml,
     step::Step,
     store::{self, Key, OpenError, Terms},
     units::Duration,
+    value::Value,
     wire::{
-        Aggregation, Answer, Exchange, Failure, Invocation, Job, Kind, Op, Outcome, Part, Placement, Progress, Relay,
-        Role, Round, Seat, Staged, Standing, Train, Workers, shards,
+        Aggregation, Answer, Done, Exchange, Failure, Invocation, Job, Kind, Op, Outcome, Part, Placement, Progress,
+        Relay, Role, Round, Seat, Staged, Standing, Train, Workers, shards,
     },
     work::aggregate,
 };
@@ -58,7 +59,11 @@ impl Deployed {
                 })?;
                 // What can't be cleared goes after some time.
                 let _ = self.clear(&job);
-                return self.trained(*answer, None, invocation, facts);
+                let Answer { vars, trained, .. } = *answer;
+                let output = vars.values().flatten().next().map(|carried| self.recalled.value(carried, &self.shared));
+                let output = output.transpose()?.unwrap_or(Value::None);
+                let done = Done { output, trained, elapsed: Duration::ZERO };
+                return self.trained(step, done, None, invocation, facts);
             }
             Came::Next => standing.fruitless = 0,
             Came::Lost(failure) => {
@@ -124,7 +129,7 @@ impl Deployed {
         };
         let performed = self.perform(&job, facts, &mut Call { id: call.id, time: call.time, report: &mut hear });
         let answer = match performed.outcome {
-            Ok(Outcome::Done(done)) => answered(step, done),
+            Ok(Outcome::Done(done)) => self.answered(step, done, facts)?,
             Ok(Outcome::Left) => Answer::default(),
             Err(failure) if performed.drained && failure.kind == Kind::WorkerLost => unfinished(step),
             Err(failure) => return Err(failure),

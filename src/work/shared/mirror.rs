@@ -11,6 +11,7 @@ use crate::{
     wire::{Failure, Job, Kind, Op, Outcome, Role},
 };
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
@@ -95,9 +96,9 @@ impl Mirror {
             }
         }
         let mut artifacts = BTreeMap::new();
-        job.op.stored_files(&mut |artifact| drop(artifacts.insert(self.key(artifact, job), artifact.clone())));
+        job.op.stored_files(&mut |artifact| drop(artifacts.insert(self.key(artifact), artifact.clone())));
         wanted.extend(artifacts.iter().map(|(key, artifact)| (key.clone(), artifact.bytes)));
-        let mut fetched = self.fetch(remote, &wanted, job)?;
+        let mut fetched = self.fetch(remote, &wanted)?;
         let labels = wanted.len();
         for dataset in job.op.datasets() {
             for name in labels_of(dataset, job)? {
@@ -105,7 +106,7 @@ impl Mirror {
             }
         }
         if wanted.len() > labels {
-            fetched.extend(self.fetch(remote, &wanted, job)?);
+            fetched.extend(self.fetch(remote, &wanted)?);
         }
         let objects = Objects::open(&job.objects);
         for (key, artifact) in artifacts.iter().filter(|(key, _)| fetched.contains(*key)) {
@@ -129,22 +130,34 @@ impl Mirror {
         Ok(())
     }
 
+    /// Brings in a stored file.
+    pub fn bring_object(&mut self, remote: &Remote, artifact: &Artifact) -> Result<(), Failure> {
+        self.fetch(remote, &Sizes::from([(self.key(artifact), artifact.bytes)])).map(drop)
+    }
+
+    /// Puts out a stored file, unless it is there.
+    pub fn send(&mut self, remote: &Remote, artifact: &Artifact) -> Result<(), Failure> {
+        let key = self.key(artifact);
+        // What is at hand has come from there, or was sent before.
+        if self.room.holds(&key) {
+            return Ok(());
+        }
+        if !remote.send(&key, &self.folder.join(&key))? {
+            return Err(Failure::new(Kind::TaskFailed, format!("the stored file `{}` is gone", artifact.name))
+                .help("start the run again"));
+        }
+        // What is too large to be kept has served its purpose.
+        self.make_room(&Sizes::from([(key.clone(), artifact.bytes)])).or_else(|_| self.drop_files(vec![key]))
+    }
+
     /// Puts out what a job has made.
     pub fn put_out(&mut self, remote: &Remote, job: &Job, outcome: &Result<Outcome, Failure>) -> Result<(), Failure> {
         if let Ok(outcome) = outcome {
-            let mut made = BTreeMap::new();
-            outcome.stored_files(&mut |artifact| drop(made.insert(self.key(artifact, job), artifact.clone())));
-            // What is at hand has come from there, or was sent before.
-            made.retain(|key, _| !self.room.holds(key));
-            for (key, artifact) in &made {
-                if !remote.send(key, &self.folder.join(key))? {
-                    let message = format!("the stored file `{}` is gone", artifact.name);
-                    return Err(Failure::new(Kind::TaskFailed, message).help("start the run again"));
-                }
+            let mut made = Vec::new();
+            outcome.stored_files(&mut |artifact| made.push(artifact.clone()));
+            for artifact in &made {
+                self.send(remote, artifact)?;
             }
-            let sizes = made.into_iter().map(|(key, artifact)| (key, artifact.bytes)).collect();
-            // What is too large to be kept has served its purpose.
-            self.make_room(&sizes).or_else(|_| self.drop_files(sizes.into_keys().collect()))?;
         }
         self.put_pins(remote, job)?;
         if matches!(job.op, Op::Train(_)) || outcome.is_err() {
@@ -161,6 +174,9 @@ impl Mirror {
 
     /// Puts out some of the files in a folder of the run, and removes there what is no longer among all that are here.
     pub fn put_files(&mut self, remote: &Remote, folder: &Path, some: &Stamps, all: &Stamps) -> Result<(), Failure> {
+        let mut some: Vec<_> = some.iter().collect();
+        // The latest of them stays longest.
+        some.sort_by_key(|(_, (_, time))| Reverse(*time));
         for (file, stamp) in some {
             if self.same.get(file) != Some(stamp) && remote.send(&self.key_of(file), file)? {
                 self.same.insert(file.clone(), *stamp);
@@ -247,14 +263,14 @@ impl Mirror {
     }
 
     /// Brings in what is not at hand of some files: their keys.
-    fn fetch(&mut self, remote: &Remote, wanted: &Sizes, job: &Job) -> Result<BTreeSet<String>, Failure> {
+    fn fetch(&mut self, remote: &Remote, wanted: &Sizes) -> Result<BTreeSet<String>, Failure> {
         let missing: Vec<(String, PathBuf)> = wanted
             .keys()
             .filter(|key| !self.room.holds(key) || !self.folder.join(key).exists())
             .map(|key| (key.clone(), self.folder.join(key)))
             .collect();
         self.make_room(wanted)?;
-        if let Err(error) = remote.fetch(&missing, &job.work) {
+        if let Err(error) = remote.fetch(&missing, &self.folder.join(OBJECTS)) {
             missing.iter().for_each(|(key, _)| self.room.forget(key));
             return Err(error.into());
         }
@@ -289,8 +305,8 @@ impl Mirror {
     }
 
     /// The key of a stored file.
-    fn key(&self, artifact: &Artifact, job: &Job) -> String {
-        self.key_of(&Objects::open(&job.objects).path(artifact))
+    fn key(&self, artifact: &Artifact) -> String {
+        self.key_of(&Objects::open(self.folder.join(OBJECTS)).path(artifact))
     }
 
     /// The key of a file in this folder.
