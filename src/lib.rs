@@ -51,6 +51,8 @@ pub mod search;
 pub mod seed;
 pub mod source;
 #[cfg(feature = "compile")]
+pub mod stack;
+#[cfg(feature = "compile")]
 pub mod stdlib;
 #[cfg(any(feature = "compile", feature = "work"))]
 pub mod step;

@@ -37,11 +37,11 @@ const LEVELS: [&[&str]; 11] = [
 ];
 
 /// The same for what stands on a plan.
-const UPPER: [&[&str]; 5] = [&["schedule", "asl"], &["cache"], &["runs"], &["local"], &["cli"]];
+const UPPER: [&[&str]; 5] = [&["schedule", "asl"], &["cache", "stack"], &["runs"], &["local", "cloud"], &["cli"]];
 
 /// The parts of the compiler, which a worker must do without.
-const COMPILER: [&str; 10] =
-    ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "asl", "cli"];
+const COMPILER: [&str; 11] =
+    ["diagnostic", "syntax", "stdlib", "doc", "check", "graph", "plan", "schedule", "asl", "stack", "cli"];
 
 #[test]
 fn imports_run_downward() {

@@ -3,18 +3,21 @@ use crate::{
     asl::{self, Compiled},
     disk,
     graph::Graph,
+    stack::{self, Stack},
     value::Hash,
 };
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 /// Compile a workflow for AWS Step Functions.
 ///
-/// Writes a folder with `NAME.asl.json`, the state machine; `book.json`, what its workers do; and `manifest.json`, what they
-/// need, and the hashes of both. The same file gives the same bytes.
+/// Writes a folder with `NAME.asl.json`, the state machine; `book.json`, what its workers do; `template.yaml`, all that is to
+/// be made for them, for those who deploy with CloudFormation; where tasks run commands, a `Containerfile`; and
+/// `manifest.json`, what there is, with hashes. The same file gives the same bytes.
 #[derive(clap::Args)]
 pub struct Args {
     /// The workflow file
@@ -52,21 +55,30 @@ pub fn main(args: &Args) -> Exit {
 
 /// Writes all files, each whole or not at all.
 fn write(graph: &Graph, compiled: &Compiled, folder: &Path) -> io::Result<()> {
-    // On many lines if it is not too large then.
-    let on_lines = Some(compiled.machine.to_json(true)).filter(|machine| machine.len() < asl::MAX_DEFINITION);
-    let machine = on_lines.unwrap_or_else(|| compiled.machine.to_json(false)) + "\n";
-    let book = serde_json::to_string(&compiled.book)? + "\n";
-    let name = format!("{}.asl.json", graph.workflow);
-    let hash = |text: &str| Hash::from(blake3::hash(text.as_bytes())).to_string();
+    let stack = Stack::new(graph.workflow.clone(), compiled);
+    let mut files: BTreeMap<&str, String> =
+        stack.machines.iter().map(|machine| (&*machine.file, machine.text.clone())).collect();
+    files.insert("book.json", stack.book.clone());
+    files.insert("template.yaml", stack::template(&stack));
+    if stack.has_commands() {
+        files.insert("Containerfile", stack::containerfile().to_owned());
+    }
+    let hash = |text: &String| Hash::from(blake3::hash(text.as_bytes())).to_string();
+    let functions = stack
+        .functions
+        .iter()
+        .map(|function| json!({ "name": function.logical(), "memory": function.memory, "image": function.commands }));
     let manifest = json!({
         "workflow": graph.workflow,
         "smltc": env!("CARGO_PKG_VERSION"),
-        "functions": compiled.memory.iter().map(|memory| json!({ "name": format!("Worker{memory}"), "memory": memory })).collect::<Vec<_>>(),
-        "files": { &*name: hash(&machine), "book.json": hash(&book) },
+        "functions": functions.collect::<Vec<_>>(),
+        "machines": stack.machines.iter().map(|machine| &machine.name).collect::<Vec<_>>(),
+        "files": files.iter().map(|(name, text)| (*name, hash(text))).collect::<BTreeMap<_, _>>(),
     });
     std::fs::create_dir_all(folder)?;
-    disk::write_atomically(&folder.join(name), machine.as_bytes())?;
-    disk::write_atomically(&folder.join("book.json"), book.as_bytes())?;
+    for (name, text) in &files {
+        disk::write_atomically(&folder.join(name), text.as_bytes())?;
+    }
     disk::write_atomically(&folder.join("manifest.json"), format!("{manifest:#}\n").as_bytes())
 }
 

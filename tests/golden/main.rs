@@ -1,6 +1,6 @@
 //! Cases as files: what the compiler says of each file in `tests/ui`, the drawings of each in `tests/graph`, the state
-//! machines of each in `tests/asl`, what the program prints in each session in `tests/cli`, and the book's pages about the
-//! standard library in `docs/src/std`.
+//! machines of each in `tests/asl`, the templates of each in `tests/stack`, what the program prints in each session in
+//! `tests/cli`, and the book's pages about the standard library in `docs/src/std`.
 //!
 //! `BLESS=1` writes what is said now; a file's name in `tests/ui` still says which code must be among it.
 
@@ -9,6 +9,7 @@ mod asl;
 mod cli;
 mod graph;
 mod pages;
+mod stack;
 mod ui;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     trials.extend(pages::trials(&repository.join("docs/src")));
     trials.extend(graph::trials(&root.join("graph")));
     trials.extend(asl::trials(&root.join("asl")));
+    trials.extend(stack::trials(&root.join("stack")));
     #[cfg(feature = "local")]
     trials.extend(cli::trials(&root.join("cli")));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
