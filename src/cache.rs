@@ -11,8 +11,10 @@ mod words;
 mod writer;
 
 pub use draft::{Draft, Keyed};
+pub use memo::Memo;
 pub use parts::{Change, Content, Parts, Subject};
 pub use session::{Begin, Served, Session, Tally};
+pub use words::{Named, Words};
 
 use crate::{
     database,

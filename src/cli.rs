@@ -1,16 +1,26 @@
 //! The command line: one file a subcommand, all of them thin.
 
+#[cfg(feature = "aws")]
+mod account;
 mod build;
 #[cfg(feature = "local")]
 mod cache;
+#[cfg(feature = "aws")]
+mod cancel;
 mod check;
 #[cfg(feature = "local")]
 mod compare;
+#[cfg(feature = "aws")]
+mod deploy;
+#[cfg(feature = "aws")]
+mod destroy;
 mod doc;
 mod explain;
 #[cfg(feature = "local")]
 mod export;
 mod fmt;
+#[cfg(feature = "aws")]
+mod follow;
 #[cfg(feature = "local")]
 mod gc;
 mod graph;
@@ -29,6 +39,8 @@ mod params;
 #[cfg(feature = "local")]
 mod plot;
 #[cfg(feature = "local")]
+mod prepared;
+#[cfg(feature = "local")]
 mod progress;
 #[cfg(feature = "local")]
 mod result;
@@ -42,6 +54,10 @@ mod runs;
 mod secrets;
 #[cfg(feature = "local")]
 mod show;
+#[cfg(feature = "aws")]
+mod start;
+#[cfg(feature = "aws")]
+mod status;
 #[cfg(feature = "local")]
 mod table;
 #[cfg(feature = "local")]
@@ -112,6 +128,16 @@ enum Command {
     Explain(explain::Args),
     Graph(graph::Args),
     Build(build::Args),
+    #[cfg(feature = "aws")]
+    Deploy(deploy::Args),
+    #[cfg(feature = "aws")]
+    Start(start::Args),
+    #[cfg(feature = "aws")]
+    Status(status::Args),
+    #[cfg(feature = "aws")]
+    Cancel(cancel::Args),
+    #[cfg(feature = "aws")]
+    Destroy(destroy::Args),
     #[cfg(feature = "local")]
     Runs(runs::Args),
     #[cfg(feature = "local")]
@@ -167,6 +193,10 @@ fn dispatch(words: &[OsString]) -> Exit {
     if words.get(1).is_some_and(|word| word == "run") {
         return run::main(words);
     }
+    #[cfg(feature = "aws")]
+    if words.get(1).is_some_and(|word| word == "start") {
+        return start::main(words);
+    }
     match Args::try_parse_from(words) {
         Err(error) => usage(&error),
         Ok(args) => match args.command {
@@ -178,6 +208,16 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),
             Command::Build(args) => build::main(&args),
+            #[cfg(feature = "aws")]
+            Command::Deploy(args) => deploy::main(&args),
+            #[cfg(feature = "aws")]
+            Command::Start(_) => start::main(words),
+            #[cfg(feature = "aws")]
+            Command::Status(args) => status::main(&args),
+            #[cfg(feature = "aws")]
+            Command::Cancel(args) => cancel::main(&args),
+            #[cfg(feature = "aws")]
+            Command::Destroy(args) => destroy::main(&args),
             #[cfg(feature = "local")]
             Command::Run(_) => run::main(words),
             #[cfg(feature = "local")]

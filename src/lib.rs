@@ -13,6 +13,8 @@ pub mod cache;
 pub mod check;
 #[cfg(feature = "compile")]
 pub mod cli;
+#[cfg(feature = "aws")]
+pub mod cloud;
 #[cfg(feature = "work")]
 pub mod data;
 #[cfg(feature = "local")]

@@ -3,26 +3,24 @@ mod report;
 mod resume;
 
 pub use meeting::VARIABLE;
-pub use report::tell_failure;
+pub use report::{lines, tell_failure};
 
 use super::{
-    Exit, check, graph,
+    Exit,
     history::failed,
     params,
+    prepared::{Prepared, Switches},
     progress::{Live, Plain, View},
     secrets,
-    world::Files,
 };
 use crate::{
     cache::{CacheError, Session, Tally},
-    graph::Graph,
     local::{self, Known, LocalError, Machine, Past, memory_of_machine},
     plan::{Capacity, too_large},
     prices::Prices,
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
     seed::Seed,
-    source::Name,
     store::Objects,
     units::{Size, UnitError},
     value::Fields,
@@ -31,7 +29,6 @@ use crate::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use report::Report;
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -98,30 +95,20 @@ pub struct Args {
     quiet: bool,
 }
 
-/// The options of `run` that take a value, for finding the file before its parameters are known.
-const WITH_VALUE: [&str; 10] =
-    ["--out", "-o", "--jobs", "-j", "--memory", "--workers", "--store", "--seed", "--prices", "--secrets"];
-
-/// The options of `run` that take none.
-const WITHOUT_VALUE: [&str; 5] = ["--quiet", "-q", "--json", "--no-limits", "--no-cache"];
-
-/// A file that was checked, and the workflow of it that is to run.
-struct Prepared {
-    file: PathBuf,
-    files: Files,
-    graph: Graph,
-    /// The environment variables that are secrets.
-    hidden: BTreeSet<Name>,
-}
+/// The options of `run`, for finding the file before its parameters are known.
+const SWITCHES: Switches = Switches {
+    with_value: &["--out", "-o", "--jobs", "-j", "--memory", "--workers", "--store", "--seed", "--prices", "--secrets"],
+    without: &["--quiet", "-q", "--json", "--no-limits", "--no-cache"],
+};
 
 /// Runs `smltc run` with the whole command line: its options depend on the file that it names.
 pub fn main(words: &[OsString]) -> Exit {
     if resume::is_wanted(words) {
         return resume::main(words);
     }
-    let prepared = match file_of(words) {
+    let prepared = match SWITCHES.file(words) {
         None => None,
-        Some((file, workflow)) => match prepare(file, workflow, words) {
+        Some((file, workflow)) => match Prepared::new(file, workflow, words) {
             Ok(prepared) => Some(prepared),
             Err(exit) => return exit,
         },
@@ -149,46 +136,6 @@ pub fn main(words: &[OsString]) -> Exit {
         },
         Err(error) => super::usage(&error),
     }
-}
-
-/// The workflow file, which is the first word that is no option, and the workflow that may follow it.
-fn file_of(words: &[OsString]) -> Option<(PathBuf, Option<String>)> {
-    let mut words = words.iter().skip(2).peekable();
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy();
-        if WITH_VALUE.contains(&&*text) {
-            words.next();
-        } else if !text.starts_with('-') {
-            return Some((word.into(), workflow_of(words)));
-        }
-    }
-    None
-}
-
-/// The workflow among the words behind the file: the first that is no option of `run`, unless it is a parameter's.
-fn workflow_of<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<String> {
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy();
-        if WITH_VALUE.contains(&&*text) {
-            words.next();
-        } else if !text.starts_with('-') {
-            return Some(text.into_owned());
-        } else if !WITHOUT_VALUE.contains(&&*text) && !text.contains('=') {
-            return None;
-        }
-    }
-    None
-}
-
-fn prepare(file: PathBuf, workflow: Option<String>, words: &[OsString]) -> Result<Prepared, Exit> {
-    let given = |option: &str| words.iter().any(|word| word == option);
-    let (files, program) = check::program(&file, given("--json"), given("--quiet") || given("-q"))?;
-    let workflow = graph::pick(&program, workflow.as_deref()).map_err(|message| {
-        super::complain(format_args!("error: {message}"));
-        Exit::Usage
-    })?;
-    let graph = crate::graph::build(workflow, &files);
-    Ok(Prepared { file, files, graph, hidden: program.secrets })
 }
 
 fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {

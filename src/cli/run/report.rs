@@ -7,6 +7,7 @@ use crate::{
     schedule::{StepPath, Verdict},
     source::{Span, World},
     store::Objects,
+    types::Type,
     units::{Duration, Money},
     value::{Artifact, Value},
     wire::Failure,
@@ -60,7 +61,7 @@ impl Report<'_> {
                     }
                 }
                 if !self.args.json {
-                    say(self.lines(value));
+                    say(lines(value, &self.prepared.graph.output, &|artifact| self.path(artifact)));
                 }
                 Exit::Ok
             }
@@ -94,24 +95,25 @@ impl Report<'_> {
         let inside = path.strip_prefix(self.prepared.files.project()).unwrap_or(&path);
         self.prepared.file.parent().unwrap_or(Path::new("")).join(inside)
     }
+}
 
-    fn lines(&self, value: &Value) -> String {
-        let for_people = io::stdout().is_terminal();
-        let shown = |value: &Value| match value {
-            Value::Artifact(artifact) => self.path(artifact).display().to_string(),
-            value if for_people => words::value(value),
-            Value::String(text) => text.to_string(),
-            Value::List(_) | Value::Map(_) | Value::Record(_) => self.result(value).to_string(),
-            value => value.to_string(),
-        };
-        match value {
-            Value::Record(fields) => {
-                let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-                fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", shown(value))).collect()
-            }
-            Value::None if self.prepared.graph.output == crate::types::Type::None => String::new(),
-            value => format!("{}\n", shown(value)),
+/// A result in lines: for people, or for programs that read the output.
+pub fn lines(value: &Value, ty: &Type, path: &dyn Fn(&Artifact) -> PathBuf) -> String {
+    let for_people = io::stdout().is_terminal();
+    let shown = |value: &Value| match value {
+        Value::Artifact(artifact) => path(artifact).display().to_string(),
+        value if for_people => words::value(value),
+        Value::String(text) => text.to_string(),
+        Value::List(_) | Value::Map(_) | Value::Record(_) => json::result(value, path).to_string(),
+        value => value.to_string(),
+    };
+    match value {
+        Value::Record(fields) => {
+            let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+            fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", shown(value))).collect()
         }
+        Value::None if *ty == Type::None => String::new(),
+        value => format!("{}\n", shown(value)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `smltc run --resume`: the same run, from where it stood when it was cut off.
 
-use super::{Args, Entered, Prepared, Report, carry_out, failed, meeting, prepare, writable};
+use super::{Args, Entered, Prepared, Report, carry_out, failed, meeting, writable};
 use crate::{
     cache::Tally,
     cli::{Args as Line, Exit, complain, history::History, secrets, usage},
@@ -112,7 +112,7 @@ fn go_on(args: &Args, matches: &ArgMatches, words: &[OsString]) -> Exit {
         Err(error) => return failed(error),
     }
     let file = if folder.as_os_str().is_empty() { PathBuf::from(&run.file) } else { folder.join(&run.file) };
-    let prepared = match prepare(file, Some(run.workflow.clone()), words) {
+    let prepared = match Prepared::new(file, Some(run.workflow.clone()), words) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
