@@ -15,6 +15,8 @@ mod deploy;
 #[cfg(feature = "aws")]
 mod destroy;
 mod doc;
+#[cfg(feature = "aws")]
+mod elsewhere;
 mod explain;
 #[cfg(feature = "local")]
 mod export;

@@ -64,7 +64,10 @@ fn invoke(worker: &Mutex<Deployed>, event: &LambdaEvent<Invocation>) -> Result<A
     let mut worker = worker.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let invocation = &event.payload;
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    let mut report = |progress| eprintln!("{}", serde_json::json!({ "path": invocation.path, "progress": progress }));
+    let run = &invocation.run.id;
+    let mut report = |progress| {
+        eprintln!("{}", serde_json::json!({ "run": run, "path": invocation.path, "progress": progress }));
+    };
     let mut call = Call { id: &event.context.request_id, time: left, report: &mut report };
     worker.answer(invocation, &mut call).map_err(Told)
 }

@@ -2,7 +2,7 @@ use super::{
     Exit,
     account::{Account, failed},
 };
-use crate::cloud::{Remote, Standing};
+use crate::cloud::{Executions, Standing};
 
 /// Stop a run in the cloud.
 #[derive(clap::Args)]
@@ -22,13 +22,13 @@ pub fn main(args: &Args) -> Exit {
 
 fn cancel(args: &Args) -> Result<Exit, Exit> {
     let cloud = args.account.open()?;
-    let remote = Remote(&cloud);
-    let run = remote.find(Some(&args.run)).map_err(failed)?;
+    let executions = Executions(&cloud);
+    let run = executions.find(Some(&args.run)).map_err(failed)?;
     if run.standing != Standing::Running {
         super::complain(format_args!("note: {} is over already", run.id));
         return Ok(Exit::Ok);
     }
-    remote.cancel(&run).map_err(failed)?;
+    executions.cancel(&run).map_err(failed)?;
     super::complain(format_args!("cancelled {}", run.id));
     Ok(Exit::Ok)
 }

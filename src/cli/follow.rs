@@ -10,7 +10,7 @@ use super::{
     world::Files,
 };
 use crate::{
-    cloud::{Cloud, Remote, Run, Standing, Story},
+    cloud::{Cloud, Executions, Run, Standing, Story},
     graph::{Graph, Region},
     local::Watch,
     schedule::{Notice, StepPath, Time, Verdict},
@@ -58,7 +58,7 @@ pub struct Followed<'a> {
 impl Followed<'_> {
     /// Shows a run until it is over. Who interrupts it leaves it to itself.
     pub fn follow(&self, run: Run, begun: Option<&Fields>) -> Result<Exit, Exit> {
-        let remote = Remote(self.cloud);
+        let executions = Executions(self.cloud);
         let mut view = match self.manner {
             Manner { json: true, .. } => View::Json,
             Manner { quiet: true, .. } => View::Quiet,
@@ -71,14 +71,14 @@ impl Followed<'_> {
             let notice = Notice::RunStarted { workflow, args: args.clone(), deadline, budget: None };
             view.present(Time::default(), &notice);
         }
-        let mut story = Story::new(run.started, &remote.definition(&run).map_err(failed)?);
+        let mut story = Story::new(run.started, &executions.definition(&run).map_err(failed)?);
         // It is asked for where there is a runtime.
         let mut interrupt = self.cloud.wait(async { signal(SignalKind::interrupt()) }).ok();
         let mut pause = FIRST_PAUSE;
         let ended = loop {
             // What has happened before it was over is heard of after that.
-            let now = remote.look(&run).map_err(failed)?;
-            let events = remote.events(&run, story.last()).map_err(failed)?;
+            let now = executions.look(&run).map_err(failed)?;
+            let events = executions.events(&run, story.last()).map_err(failed)?;
             pause = if events.is_empty() { (pause * 3 / 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
             for event in &events {
                 story.read(event).iter().for_each(|(at, notice)| view.present(*at, notice));
@@ -101,10 +101,10 @@ impl Followed<'_> {
 
     /// Shows what a run has done until now.
     pub fn so_far(&self, run: &Run) -> Result<(), Exit> {
-        let remote = Remote(self.cloud);
+        let executions = Executions(self.cloud);
         let mut view = if self.manner.json { View::Json } else { View::Plain(Plain::default()) };
-        let mut story = Story::new(run.started, &remote.definition(run).map_err(failed)?);
-        for event in remote.events(run, 0).map_err(failed)? {
+        let mut story = Story::new(run.started, &executions.definition(run).map_err(failed)?);
+        for event in executions.events(run, 0).map_err(failed)? {
             story.read(&event).iter().for_each(|(at, notice)| view.present(*at, notice));
         }
         Ok(())

@@ -61,6 +61,9 @@ pub struct Args {
     /// One JSON object a line for each attempt, with the path of its log
     #[arg(long, conflicts_with_all = ["follow", "lines"])]
     json: bool,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    elsewhere: super::elsewhere::Elsewhere,
 }
 
 pub fn main(args: &Args) -> Exit {
@@ -68,6 +71,10 @@ pub fn main(args: &Args) -> Exit {
 }
 
 fn tell(args: &Args) -> Result<Exit, Exit> {
+    #[cfg(feature = "aws")]
+    if args.elsewhere.remote {
+        return args.elsewhere.logs(args.first.as_deref(), args.second.as_deref());
+    }
     let history = args.project.history()?;
     let (run, step) = run_and_step(args.first.as_deref(), args.second.as_deref());
     let run = history.run(run)?;

@@ -182,7 +182,8 @@ impl Plain {
     }
 }
 
-fn said(progress: &Progress) -> String {
+/// What an attempt tells, in a line.
+pub fn said(progress: &Progress) -> String {
     match progress {
         Progress::Epoch(metrics) => words::metrics(metrics),
         Progress::Round(round) => words::round(round),

@@ -14,6 +14,9 @@ pub struct Args {
     run: Option<String>,
     #[command(flatten)]
     project: Project,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    elsewhere: super::elsewhere::Elsewhere,
 }
 
 pub fn main(args: &Args) -> Exit {
@@ -21,6 +24,10 @@ pub fn main(args: &Args) -> Exit {
 }
 
 fn print(args: &Args) -> Result<Exit, Exit> {
+    #[cfg(feature = "aws")]
+    if args.elsewhere.remote {
+        return args.elsewhere.result(args.run.as_deref());
+    }
     let history = args.project.history()?;
     let run = history.run(args.run.as_deref())?;
     let Some(value) = run.result() else {

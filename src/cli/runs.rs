@@ -60,6 +60,9 @@ pub struct Args {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    elsewhere: super::elsewhere::Elsewhere,
 }
 
 /// What runs are sorted by.
@@ -75,6 +78,10 @@ pub fn main(args: &Args) -> Exit {
 }
 
 fn list(args: &Args) -> Result<Exit, Exit> {
+    #[cfg(feature = "aws")]
+    if args.elsewhere.remote {
+        return args.elsewhere.runs(args.limit, args.json);
+    }
     let Some(history) = History::at(&args.project)? else {
         super::complain("no runs yet; `smltc run FILE` makes one");
         return Ok(Exit::Ok);

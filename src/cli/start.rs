@@ -6,7 +6,7 @@ use super::{
     prepared::{Prepared, Switches},
 };
 use crate::{
-    cloud::{Cloud, Gatherer, Objects as Bucket, Record, Remote},
+    cloud::{Cloud, Executions, Gatherer, Record},
     graph::{Graph, Region},
     limits::Limits,
     runs::{Home, new_id},
@@ -19,7 +19,6 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Map, json};
 use std::{
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -151,7 +150,7 @@ fn begin(
         values.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect();
     let input = json!({ "args": given, "seed": args.seed.to_string() });
     let id = new_id(name, &jiff::ZonedDateTime::now());
-    let run = Remote(cloud).start(name, &id, &input).map_err(failed)?;
+    let run = Executions(cloud).start(name, &id, &input).map_err(failed)?;
     if args.detach {
         super::complain(format_args!("started; `smltc status {id}` shows how it stands"));
         super::say(format_args!("{id}\n"));
@@ -185,11 +184,9 @@ fn send(cloud: &Cloud, name: &str, project: Option<&Path>, objects: &Objects, va
     if files.is_empty() {
         return Ok(());
     }
-    let bucket = Bucket::open(cloud, &cloud.names(name).bucket).map_err(failed)?;
+    let bucket = cloud.objects(&cloud.names(name).bucket).map_err(failed)?;
     for (key, path) in files {
-        let bytes =
-            fs::read(&path).map_err(|error| super::history::failed(format_args!("`{}`: {error}", path.display())))?;
-        bucket.put(&key, bytes.into()).map_err(failed)?;
+        bucket.send(&key, &path).map_err(|error| failed(error.into()))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{
     follow::{Followed, Manner},
 };
 use crate::{
-    cloud::{Remote, Standing},
+    cloud::{Executions, Standing},
     types::Type,
     units::Duration,
 };
@@ -35,8 +35,8 @@ pub fn main(args: &Args) -> Exit {
 
 fn status(args: &Args) -> Result<Exit, Exit> {
     let cloud = args.account.open()?;
-    let remote = Remote(&cloud);
-    let run = remote.find(args.run.as_deref()).map_err(failed)?;
+    let executions = Executions(&cloud);
+    let run = executions.find(args.run.as_deref()).map_err(failed)?;
     let followed =
         Followed { cloud: &cloud, manner: Manner { json: args.json, quiet: false }, here: None, output: Type::Uri };
     if args.follow || run.standing != Standing::Running {

@@ -3,6 +3,7 @@ use super::{
     signed::Service,
     xml,
 };
+use crate::store::Remote;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::{config::ProvideCredentials, error::ProvideErrorMetadata, error::SdkError};
 use aws_smithy_http_client::{
@@ -10,16 +11,18 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use object_store::{
-    ClientOptions, ObjectStore,
-    aws::{AmazonS3Builder, AwsCredential},
+    ClientOptions,
+    aws::AwsCredential,
     client::{HttpClient, HttpConnector, ReqwestConnector},
 };
 use serde_json::Value as Json;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 
-/// How long an answer may take. A zipped function is sent in one request.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How long to try again what may pass by itself.
+const RETRY: Duration = Duration::from_secs(20);
 
 /// Whose cloud, and where.
 #[derive(Clone, Debug, Default)]
@@ -157,25 +160,20 @@ impl Cloud {
     }
 
     /// The objects of a bucket.
-    pub(super) fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>, CloudError> {
+    ///
+    /// # Errors
+    /// When nobody says who asks.
+    pub fn objects(&self, bucket: &str) -> Result<Remote, CloudError> {
         let AwsCredential { key_id, secret_key, token } = self.credential()?;
-        let options = ClientOptions::new().with_timeout(PATIENCE);
-        let mut builder = AmazonS3Builder::new()
-            .with_client_options(options)
-            .with_bucket_name(name)
-            .with_region(&self.region)
-            .with_access_key_id(key_id)
-            .with_secret_access_key(secret_key);
-        if let Some(token) = token {
-            builder = builder.with_token(token);
-        }
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(true);
-        }
-        let store = self.wait(async { builder.build() });
-        let store =
-            store.map_err(|error| CloudError::Unreachable { place: self.whom("s3"), reason: error.to_string() })?;
-        Ok(Arc::new(store))
+        let known = [
+            ("AWS_ACCESS_KEY_ID", Some(key_id)),
+            ("AWS_SECRET_ACCESS_KEY", Some(secret_key)),
+            ("AWS_SESSION_TOKEN", token),
+            ("AWS_REGION", Some(self.region.clone())),
+            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+        ];
+        let environment = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Ok(Remote::in_bucket(bucket, "", environment, RETRY)?)
     }
 
     /// Fills in what is known of the account, in all texts of a value.

@@ -1,19 +1,11 @@
 use super::{
     Cloud, CloudError,
-    error::causes,
     resource::{Found, Resource, Tags},
     xml,
 };
 use crate::stack::PREFIX;
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Method;
-use object_store::{Error, ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::{Value as Json, json};
-use std::{collections::BTreeMap, sync::Arc};
-
-/// Requests that are under way at a time.
-const AT_A_TIME: usize = 8;
 
 /// The bucket that holds what functions are made of, and what they share.
 pub struct Bucket {
@@ -108,82 +100,9 @@ impl Resource for Bucket {
 
     /// With all that is in it.
     fn remove(&self, cloud: &Cloud) -> Result<(), CloudError> {
-        let objects = Objects::open(cloud, &self.name)?;
-        let all = objects.list("")?;
-        objects.remove(all.into_keys())?;
+        let objects = cloud.objects(&self.name)?;
+        let keys: Vec<String> = objects.list("")?.into_iter().map(|entry| entry.key).collect();
+        objects.remove(&keys)?;
         cloud.about_bucket("DeleteBucket", Method::DELETE, &self.name, "", "").map(drop)
-    }
-}
-
-/// The objects of a bucket.
-pub struct Objects<'c> {
-    cloud: &'c Cloud,
-    store: Arc<dyn ObjectStore>,
-}
-
-impl<'c> Objects<'c> {
-    /// Those of a bucket that is there.
-    pub fn open(cloud: &'c Cloud, bucket: &str) -> Result<Self, CloudError> {
-        Ok(Self { cloud, store: cloud.bucket(bucket)? })
-    }
-
-    fn failure(&self, action: &str, error: &Error) -> CloudError {
-        let (action, message) = (format!("s3:{action}"), causes(error).to_string());
-        match error {
-            Error::PermissionDenied { .. } => CloudError::Denied { action, message },
-            Error::Unauthenticated { .. } => CloudError::BadCredentials(message),
-            Error::Generic { .. } | Error::JoinError { .. } => {
-                CloudError::Unreachable { place: self.cloud.whom("s3"), reason: message }
-            }
-            _ => CloudError::Refused { action, code: "the request".into(), message },
-        }
-    }
-
-    /// The objects below a folder, and how long they are. There are none in a bucket that is not there.
-    pub fn list(&self, folder: &str) -> Result<BTreeMap<String, u64>, CloudError> {
-        let folder = Path::from(folder);
-        let listed = self.store.list(Some(&folder));
-        let listed = self.cloud.wait(listed.map_ok(|object| (object.location.to_string(), object.size)).try_collect());
-        match listed {
-            Err(Error::NotFound { .. }) => Ok(BTreeMap::new()),
-            listed => listed.map_err(|error| self.failure("ListBucket", &error)),
-        }
-    }
-
-    /// Whether an object is there.
-    pub fn has(&self, path: &str) -> Result<bool, CloudError> {
-        match self.cloud.wait(self.store.head(&Path::from(path))) {
-            Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(self.failure("GetObject", &error)),
-        }
-    }
-
-    /// What an object holds, if it is there.
-    pub fn get(&self, path: &str) -> Result<Option<Bytes>, CloudError> {
-        let got = async { self.store.get(&Path::from(path)).await?.bytes().await };
-        match self.cloud.wait(got) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failure("GetObject", &error)),
-        }
-    }
-
-    /// Writes an object.
-    pub fn put(&self, path: &str, bytes: Bytes) -> Result<(), CloudError> {
-        let put = self.cloud.wait(self.store.put(&Path::from(path), bytes.into()));
-        put.map(drop).map_err(|error| self.failure("PutObject", &error))
-    }
-
-    /// Removes objects.
-    pub fn remove(&self, paths: impl IntoIterator<Item = String>) -> Result<(), CloudError> {
-        let remove = |path: String| async move {
-            match self.store.delete(&Path::from(path)).await {
-                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error),
-            }
-        };
-        let removed = stream::iter(paths).map(remove).buffer_unordered(AT_A_TIME).try_collect::<()>();
-        self.cloud.wait(removed).map_err(|error| self.failure("DeleteObject", &error))
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Change, Cloud, CloudError, Worker,
     account::Names,
-    bucket::{Bucket, Objects},
+    bucket::Bucket,
     function::{Code, Function},
     logs::LogGroup,
     machine::{self, Machine},
@@ -14,16 +14,18 @@ use super::{
 use crate::{
     stack::{self, PREFIX, Stack},
     step::Param,
+    store::Remote,
     types::Type,
     value::Hash,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use http::Method;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    path::PathBuf,
 };
 
 /// Where a bucket keeps what was deployed.
@@ -54,12 +56,15 @@ impl Record {
     /// # Errors
     /// When the cloud does not tell.
     pub fn read(cloud: &Cloud, names: &Names) -> Result<Option<Self>, CloudError> {
-        let bytes = Objects::open(cloud, &names.bucket)?.get(RECORD)?;
+        if cloud.about_bucket("ListBucket", Method::HEAD, &names.bucket, "", "")?.is_none() {
+            return Ok(None);
+        }
+        let bytes = cloud.objects(&names.bucket)?.get(RECORD)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    fn write(&self, objects: &Objects) -> Result<(), CloudError> {
-        objects.put(RECORD, serde_json::to_vec(self).unwrap_or_default().into())
+    fn write(&self, objects: &Remote) -> Result<(), CloudError> {
+        Ok(objects.put(RECORD, serde_json::to_vec(self).unwrap_or_default().into())?)
     }
 }
 
@@ -104,7 +109,7 @@ pub struct Deployment {
     /// What is no longer needed.
     old: Vec<Box<dyn Resource>>,
     /// The files to send.
-    uploads: BTreeMap<String, std::path::PathBuf>,
+    uploads: BTreeMap<String, PathBuf>,
     /// The objects that are no longer needed.
     stale: Vec<String>,
     /// The code of functions, and its place in the bucket.
@@ -135,7 +140,7 @@ impl Deployment {
             let change = Change::of(&*resource, found.as_ref(), name, force)?;
             resources.push((resource, change));
         }
-        let objects = Objects::open(cloud, &names.bucket)?;
+        let objects = cloud.objects(&names.bucket)?;
         let is_new =
             resources.iter().any(|(resource, change)| resource.kind() == "bucket" && *change == Change::Create);
         let before = if is_new { None } else { Record::read(cloud, &names)? };
@@ -145,10 +150,11 @@ impl Deployment {
         {
             return Err(CloudError::OtherFile { name: name.to_owned(), file: before.file.clone() });
         }
-        let there = if is_new { BTreeMap::new() } else { objects.list("")? };
+        let listed = if is_new { Vec::new() } else { objects.list("")? };
+        let there: BTreeSet<String> = listed.into_iter().map(|entry| entry.key).collect();
         let sent = before.as_ref().map(|before| before.files.clone()).unwrap_or_default();
         let is_there = |path: &String, hash: &Hash| {
-            sent.get(path) == Some(hash) && there.contains_key(&format!("{PREFIX}/project/{path}"))
+            sent.get(path) == Some(hash) && there.contains(&format!("{PREFIX}/project/{path}"))
         };
         let record = Record {
             file: order.file.to_owned(),
@@ -166,9 +172,9 @@ impl Deployment {
         let uploads = order.project.iter().filter(|(path, (_, hash))| !is_there(path, hash));
         let uploads = uploads.map(|(path, (place, _))| (path.clone(), place.clone())).collect();
         let no_longer = sent.keys().filter(|path| !record.files.contains_key(*path));
-        let old_code = there.keys().filter(|path| path.starts_with("code/") && **path != key);
+        let old_code = there.iter().filter(|path| path.starts_with("code/") && **path != key);
         let stale = no_longer.map(|path| format!("{PREFIX}/project/{path}")).chain(old_code.cloned()).collect();
-        let sends = stack.functions.iter().any(|function| !function.commands) && !there.contains_key(&key);
+        let sends = stack.functions.iter().any(|function| !function.commands) && !there.contains(&key);
         let old = before.as_ref().map(|before| before.without(&record)).unwrap_or_default();
         Ok(Self {
             workflow: name.to_owned(),
@@ -212,7 +218,7 @@ impl Deployment {
     /// # Errors
     /// When something fails. What is done stays, and the next deployment goes on from there.
     pub fn carry_out(self, cloud: &Cloud, tell: &mut dyn FnMut(&Planned)) -> Result<(), CloudError> {
-        let objects = Objects::open(cloud, &self.names.bucket)?;
+        let objects = cloud.objects(&self.names.bucket)?;
         let changes = self.changes();
         let mut told = changes.iter();
         for (resource, change) in &self.resources {
@@ -235,9 +241,9 @@ impl Deployment {
                     objects.put(key, zipped.clone().into())?;
                 }
                 for (path, place) in &self.uploads {
-                    let bytes = fs::read(place)
-                        .map_err(|error| CloudError::File(format!("the file `{path}` can't be read: {error}")))?;
-                    objects.put(&format!("{PREFIX}/project/{path}"), bytes.into())?;
+                    if !objects.send(&format!("{PREFIX}/project/{path}"), place)? {
+                        return Err(CloudError::File(format!("the file `{path}` is gone")));
+                    }
                 }
             }
             told.next().into_iter().for_each(&mut *tell);
@@ -248,7 +254,7 @@ impl Deployment {
             }
         }
         told.for_each(tell);
-        objects.remove(self.stale)?;
+        objects.remove(&self.stale)?;
         self.record.write(&objects)
     }
 
@@ -321,8 +327,8 @@ fn resources(cloud: &Cloud, names: &Names, order: &Order, zip: &Code) -> Vec<Box
     let mut all: Vec<Box<dyn Resource>> =
         vec![Box::new(Bucket { name: names.bucket.clone(), days: stack::DAYS }), Box::new(worker)];
     for function in &stack.functions {
-        let logs = fill(&function.log_group());
-        all.push(Box::new(LogGroup { name: logs.clone(), days: stack::DAYS }));
+        // Lambda writes its logs into the group of that name, and makes one that keeps them for ever where there is none.
+        all.push(Box::new(LogGroup { name: fill(&function.log_group()), days: stack::DAYS }));
         let image = order.image.filter(|_| function.commands);
         all.push(Box::new(Function {
             name: fill(&function.name()),
@@ -330,7 +336,6 @@ fn resources(cloud: &Cloud, names: &Names, order: &Order, zip: &Code) -> Vec<Box
             timeout: stack::TIMEOUT,
             disk: stack::DISK,
             role: worker_arn.clone(),
-            logs,
             environment: cloud.filled(names, &Stack::environment()),
             code: image.map_or_else(|| zip.clone(), |image| Code::Image(image.to_owned())),
             architecture: order.worker.architecture().to_owned(),

@@ -1,3 +1,4 @@
+use crate::store::RemoteError;
 use std::fmt::{self, Display};
 
 /// Why something did not work in the cloud.
@@ -38,6 +39,9 @@ pub enum CloudError {
         /// What AWS says.
         message: String,
     },
+    /// The objects of a bucket can't be had or kept.
+    #[error(transparent)]
+    Objects(#[from] RemoteError),
     /// The name belongs to something else.
     #[error("the name `{name}` is taken: the {kind} is not of a deployment of `{workflow}`")]
     Taken {
@@ -100,6 +104,7 @@ impl CloudError {
             }
             Self::Denied { action, .. } => format!("let someone who may allow you `{action}` add it to your role"),
             Self::Refused { .. } => "a deployment that was cut off goes on when it is started again".into(),
+            Self::Objects(error) => error.help.into(),
             Self::Taken { .. } => "rename the workflow, or remove what has the name".into(),
             Self::Changed { .. } => "`--force` overwrites what was changed".into(),
             Self::OtherFile { .. } => {

@@ -4,10 +4,7 @@ use super::{
 };
 use aws_sdk_lambda::{
     operation::get_function::GetFunctionOutput,
-    types::{
-        Architecture, Environment, EphemeralStorage, FunctionCode, LastUpdateStatus, LoggingConfig, PackageType,
-        Runtime, State,
-    },
+    types::{Architecture, Environment, EphemeralStorage, FunctionCode, LastUpdateStatus, PackageType, Runtime, State},
 };
 use serde_json::{Map, Value as Json, json};
 use std::{
@@ -33,8 +30,6 @@ pub struct Function {
     pub disk: u32,
     /// The role that it takes.
     pub role: String,
-    /// The group of its logs.
-    pub logs: String,
     /// Its environment.
     pub environment: Json,
     /// What it is made of.
@@ -95,10 +90,6 @@ impl Function {
         Environment::builder().set_variables(Some(variables)).build()
     }
 
-    fn logging(&self) -> LoggingConfig {
-        LoggingConfig::builder().log_group(&self.logs).build()
-    }
-
     fn content(found: &GetFunctionOutput) -> Json {
         let Some(is) = found.configuration() else { return Json::Null };
         let variables = is.environment().and_then(|environment| environment.variables()).into_iter().flatten();
@@ -112,7 +103,6 @@ impl Function {
             "timeout": is.timeout(),
             "disk": is.ephemeral_storage().map(|disk| disk.size()),
             "role": is.role(),
-            "logs": is.logging_config().and_then(|logging| logging.log_group()),
             "environment": variables,
             "code": code,
             "architecture": is.architectures().first().map(|architecture| architecture.as_str()),
@@ -154,7 +144,6 @@ impl Resource for Function {
             "timeout": self.timeout,
             "disk": self.disk,
             "role": self.role,
-            "logs": self.logs,
             "environment": self.environment,
             "code": code,
             "architecture": self.architecture,
@@ -183,7 +172,6 @@ impl Resource for Function {
             .timeout(self.timeout as i32)
             .ephemeral_storage(disk(self.disk))
             .role(&self.role)
-            .logging_config(self.logging())
             .environment(self.environment())
             .architectures(Architecture::from(&*self.architecture));
         for (key, value) in tags.pairs() {
@@ -223,7 +211,6 @@ impl Resource for Function {
             .timeout(self.timeout as i32)
             .ephemeral_storage(disk(self.disk))
             .role(&self.role)
-            .logging_config(self.logging())
             .environment(self.environment());
         with_new_role(|| cloud.ask("lambda:UpdateFunctionConfiguration", update.clone().send()))?;
         self.ready(cloud)

@@ -1,8 +1,8 @@
 //! What an execution's history tells, in the words of a run on this machine.
 
-use super::remote::millis;
+use super::executions::millis;
 use crate::{
-    plan::Prices,
+    prices::Prices,
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money, Size},
     value::Value,

@@ -118,7 +118,8 @@ fn worker(stack: &Stack) -> Vec<Statement> {
             function.log_group()
         )
     });
-    let objects = Statement::new("Share", ["s3:GetObject", "s3:PutObject"], [format!("{bucket}/{PREFIX}/*")]);
+    let objects =
+        Statement::new("Share", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [format!("{bucket}/{PREFIX}/*")]);
     let mut list = Statement::new("List", ["s3:ListBucket"], [bucket.to_owned()]);
     list.condition = Some(json!({ "StringLike": { "s3:prefix": format!("{PREFIX}/*") } }));
     let groups: Vec<String> = groups.collect();

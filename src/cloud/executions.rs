@@ -8,10 +8,12 @@ use crate::{
     wire::{Carried, Caught, Failure, Kind},
 };
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, StateMachineListItem};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// The runs of one workflow, or of all, that are listed at most.
 const MOST: usize = 1000;
+/// How much later than it was written a line may be stamped, in milliseconds.
+const LATE: i64 = 60_000;
 /// The events that are asked for at a time.
 const PAGE: i32 = 200;
 
@@ -26,6 +28,8 @@ pub struct Run {
     pub started: i64,
     /// When it ended.
     pub stopped: Option<i64>,
+    /// How it stands, in a word.
+    pub status: &'static str,
     /// How it stands.
     pub standing: Standing,
     arn: String,
@@ -48,9 +52,9 @@ impl Run {
 }
 
 /// The runs in an account.
-pub struct Remote<'c>(pub &'c Cloud);
+pub struct Executions<'c>(pub &'c Cloud);
 
-impl Remote<'_> {
+impl Executions<'_> {
     /// Starts a run of a deployed workflow.
     ///
     /// # Errors
@@ -105,6 +109,7 @@ impl Remote<'_> {
             machine,
             started: millis(Some(said.start_date())),
             stopped: said.stop_date().map(|stop| millis(Some(stop))),
+            status: word(said.status()),
             standing,
             arn: arn.to_owned(),
         })
@@ -144,6 +149,7 @@ impl Remote<'_> {
                     machine: machine.name().to_owned(),
                     started: millis(Some(execution.start_date())),
                     stopped: execution.stop_date().map(|stop| millis(Some(stop))),
+                    status: word(execution.status()),
                     standing: match execution.status() {
                         ExecutionStatus::Running | ExecutionStatus::PendingRedrive => Standing::Running,
                         _ => Standing::Over(None),
@@ -229,6 +235,50 @@ impl Remote<'_> {
                 return Ok(events);
             }
         }
+    }
+
+    /// What the workers of a run have written, in order.
+    ///
+    /// # Errors
+    /// When the cloud does not tell.
+    pub fn logs(&self, run: &Run) -> Result<Vec<Json>, CloudError> {
+        let cloud = self.0;
+        let prefix = format!("/aws/lambda/{}-", run.machine);
+        let groups = cloud.logs("DescribeLogGroups", &json!({ "logGroupNamePrefix": prefix }))?;
+        let mut lines = Vec::new();
+        for group in groups["logGroups"].as_array().into_iter().flatten() {
+            let mut ask = json!({
+                "logGroupName": group["logGroupName"],
+                "startTime": run.started,
+                "endTime": run.stopped.unwrap_or(i64::MAX).saturating_add(LATE),
+                "filterPattern": format!("\"{}\"", run.id),
+            });
+            loop {
+                let said = cloud.logs("FilterLogEvents", &ask)?;
+                for event in said["events"].as_array().into_iter().flatten() {
+                    let line: Option<Json> = serde_json::from_str(event["message"].as_str().unwrap_or_default()).ok();
+                    lines.extend(
+                        line.filter(|line| line["run"] == *run.id).map(|line| (event["timestamp"].as_i64(), line)),
+                    );
+                }
+                if said["nextToken"].is_null() {
+                    break;
+                }
+                ask["nextToken"] = said["nextToken"].clone();
+            }
+        }
+        lines.sort_by_key(|(time, _)| *time);
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
+    }
+}
+
+fn word(status: &ExecutionStatus) -> &'static str {
+    match status {
+        ExecutionStatus::Succeeded => "succeeded",
+        ExecutionStatus::Failed => "failed",
+        ExecutionStatus::TimedOut => "timed out",
+        ExecutionStatus::Aborted => "cancelled",
+        _ => "running",
     }
 }
 
