@@ -47,7 +47,7 @@ impl Account {
         let mut process = Command::new(python)
             .arg(root.join("tests/aws/server.py"))
             .args([folder.path().join("calls"), image])
-            .env("LIMIT", "21")
+            .env("LIMIT", "20")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -9,23 +9,26 @@ const SUMS: &str = "workflow main(n: Int = 3) -> Int { let a = 4 * n
 ";
 
 /// A training, something to compute, and a distributed map of commands: all that asks for a permission.
-const ALL: &str = r#"use std/nn (mlp)
-use std/data (csv)
-use std/metrics (accuracy)
-data digits { source: "data/digits.csv.gz" format: csv() label: "digit" }
+const ALL: &str = r#"import std/models.{mlp}
+
+dataset digits { source: "data/digits.csv.gz", format: csv(header: false), label: "column64", scale: 0.0625 }
+
+type Report = { all: List[Int], weights: Artifact }
+
 task twice(n: Int) -> { n: Int } { shell: "echo \{\\\"n\\\": $((n * 2))\} > $SMLT_OUT" }
-workflow main(n: Int = 3) -> { all: List[Int], loss: Float } {
-  let net = @resources(memory: 2GiB) train mlp(inputs: digits.width, classes: digits.classes, hidden: [8]) {
+
+workflow main(n: Int = 3) -> Report {
+  let net = train mlp(inputs: digits.width, classes: digits.classes) {
     data: digits
-    epochs: 3
+    epochs: 2
+    checkpoint: every(epochs: 1)
   }
   let all = for x in range(n) {
     let a = run twice(x)
     a.n
   }
-  Both(all: all, loss: net.valid.loss)
+  Report(all: all, weights: net.weights)
 }
-type Both = { all: List[Int], loss: Float }
 "#;
 
 fn json_lines(said: &Said) -> Vec<Json> {
@@ -223,8 +226,10 @@ fn a_run_that_fails_ends_as_it_does_here() {
 #[test]
 fn a_run_is_left_alone_and_cancelled() {
     let account = Account::new(
-        "task slow() -> { n: Int } { shell: \"sleep 30; echo \\{\\\"n\\\": 1\\} > $SMLT_OUT\" }
-workflow main() -> Int { let a = run slow()\n a.n }\n",
+        r#"task slow() -> { n: Int } { shell: "sleep 8; echo \{\\\"n\\\": 1\} > $SMLT_OUT" }
+workflow main() -> Int { let a = run slow()
+  a.n }
+"#,
     );
     account.fill_image();
     account.deploy(&["--yes", "--image", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flow:1"]).well();
@@ -244,7 +249,7 @@ workflow main() -> Int { let a = run slow()\n a.n }\n",
     assert!(told.contains(&format!("`smltc cancel {id}` stops it")), "{told}");
 
     account.smltc(&["cancel", &id]).well();
-    account.smltc(&["status", &id]).ended(130, "cancelled");
+    account.smltc(&["status", &id, "--follow"]).ended(130, "cancelled");
     account.smltc(&["cancel", &id]).well().ended(0, "is over already");
 }
 
