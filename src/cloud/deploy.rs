@@ -1,7 +1,7 @@
 //! From what a workflow needs to what is there.
 
 use super::{
-    Change, Cloud, CloudError, Worker,
+    Change, Cloud, CloudError, Executions, Worker,
     account::Names,
     bucket::Bucket,
     function::{Code, Function},
@@ -139,6 +139,16 @@ impl Deployment {
             let found = resource.find(cloud)?;
             let change = Change::of(&*resource, found.as_ref(), name, force)?;
             resources.push((resource, change));
+        }
+        // An entry of its book may mean something else in the new one.
+        let touches = |(resource, change): &(Box<dyn Resource>, Change)| {
+            resource.kind() == "function" && *change == Change::Update
+        };
+        if !force
+            && resources.iter().any(touches)
+            && let Some(run) = Executions(cloud).under_way(&names.stack)?
+        {
+            return Err(CloudError::UnderWay(run));
         }
         let objects = cloud.objects(&names.bucket)?;
         let is_new =

@@ -68,6 +68,9 @@ pub enum CloudError {
         /// The file's.
         file: String,
     },
+    /// Functions would change below a run.
+    #[error("the run {0} is under way, and would go on with functions that are made for another file")]
+    UnderWay(String),
     /// The program of the functions is not there, or not right.
     #[error("{0}")]
     Worker(String),
@@ -120,6 +123,7 @@ impl CloudError {
                               `--image URI`"
                 .into(),
             Self::NotDeployed(..) => "`smltc deploy FILE` deploys it".into(),
+            Self::UnderWay(run) => format!("wait until it is over, or stop it: `smltc cancel {run}`"),
             Self::NoRun(..) | Self::SeveralRuns(..) => "`smltc runs --remote` lists them".into(),
         }
     }

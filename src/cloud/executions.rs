@@ -133,6 +133,19 @@ impl Executions<'_> {
         }
     }
 
+    /// A run of a workflow that is under way.
+    ///
+    /// # Errors
+    /// When the cloud does not tell.
+    pub fn under_way(&self, machine: &str) -> Result<Option<String>, CloudError> {
+        let arn = machine::arn(self.0, machine);
+        let asked = self.0.states.list_executions().state_machine_arn(arn).status_filter(ExecutionStatus::Running);
+        match self.0.ask("states:ListExecutions", asked.max_results(1).send()) {
+            Err(error) if error.is("StateMachineDoesNotExist") => Ok(None),
+            said => Ok(said?.executions().first().map(|execution| execution.name().to_owned())),
+        }
+    }
+
     /// All runs, the latest first.
     ///
     /// # Errors

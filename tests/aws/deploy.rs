@@ -94,6 +94,8 @@ fn files_go_along_and_are_sent_once() {
     let there = account.smltc(&["start", "main.smlt", "--json"]).well();
     let result = |said: &Said| without_paths(&json_lines(said).last().unwrap()["result"]);
     assert_eq!(result(&there), result(&here));
+    let logs = account.smltc(&["logs", "last", "net", "--remote"]).well().out;
+    assert_eq!(logs.matches("main/net: train.loss").count(), 3, "{logs}");
     let said = account.deploy(&["--yes", "--include", "scripts"]).well();
     assert!(!said.err.contains("digits.csv.gz"), "{}", said.err);
     assert!(said.err.contains("+ create  file scripts/"), "{}", said.err);
@@ -237,6 +239,10 @@ workflow main() -> Int { let a = run slow()
     let said = account.smltc(&["status", "last"]).well();
     assert!(said.err.contains("running for"), "{}", said.err);
     account.smltc(&["result", &id, "--remote"]).ended(1, "it is running");
+
+    // Its functions are not changed below it.
+    let image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flow:2";
+    account.deploy(&["--yes", "--image", image]).ended(1, &format!("the run {id} is under way"));
 
     // Who interrupts it does not stop it.
     let watching = account.command(&["status", &id, "--follow"]).stderr(std::process::Stdio::piped()).spawn().unwrap();

@@ -25,7 +25,7 @@ class FunctionError(Exception):
 class Worker:
     """A process of the real worker, which does one invocation after another."""
 
-    def __init__(self, program, env):
+    def __init__(self, program, env, log):
         self.orders = queue.Queue()
         self.answers = queue.Queue()
         handler = type("Handler", (RuntimeApi,), {"worker": self})
@@ -39,7 +39,8 @@ class Worker:
         env = {**os.environ, **env, "TMPDIR": self.temporary, "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "worker",
                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024", "AWS_LAMBDA_FUNCTION_VERSION": "1",
                "AWS_LAMBDA_LOG_GROUP_NAME": "", "AWS_LAMBDA_LOG_STREAM_NAME": ""}
-        self.process = subprocess.Popen([program], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([program], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        threading.Thread(target=lambda: [log(line) for line in self.process.stderr], daemon=True).start()
 
     def invoke(self, payload, limit):
         """The answer to a payload, within a time limit in seconds."""
@@ -122,8 +123,8 @@ class RuntimeApi(BaseHTTPRequestHandler):
 class Functions:
     """All functions of a deployment: workers are started as they are needed, and kept warm unless all are to be new."""
 
-    def __init__(self, program, env, limit, faults, new):
-        self.program, self.env, self.limit, self.new = program, env, limit, new
+    def __init__(self, program, env, limit, faults, new, log=lambda line: None):
+        self.program, self.env, self.limit, self.new, self.log = program, env, limit, new, log
         self.idle, self.all, self.lock = [], [], threading.Lock()
         self.calls = 0
         self.faults = dict(faults)
@@ -136,7 +137,7 @@ class Functions:
         if fault == "busy":
             raise Busy()
         if worker is None or not worker.is_well():
-            worker = Worker(self.program, self.env)
+            worker = Worker(self.program, self.env, self.log)
             with self.lock:
                 self.all.append(worker)
         if fault is not None:

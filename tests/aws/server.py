@@ -14,6 +14,8 @@ import re
 import sys
 import tempfile
 import threading
+import time
+import uuid
 import zipfile
 from urllib.parse import parse_qs, unquote
 
@@ -63,8 +65,19 @@ def deployed(arn):
                 "AWS_SECRET_ACCESS_KEY": "secret",
             }
             limit = min(function.timeout, int(os.environ.get("LIMIT", "60")))
-            pools[key] = Functions(os.path.join(folder, "bootstrap"), env, limit, {}, False)
+            keep = writer(region, account, "/aws/lambda/" + name)
+            pools[key] = Functions(os.path.join(folder, "bootstrap"), env, limit, {}, False, keep)
         return pools[key]
+
+
+def writer(region, account, group):
+    """What keeps lines in a group of logs."""
+    from moto.logs.models import logs_backends
+
+    backend, stream = logs_backends[account][region], uuid.uuid4().hex
+    backend.create_log_stream(group, stream)
+    return lambda line: backend.put_log_events(
+        group, stream, [{"timestamp": int(time.time() * 1000), "message": line.rstrip("\n")}])
 
 
 def call(arn, payload):
