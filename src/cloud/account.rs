@@ -129,7 +129,7 @@ impl Cloud {
                 refused.code().unwrap_or("an unknown error"),
                 refused.message().unwrap_or_default(),
             ),
-            None => CloudError::Unreachable { place: self.whom(action), reason: causes(&error).to_string() },
+            None => CloudError::Unreachable { place: self.whom(action), reason: causes(&error) },
         })
     }
 
@@ -147,7 +147,7 @@ impl Cloud {
         let provider = self.config.credentials_provider();
         let provider = provider.ok_or_else(|| CloudError::NoCredentials("there is nothing to look in".into()))?;
         let found = self.wait(provider.provide_credentials());
-        let found = found.map_err(|error| CloudError::NoCredentials(causes(&error).to_string()))?;
+        let found = found.map_err(|error| CloudError::NoCredentials(causes(&error)))?;
         Ok(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),

@@ -399,12 +399,9 @@ impl Removal {
 
     /// What there is to remove.
     pub fn changes(&self) -> Vec<Planned> {
-        let of = |resource: &Box<dyn Resource>| Planned {
-            kind: resource.kind(),
-            name: resource.name().to_owned(),
-            change: None,
-        };
-        self.resources.iter().map(of).collect()
+        let of =
+            |resource: &dyn Resource| Planned { kind: resource.kind(), name: resource.name().to_owned(), change: None };
+        self.resources.iter().map(|resource| of(&**resource)).collect()
     }
 
     /// The workflow.

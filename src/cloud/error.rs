@@ -1,5 +1,4 @@
 use crate::store::RemoteError;
-use std::fmt::{self, Display};
 
 /// Why something did not work in the cloud.
 #[derive(Debug, thiserror::Error)]
@@ -155,18 +154,16 @@ impl CloudError {
 }
 
 /// All causes of an error in a line.
-pub fn causes(error: &dyn std::error::Error) -> impl Display {
-    fmt::from_fn(move |f| {
-        let mut said = error.to_string();
-        f.write_str(&said)?;
-        for cause in std::iter::successors(error.source(), |error| error.source()) {
-            // Many tell what their cause tells.
-            let text = cause.to_string();
-            if !said.contains(&text) {
-                write!(f, ": {text}")?;
-            }
-            said = text;
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut last = said.clone();
+    for cause in std::iter::successors(error.source(), |error| error.source()) {
+        // Many tell what their cause tells.
+        let text = cause.to_string();
+        if !last.contains(&text) {
+            said += &format!(": {text}");
         }
-        Ok(())
-    })
+        last = text;
+    }
+    said
 }

@@ -198,7 +198,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
         };
-        ["data/a.csv", "scripts/run.py", "scripts/other.py", "given.txt", "not-named"].map(write);
+        ["data/a.csv", "scripts/run.py", "scripts/other.py", "given.txt", "not-named"]
+            .iter()
+            .for_each(|name| write(name));
         let mut gatherer = Gatherer::new(folder.path(), &[]);
         gatherer.book(r#"{"a": "given.txt", "script": {"args": {"const": ["python3", "scripts/run.py"]}}}"#).unwrap();
         gatherer.path("data").unwrap();

@@ -129,9 +129,9 @@ impl Cloud {
             .try_authorize(&mut request, None)
             .map_err(|error| unreachable(error.to_string()))?;
         self.wait(async {
-            let answer = self.http().execute(request).await.map_err(|error| unreachable(causes(&error).to_string()))?;
+            let answer = self.http().execute(request).await.map_err(|error| unreachable(causes(&error)))?;
             let (head, body): (_, HttpResponseBody) = answer.into_parts();
-            let bytes = body.bytes().await.map_err(|error| unreachable(causes(&error).to_string()))?;
+            let bytes = body.bytes().await.map_err(|error| unreachable(causes(&error)))?;
             Ok((head.status.as_u16(), String::from_utf8_lossy(&bytes).into_owned()))
         })
     }

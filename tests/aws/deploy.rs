@@ -266,25 +266,47 @@ fn roles_are_allowed_what_is_done_and_nothing_else() {
     account.deploy(&["--yes", "--image", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flow:1"]).well();
     let said = account.smltc(&["start", "main.smlt", "--json"]).well();
     assert_eq!(json_lines(&said).last().unwrap()["result"]["all"], json!([0, 2, 4]));
-    let mut used = Vec::new();
-    for (role, name) in [("worker", "smlt-main-eu-central-1-worker"), ("machine", "smlt-main-eu-central-1-machine")] {
-        let about = json!({ "RoleName": name, "PolicyName": "smlt" });
+    let (used, statements) = permissions(&mut account);
+    for one in statements {
+        assert!(used.contains(&one), "{one:?} is allowed for nothing");
+    }
+}
+
+#[test]
+fn trainings_by_several_workers_meet_in_the_bucket() {
+    let mut account = Account::new(include_str!("team.smlt"));
+    let here = account.smltc(&["run", "main.smlt", "--epochs", "2", "--no-cache", "--json"]).well();
+    account.deploy(&["--yes"]).well();
+    let there = account.smltc(&["start", "main.smlt", "--epochs", "2", "--json"]).well();
+    let result = |said: &Said| without_paths(&json_lines(said).last().unwrap()["result"]);
+    assert_eq!(result(&there), result(&here));
+    permissions(&mut account);
+}
+
+/// An action that a role is allowed by a statement.
+type Allowed = (&'static str, String, String);
+
+/// Holds that roles are allowed what was done, and tells by what they were, and all that they are allowed.
+fn permissions(account: &mut Account) -> (Vec<Allowed>, Vec<Allowed>) {
+    let (mut used, mut all) = (Vec::new(), Vec::new());
+    let text = |json: &Json| json.as_str().unwrap().to_owned();
+    for role in ["worker", "machine"] {
+        let about = json!({ "RoleName": format!("smlt-main-eu-central-1-{role}"), "PolicyName": "smlt" });
         let policy = account.aws("iam", "get_role_policy", &about)["PolicyDocument"].clone();
         let statements = policy["Statement"].as_array().unwrap();
-        for call in account.calls().iter().filter(|call| call["role"] == role) {
-            let allowed: Vec<usize> = (0..statements.len()).filter(|index| allows(&statements[*index], call)).collect();
-            assert!(!allowed.is_empty(), "{call} is not allowed by {policy:#}");
-            used.extend(
-                allowed.into_iter().map(|index| (role, statements[index]["Sid"].clone(), call["action"].clone())),
-            );
+        let calls = account.calls();
+        for call in calls.iter().filter(|call| call["role"] == role) {
+            let before = used.len();
+            let allowed = statements.iter().filter(|statement| allows(statement, call));
+            used.extend(allowed.map(|statement| (role, text(&statement["Sid"]), text(&call["action"]))));
+            assert!(used.len() > before, "{call} is not allowed by {policy:#}");
         }
         for statement in statements {
-            for action in statement["Action"].as_array().unwrap() {
-                let is_used = used.contains(&(role, statement["Sid"].clone(), action.clone()));
-                assert!(is_used, "{role}: {action} of {statement} is allowed for nothing");
-            }
+            let actions = statement["Action"].as_array().unwrap().iter();
+            all.extend(actions.map(|action| (role, text(&statement["Sid"]), text(action))));
         }
     }
+    (used, all)
 }
 
 /// Whether a statement of a policy allows a call.
