@@ -27,6 +27,8 @@ pub const TIMEOUT: u32 = 900;
 pub const DISK: u32 = 2048;
 /// The days for which logs, and what runs leave, are kept.
 pub const DAYS: u32 = 30;
+/// The days after which nobody comes back for what a worker has left for others.
+pub const LEFT: u32 = 2;
 /// The folder of a bucket that is the workers'.
 pub const PREFIX: &str = "smlt";
 

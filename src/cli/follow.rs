@@ -129,7 +129,7 @@ impl Followed<'_> {
     /// Where a stored file lies.
     fn path(&self, run: &Run, artifact: &Artifact) -> PathBuf {
         let hash = artifact.hash.to_string();
-        let bucket = format!("{}-{}-{}", run.machine, self.cloud.account, self.cloud.region);
+        let bucket = self.cloud.bucket_of(&run.machine);
         format!("s3://{bucket}/{PREFIX}/objects/{}/{}", &hash[..2], &hash[2..]).into()
     }
 

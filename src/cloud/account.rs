@@ -203,7 +203,12 @@ impl Cloud {
     /// The names of what a workflow has here.
     pub fn names(&self, workflow: &str) -> Names {
         let stack = stack_name(workflow);
-        Names { bucket: format!("{stack}-{}-{}", self.account, self.region), stack }
+        Names { bucket: self.bucket_of(&stack), stack }
+    }
+
+    /// The bucket of what has a main state machine of this name.
+    pub fn bucket_of(&self, stack: &str) -> String {
+        format!("{stack}-{}-{}", self.account, self.region)
     }
 }
 

@@ -3,7 +3,7 @@ use super::{
     resource::{Found, Resource, Tags},
     xml,
 };
-use crate::stack::PREFIX;
+use crate::stack::{LEFT, PREFIX};
 use http::Method;
 use serde_json::{Value as Json, json};
 
@@ -84,11 +84,21 @@ impl Resource for Bucket {
                           <SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>\
                           </ServerSideEncryptionConfiguration>";
         self.put(cloud, "PutEncryptionConfiguration", "?encryption", encryption)?;
-        let lifecycle = format!(
-            "<LifecycleConfiguration><Rule><ID>runs</ID><Filter><Prefix>{PREFIX}/runs/</Prefix></Filter>\
-             <Status>Enabled</Status><Expiration><Days>{}</Days></Expiration></Rule></LifecycleConfiguration>",
-            self.days
+        let rule = |id: &str, prefix: &str, what: String| {
+            format!(
+                "<Rule><ID>{id}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status>{what}</Rule>"
+            )
+        };
+        let expire = |days: u32| format!("<Expiration><Days>{days}</Days></Expiration>");
+        let abort = format!(
+            "<AbortIncompleteMultipartUpload><DaysAfterInitiation>{LEFT}</DaysAfterInitiation></AbortIncompleteMultipartUpload>"
         );
+        let rules = [
+            rule("runs", &format!("{PREFIX}/runs/"), expire(self.days)),
+            rule("exchange", &format!("{PREFIX}/exchange/"), expire(LEFT)),
+            rule("uploads", "", abort),
+        ];
+        let lifecycle = format!("<LifecycleConfiguration>{}</LifecycleConfiguration>", rules.concat());
         self.put(cloud, "PutLifecycleConfiguration", "?lifecycle", &lifecycle)
     }
 

@@ -132,7 +132,10 @@ impl CloudError {
         let (action, message) = (action.to_owned(), message.to_owned());
         match code {
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" => {
-                Self::Denied { action, message }
+                // It may be something that is done on the way, such as passing a role.
+                let (_, named) = message.split_once("not authorized to perform: ").unwrap_or_default();
+                let named = named.split_whitespace().next().map(str::to_owned);
+                Self::Denied { action: named.unwrap_or(action), message }
             }
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -166,4 +169,18 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         last = text;
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_action_that_is_missing_is_named() {
+        let said = "User: arn:aws:iam::1:user/a is not authorized to perform: iam:PassRole on resource: r";
+        let error = CloudError::answered("lambda:CreateFunction", "AccessDeniedException", said);
+        assert!(error.to_string().starts_with("the credentials may not do `iam:PassRole`"), "{error}");
+        let error = CloudError::answered("lambda:CreateFunction", "AccessDeniedException", "no");
+        assert!(error.help().contains("`lambda:CreateFunction`"), "{}", error.help());
+    }
 }

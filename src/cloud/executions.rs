@@ -4,11 +4,13 @@ use super::{Cloud, CloudError, machine};
 use crate::{
     schedule::{StepPath, Verdict},
     source::{FileId, Span},
+    stack::PREFIX,
     value::Value,
-    wire::{Carried, Caught, Failure, Kind},
+    wire::{Carried, Caught, Failure, Kind, Stored},
 };
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, StateMachineListItem};
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 
 /// The runs of one workflow, or of all, that are listed at most.
 const MOST: usize = 1000;
@@ -91,8 +93,7 @@ impl Executions<'_> {
         };
         let standing = match said.status() {
             ExecutionStatus::Succeeded => {
-                let carried: Result<Carried, _> = serde_json::from_str(said.output().unwrap_or("null"));
-                let value = carried.map_or(Value::None, |Carried(value)| value);
+                let value = self.value(&machine, said.output().unwrap_or("null"))?;
                 Standing::Over(Some(Box::new(Verdict::Succeeded { value, marks: Vec::new() })))
             }
             ExecutionStatus::Failed => Standing::Over(Some(Box::new(failed(said.error(), said.cause())))),
@@ -113,6 +114,27 @@ impl Executions<'_> {
             standing,
             arn: arn.to_owned(),
         })
+    }
+
+    /// The result of a run as its machine carries it; what is large of it lies in the bucket.
+    fn value(&self, machine: &str, output: &str) -> Result<Value, CloudError> {
+        let unreadable = |message: String| CloudError::Refused {
+            action: "states:DescribeExecution".into(),
+            code: "the result".into(),
+            message,
+        };
+        let carried: Carried = serde_json::from_str(output).map_err(|error| unreadable(error.to_string()))?;
+        let bucket = self.0.bucket_of(machine);
+        let mut recall = |stored: &Stored| {
+            let failure = |reason: String| Failure::new(Kind::TaskFailed, format!("a stored value: {reason}"));
+            let objects = self.0.objects(&bucket).map_err(|error| failure(error.to_string()))?;
+            let hash = stored.hash.to_string();
+            let key = format!("{PREFIX}/objects/{}/{}", &hash[..2], &hash[2..]);
+            let bytes = objects.get(&key).map_err(|error| failure(error.to_string()))?;
+            let bytes = bytes.ok_or_else(|| failure("it is gone".into()))?;
+            serde_json::from_slice(&bytes).map(Arc::new).map_err(|error| failure(error.to_string()))
+        };
+        carried.value(&mut recall).map_err(|failure| unreadable(failure.message))
     }
 
     /// The state machines of deployed workflows.

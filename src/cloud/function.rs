@@ -110,13 +110,16 @@ impl Function {
     }
 }
 
+/// What services say of a role that was just made and is not known to them yet, or not all that it is allowed.
+const NOT_YET: [&str; 2] = ["assume", "managed-rule"];
+
 /// Does something again while a role that was just made is not known yet.
 pub fn with_new_role<T>(mut act: impl FnMut() -> Result<T, CloudError>) -> Result<T, CloudError> {
     let since = Instant::now();
     loop {
         match act() {
             Err(CloudError::Refused { message, .. } | CloudError::Denied { message, .. })
-                if message.contains("assume") && since.elapsed() < PATIENCE =>
+                if NOT_YET.iter().any(|words| message.contains(words)) && since.elapsed() < PATIENCE =>
             {
                 thread::sleep(PAUSE);
             }

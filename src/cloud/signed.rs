@@ -1,11 +1,13 @@
 //! Requests to services that are asked too little for a client of their own.
 
 use super::{Cloud, CloudError, error::causes, xml};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{Method, Request};
 use object_store::{
     aws::AwsAuthorizer,
     client::{HttpRequestBody, HttpResponseBody},
 };
+use ring::digest::{SHA256, digest};
 use serde_json::Value as Json;
 
 /// Whom to ask.
@@ -81,7 +83,11 @@ impl Cloud {
         body: &str,
     ) -> Result<Option<String>, CloudError> {
         let (address, region) = self.address(Service::S3, Some(bucket));
-        let request = Request::builder().method(method).uri(format!("{address}/{what}"));
+        let mut request = Request::builder().method(method).uri(format!("{address}/{what}"));
+        if !body.is_empty() {
+            // Many settings of buckets are only taken with it.
+            request = request.header("x-amz-checksum-sha256", BASE64_STANDARD.encode(digest(&SHA256, body.as_bytes())));
+        }
         let action = format!("s3:{action}");
         let (status, said) = self.send(Service::S3, &action, region, request.body(body.to_owned().into()))?;
         match status {

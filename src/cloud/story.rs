@@ -6,7 +6,7 @@ use crate::{
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money, Size},
     value::Value,
-    wire::{Carried, Caught},
+    wire::{Carried, Caught, Failure, Kind, Stored},
 };
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
 use serde::Deserialize;
@@ -199,7 +199,9 @@ impl Story {
         let cost = self.prices.attempt(Size::from_mib(memory.unwrap_or(0)), elapsed);
         self.spent = Money::new(self.spent.dollars() + cost.dollars());
         let value = answered.and_then(|answered| answered.payload.vars.into_values().next().flatten());
-        let value = value.map_or(Value::None, |Carried(value)| value);
+        // One that is too large for a machine is too large for a line.
+        let mut recall = |_: &Stored| Err(Failure::new(Kind::TaskFailed, "it is stored"));
+        let value = value.and_then(|carried| carried.value(&mut recall).ok()).unwrap_or(Value::None);
         vec![Notice::Spent { total: self.spent }, Notice::StepDone { step: step.clone(), elapsed, cost, value }]
     }
 }

@@ -1,6 +1,6 @@
 //! The stack as a template for CloudFormation.
 
-use super::{DAYS, DISK, PREFIX, Role, Stack, TIMEOUT, yaml};
+use super::{DAYS, DISK, LEFT, PREFIX, Role, Stack, TIMEOUT, yaml};
 use serde_json::{Map, Value as Json, json};
 
 /// The template. Its functions' code and its machines' definitions are files beside it, which
@@ -127,7 +127,8 @@ fn resource(ty: &str, properties: Json) -> Json {
 fn bucket() -> Json {
     let rules = json!([
         { "Id": "Runs", "Status": "Enabled", "Prefix": format!("{PREFIX}/runs/"), "ExpirationInDays": DAYS },
-        { "Id": "Uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 2 } },
+        { "Id": "Exchange", "Status": "Enabled", "Prefix": format!("{PREFIX}/exchange/"), "ExpirationInDays": LEFT },
+        { "Id": "Uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": LEFT } },
     ]);
     let properties = json!({
         "BucketEncryption": {
