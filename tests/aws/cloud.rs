@@ -8,6 +8,8 @@ use smlt::{
     wire::{Carried, Caught},
 };
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::fs::symlink,
@@ -53,6 +55,7 @@ impl Cloud {
         assert!(python.exists(), "`tests/run` installs what the emulated cloud needs");
         let mut process = Command::new(python)
             .arg(root.join("tests/aws/cloud.py"))
+            .env("PATH", with_python())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -115,6 +118,13 @@ impl Execution {
     }
 }
 
+/// Where programs are looked for: Python with scikit-learn first.
+fn with_python() -> OsString {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin");
+    assert!(python.join("python3").exists(), "`tests/run` installs scikit-learn");
+    env::join_paths([python].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap()))).unwrap()
+}
+
 /// A folder with a workflow and what it needs.
 pub struct Project(TempDir);
 
@@ -153,7 +163,7 @@ impl Project {
         }
     }
 
-    fn build(&self) -> PathBuf {
+    pub fn build(&self) -> PathBuf {
         let built = self.0.path().join("built");
         let mut smltc = Command::new(env!("CARGO_BIN_EXE_smltc"));
         let output = smltc.arg("build").arg(self.path("main.smlt")).arg("--out").arg(&built).output().unwrap();
@@ -165,6 +175,7 @@ impl Project {
     pub fn run(&self, args: &Map<String, Json>) -> End {
         let mut smltc = Command::new(env!("CARGO_BIN_EXE_smltc"));
         smltc.arg("run").arg("main.smlt").args(["--json", "--no-cache"]).current_dir(self.path(""));
+        smltc.env("PATH", with_python());
         for (name, value) in args {
             smltc.arg(format!("--{name}")).arg(value.to_string());
         }

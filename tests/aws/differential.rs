@@ -1,10 +1,11 @@
 //! What each part of the language comes to, here and there.
 
 use crate::{
-    cloud::{Cloud, End, both, same},
+    cloud::{Cloud, End, Project, both, same},
     generator,
 };
 use serde_json::json;
+use std::{fs, path::Path};
 
 /// Tasks of many kinds.
 const TASKS: &str = r#"
@@ -135,9 +136,35 @@ fn failures_that_are_caught_and_those_that_are_not() {
 #[test]
 fn trainings_and_their_data() {
     let mut cloud = Cloud::start();
-    for workflow in [include_str!("training.smlt"), include_str!("../../examples/rounds.smlt")] {
-        let End::Value(_) = same(&mut cloud, workflow, &json!({})) else { panic!("it fails") };
+    let workflow = include_str!("training.smlt");
+    let End::Value(_) = same(&mut cloud, workflow, &json!({})) else { panic!("it fails") };
+}
+
+/// Each with little to do. One needs PyTorch, which the tests don't install: it is only compiled.
+#[test]
+fn examples() {
+    let mut cloud = Cloud::start();
+    for (name, args) in [
+        ("characters", json!({ "epochs": 1 })),
+        ("digits", json!({ "trials": 3, "epochs": 2 })),
+        ("elastic", json!({ "mishap": false, "epochs": 11 })),
+        ("fashion", json!({ "epochs": 1, "batch": 512 })),
+        ("forest", json!({ "trials": 4 })),
+        ("neighbours", json!({ "trials": 10 })),
+        ("rounds", json!({})),
+        ("tumours", json!({ "trials": 4 })),
+    ] {
+        let workflow = example(name);
+        let End::Value(_) = same(&mut cloud, &workflow, &args) else { panic!("`{name}` fails") };
     }
+    Project::new(&example("torch")).build();
+    let all = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap();
+    let all = all.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "smlt"));
+    assert_eq!(all.count(), 9, "an example is not among those that are run here");
+}
+
+fn example(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.smlt"))).unwrap()
 }
 
 #[test]
@@ -150,6 +177,14 @@ fn searches() {
 fn trainings_by_several_workers() {
     let mut cloud = Cloud::start();
     let End::Value(_) = same(&mut cloud, include_str!("team.smlt"), &json!({})) else { panic!("it fails") };
+}
+
+#[test]
+fn trainings_made_up_at_random() {
+    let mut cloud = Cloud::start();
+    for number in 0..8 {
+        let End::Value(_) = same(&mut cloud, &generator::training(number), &json!({})) else { panic!("it fails") };
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Workflows made up at random: whole numbers go through tasks, branches, items, rounds, failures and other workflows.
+//! Workflows made up at random: whole numbers go through tasks, branches, items, rounds, failures, searches, limits that
+//! are kept and that strike, and other workflows; and trainings by any number of workers.
 
 use smlt::seed::{Generator, Seed};
 use std::fmt::Write;
@@ -11,7 +12,10 @@ pub fn workflow(number: u64) -> String {
     maker.calls = true;
     let of_main = maker.block(&["n".into()], 2, 5, &mut main);
     format!(
-        r#"task add(a: Int, b: Int) -> {{ n: Int }} {{ shell: "echo \{{\\\"n\\\": $(((a + b) % 1000))\}} > $SMLT_OUT" }}
+        r#"import std/search.{{random, tpe}}
+import std/space.{{int}}
+task add(a: Int, b: Int) -> {{ n: Int }} {{ shell: "echo \{{\\\"n\\\": $(((a + b) % 1000))\}} > $SMLT_OUT" }}
+task slow(a: Int) -> {{ n: Int }} {{ shell: "sleep 30; echo $a" }}
 task odd(a: Int) -> {{ n: Int }} {{ shell: "[ $((a % 2)) = 1 ]; echo \{{\\\"n\\\": $a\}} > $SMLT_OUT" }}
 fn rest(x: Int, y: Int) -> Int = x - y * floor(x / y)
 workflow half(x: Int, y: Int) -> Int {{
@@ -19,6 +23,49 @@ workflow half(x: Int, y: Int) -> Int {{
 }}
 workflow main(n: Int) -> Int {{
 {main}{of_main}
+}}
+"#
+    )
+}
+
+/// A training, or a search over trainings, by one to four workers.
+pub fn training(number: u64) -> String {
+    let mut random = Seed::new(number).child("training").generator();
+    let mut one = |of: &[&str]| of[random.below(of.len() as u64) as usize].to_owned();
+    let workers = match number % 4 {
+        0 => "2".to_owned(),
+        1 => "4".to_owned(),
+        2 => one(&["schedule([1, 2], at: [1])", "schedule([4, 1], at: [1])", "schedule([2, 4], at: [1])"]),
+        _ => one(&["1..4", "2..3"]),
+    };
+    let sync =
+        one(&["scatter_reduce()", "scatter_reduce(backups: 1)", "parameter_server()", "two_level()", "in_store()"]);
+    let settings = format!(
+        "data: digits\nbatch: 128\nshards: 4\nworkers: {workers}\nsync: {sync}\ncheckpoint: every(epochs: 1)\nepochs: {}",
+        1 + number % 3
+    );
+    let step = match number % 3 {
+        0 => format!(
+            "search mlp(inputs: digits.width, classes: digits.classes, hidden: 16) {{\n{settings}\nmaximize: valid.accuracy\n\
+             strategy: random(trials: 2)\nspace {{ lr: log_uniform(1e-3, 1e-2) }}\n}}"
+        ),
+        _ => format!("train mlp(inputs: digits.width, classes: digits.classes, hidden: 16) {{\n{settings}\n}}"),
+    };
+    format!(
+        r#"import std/models.{{mlp}}
+import std/search.{{random}}
+import std/space.{{log_uniform}}
+import std/sync.{{in_store, parameter_server, scatter_reduce, two_level}}
+dataset digits {{
+  source: "data/digits.csv.gz"
+  format: csv(header: false)
+  label: "column64"
+  split {{ train: 70%, valid: 15%, test: 15%, seed: 7 }}
+  scale: 0.0625
+}}
+workflow main() -> Artifact {{
+let net = {step}
+net.weights
 }}
 "#
     )
@@ -71,7 +118,7 @@ impl Maker {
     }
 
     fn stmt(&mut self, name: &str, known: &[String], depth: u32) -> String {
-        let kinds = if depth == 0 { 4 } else { 10 };
+        let kinds = if depth == 0 { 4 } else { 13 };
         let (a, b) = (self.number(known), self.number(known));
         match self.random.below(kinds) {
             0 => format!("let {name} = {a}"),
@@ -101,6 +148,23 @@ impl Maker {
                 inside.push(carried.clone());
                 let body = self.inner(&inside, depth);
                 format!("let {name} = repeat 3 with {carried} = {a} while {carried} < 500 {body}")
+            }
+            10 => {
+                let strategy = ["random(trials: 3)", "tpe(trials: 4, startup: 2)"][self.random.below(2) as usize];
+                format!(
+                    "let s{name} = search {{\nspace {{ x: int(1, 9) }}\nobjective {{ let o{name} = run add(space.x, {a})\no{name}.n }}\n\
+                     direction: minimize\nstrategy: {strategy}\nparallel: 2\n}}\nlet {name} = s{name}.best + {b}"
+                )
+            }
+            11 => format!("@deadline(5min)\n@budget($9)\nlet r{name} = run add({a}, {b})\nlet {name} = r{name}.n"),
+            12 => {
+                let (limit, kind) = match self.random.below(2) {
+                    0 => ("@deadline(400ms)", "DeadlineExceeded"),
+                    _ => ("@budget($0.00000001)", "BudgetExceeded"),
+                };
+                format!(
+                    "let {name} = try {{\n{limit}\nlet r{name} = run slow({a})\nr{name}.n\n}} catch {kind} {{ {b} }}"
+                )
             }
             8 if self.calls => format!("let {name} = run half({a}, {b})"),
             _ => format!("let r{name} = run odd({a})\nlet {name} = r{name}.n"),

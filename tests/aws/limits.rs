@@ -132,7 +132,7 @@ workflow main() -> Report {{
 type Report = {{ few: Bool, some: Bool, cheap: Bool }}
 workflow main() -> Report {{
   let size = digits.width
-  @budget($0.003)
+  @budget($0.0006)
   let best = search mlp(inputs: size, classes: digits.classes) {{
     data: digits
     maximize: valid.accuracy
@@ -141,7 +141,7 @@ workflow main() -> Report {{
     epochs: 2
     space {{ lr: log_uniform(1e-3, 3e-2) }}
   }}
-  Report(few: len(best.trials) < 1000, some: len(best.trials) > 0, cheap: best.cost < $0.0032)
+  Report(few: len(best.trials) < 1000, some: len(best.trials) > 0, cheap: best.cost < $0.0008)
 }}"
     );
     let project = Project::new(&search);
