@@ -14,7 +14,7 @@ pub use permissions::{Role, Statement};
 pub use template::template;
 
 use crate::{
-    asl::{Compiled, MAX_DEFINITION},
+    asl::{Compiled, MAX_DEFINITION, machine::Machine},
     source::Name,
     step::{Entry, Work},
 };
@@ -74,13 +74,24 @@ pub struct Definition {
 impl Stack {
     /// What a compiled workflow needs.
     pub fn new(workflow: Name, compiled: &Compiled) -> Self {
-        // On many lines if it is not too large then.
-        let on_lines = Some(compiled.machine.to_json(true)).filter(|machine| machine.len() < MAX_DEFINITION);
-        let text = on_lines.unwrap_or_else(|| compiled.machine.to_json(false)) + "\n";
-        // All keys are texts, and all numbers finite.
-        let json = serde_json::to_value(&compiled.machine).unwrap_or_default();
         let mut seen = Seen::default();
-        seen.look(&json);
+        let machines = compiled.machines.iter().zip(1..).map(|(machine, number)| {
+            let suffix = |gap: &str| if number == 1 { String::new() } else { format!("{gap}{number}") };
+            let own = Seen::of(machine);
+            seen.calls.extend(own.calls);
+            Definition {
+                name: format!("Machine{}", suffix("")),
+                file: format!("{workflow}{}.asl.json", suffix("-")),
+                // On many lines if it is not too large then.
+                text: Some(machine.to_json(true))
+                    .filter(|text| text.len() < MAX_DEFINITION)
+                    .unwrap_or_else(|| machine.to_json(false))
+                    + "\n",
+                distributed: own.distributed,
+                starts: own.starts.into_iter().collect(),
+            }
+        });
+        let machines: Vec<Definition> = machines.collect();
         let is_run = |entry: &usize| matches!(compiled.book.entries.get(*entry), Some(Entry::Step(step)) if matches!(step.work, Work::Run(_)));
         let running: BTreeSet<&str> =
             seen.calls.iter().filter(|(_, entry)| is_run(entry)).map(|(function, _)| &**function).collect();
@@ -92,15 +103,8 @@ impl Stack {
         let trains = compiled.book.entries.iter();
         let trains =
             trains.into_iter().any(|entry| matches!(entry, Entry::Step(step) if matches!(step.work, Work::Train(_))));
-        let main = Definition {
-            name: "Machine".into(),
-            file: format!("{workflow}.asl.json"),
-            text,
-            distributed: seen.distributed,
-            starts: seen.starts.into_iter().collect(),
-        };
         let book = serde_json::to_string(&compiled.book).unwrap_or_default() + "\n";
-        Self { functions: functions.collect(), machines: vec![main], book, trains, workflow }
+        Self { functions: functions.collect(), machines, book, trains, workflow }
     }
 
     /// Whether any of its functions runs commands.
@@ -177,6 +181,13 @@ struct Seen {
 }
 
 impl Seen {
+    fn of(machine: &Machine) -> Self {
+        let mut seen = Self::default();
+        // All keys are texts, and all numbers finite.
+        seen.look(&serde_json::to_value(machine).unwrap_or_default());
+        seen
+    }
+
     fn look(&mut self, json: &Json) {
         match json {
             Json::Array(items) => items.iter().for_each(|item| self.look(item)),

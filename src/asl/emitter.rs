@@ -1,9 +1,8 @@
 //! The frame of a machine: regions, and what runs in them one after another and side by side.
 
 use super::{
-    Barrier, Compiled, Shape,
+    Barrier, Compiled,
     calls::is_glue,
-    compose,
     flow::{Next, Out, Source, Target, literal},
     kinds::Prepared,
     limits::bounds,
@@ -11,6 +10,7 @@ use super::{
     names::Names,
     path::Path,
     reads,
+    split::{Cut, Options, Planned, Split},
 };
 use crate::{
     expr::{Expr, Var},
@@ -66,7 +66,8 @@ pub(super) struct Within<'r> {
 enum Piece {
     Glue(Vec<Named>),
     Node(NodeIndex, Prepared),
-    Parallel(Vec<Shape>),
+    Parallel(Vec<Cut>),
+    Apart(Cut),
 }
 
 /// Makes a machine from its end on.
@@ -91,6 +92,10 @@ pub(super) struct Emitter<'g> {
     read: HashSet<Var>,
     /// The variables of steps, whose values are records.
     records: HashSet<Var>,
+    /// How the workflow is cut into machines.
+    pub split: Split,
+    /// The machines besides the workflow's own.
+    pub machines: Vec<Machine>,
     /// The most values that stand in one state.
     pub widest: usize,
     /// The latest variable that the program does not have.
@@ -99,7 +104,7 @@ pub(super) struct Emitter<'g> {
 
 impl<'g> Emitter<'g> {
     /// The whole machine.
-    pub fn compile(graph: &'g Graph) -> Compiled {
+    pub fn compile(graph: &'g Graph, options: Options) -> Compiled {
         let own = reads::own_of_region(&graph.root).into_iter();
         let mut this = Self {
             graph,
@@ -114,12 +119,16 @@ impl<'g> Emitter<'g> {
             caught: String::new(),
             read: reads::of_region(&graph.root).into_iter().collect(),
             records: HashSet::new(),
+            split: Split::of(&graph.root, options),
+            machines: Vec::new(),
             widest: 1,
             fresh: own.chain(graph.params.iter().map(|param| param.var)).max().map_or(0, |var| var.0),
         };
         this.look(&graph.root);
         let machine = this.whole();
-        Compiled { machine, book: this.book, memory: this.memory, barriers: this.barriers }
+        let events = this.split.most.events;
+        let machines = std::iter::once(machine).chain(this.machines).collect();
+        Compiled { machines, book: this.book, memory: this.memory, barriers: this.barriers, events }
     }
 
     /// Takes note of the steps of a region.
@@ -224,7 +233,15 @@ impl<'g> Emitter<'g> {
     }
 
     /// A region, before `next`.
-    pub fn region(
+    pub fn region(&mut self, region: &Region, place: &Place, target: &Target, states: &mut States, next: Next) -> Next {
+        match self.split.planned(region).is_some_and(|planned| planned.apart) {
+            true => self.region_apart(region, place, target, states, next),
+            false => self.region_here(region, place, target, states, next),
+        }
+    }
+
+    /// A region within the machine at hand.
+    pub fn region_here(
         &mut self,
         region: &Region,
         place: &Place,
@@ -277,9 +294,10 @@ impl<'g> Emitter<'g> {
         let mut of_result = BTreeSet::new();
         result.into_iter().for_each(|result| result.free_vars(&mut |var| of_result.extend([var])));
         let within = Within { region, readers, result: of_result };
-        let (shape, barriers) = compose(region, &|node| is_glue(&region.dag[node].kind));
+        // All regions of the workflow are planned.
+        let Some(Planned { cut, barriers, .. }) = self.split.planned(region).cloned() else { return next };
         self.barriers.extend(barriers.into_iter().map(|barrier| (place.path.shown.clone(), barrier)));
-        self.series(&within, place, shape, last, states, next)
+        self.series(&within, place, cut, last, states, next)
     }
 
     /// A variable that no program has.
@@ -288,24 +306,24 @@ impl<'g> Emitter<'g> {
         Var(self.fresh)
     }
 
-    fn series(
+    pub fn series(
         &mut self,
         within: &Within,
         place: &Place,
-        shape: Shape,
+        cut: Cut,
         last: Option<Named>,
         states: &mut States,
         mut next: Next,
     ) -> Next {
-        let parts = match shape {
-            Shape::Series(parts) => parts,
-            shape => vec![shape],
+        let parts = match cut {
+            Cut::Series(parts) => parts,
+            cut => vec![cut],
         };
         let mut pieces = Vec::new();
         let mut glue = Vec::new();
         for part in parts {
             let piece = match part {
-                Shape::Node(index) => {
+                Cut::Node(index) => {
                     let node = &within.region.dag[index];
                     if let Some(line) = self.line(node) {
                         glue.push(line);
@@ -315,8 +333,10 @@ impl<'g> Emitter<'g> {
                     glue.extend(lines);
                     Piece::Node(index, prepared)
                 }
-                Shape::Parallel(branches) => Piece::Parallel(branches),
-                Shape::Series(_) => continue,
+                Cut::Parallel(branches) => Piece::Parallel(branches),
+                Cut::Apart(part) => Piece::Apart(*part),
+                // It is flat.
+                Cut::Series(_) => continue,
             };
             pieces.push(Piece::Glue(std::mem::take(&mut glue)));
             pieces.push(piece);
@@ -332,58 +352,74 @@ impl<'g> Emitter<'g> {
                     self.node(&within.region.dag[index], prepared, &place, states, next)
                 }
                 Piece::Parallel(branches) => self.parallel(within, place, branches, states, next),
+                Piece::Apart(cut) => self.cut_off(within, place, cut, states, next),
             };
         }
         next
     }
 
-    /// Runs shapes side by side, before `next`.
-    fn parallel(
-        &mut self,
-        within: &Within,
-        place: &Place,
-        shapes: Vec<Shape>,
-        states: &mut States,
-        next: Next,
-    ) -> Next {
-        let mut titles = Vec::new();
+    /// Runs parts side by side, before `next`.
+    fn parallel(&mut self, within: &Within, place: &Place, parts: Vec<Cut>, states: &mut States, next: Next) -> Next {
+        let mut first_of_each = Vec::new();
         let (mut branches, mut assign) = (Vec::new(), Vec::new());
-        for (index, shape) in shapes.into_iter().enumerate() {
-            let mut nodes = Vec::new();
-            collect(&shape, &mut nodes);
-            let members: HashSet<NodeIndex> = nodes.iter().copied().collect();
-            let is_live = |var: Var| {
-                let readers = within.readers.get(&var).into_iter().flatten();
-                within.result.contains(&var) || readers.into_iter().any(|reader| !members.contains(reader))
-            };
-            titles.extend(nodes.iter().map(|node| within.region.dag[*node].name.clone()).next());
+        for (index, part) in parts.into_iter().enumerate() {
+            let nodes = part.nodes();
+            first_of_each.extend(nodes.first().copied());
+            let live = self.live(within, &nodes);
             // A part may not give a value to a variable of what is around it.
-            let mut outer = Vec::new();
-            let mut fields = Vec::new();
-            for node in &nodes {
-                let node = &within.region.dag[*node];
-                let around = self.variable(node.var);
-                let inner = self.bind(node.var, &node.name);
-                if is_live(node.var) {
-                    let field = key(node.var);
-                    assign.push((around.clone(), json!(format!("{{% $states.result[{index}].{field} %}}"))));
-                    fields.push((field, inner));
-                }
-                outer.push((node.var, around));
-            }
+            let (around, fields) = self.inward(within, &nodes, &live);
             let mut inside = States::default();
-            let first = self.series(within, place, shape, None, &mut inside, Next::End(Out::Fields(fields)));
+            let first = self.series(within, place, part, None, &mut inside, Next::End(Out::Fields(fields)));
             branches.push(self.machine(inside, first, &place.path.shown));
-            self.bound.extend(outer);
+            self.bound.extend(around);
+            assign.extend(
+                live.into_iter()
+                    .map(|var| (self.variable(var), json!(format!("{{% $states.result[{index}].{} %}}", key(var))))),
+            );
         }
         self.side_by_side(assign.len());
-        let title = match &*titles {
-            [first, last] => format!("{first} and {last}"),
-            [first, .., last] => format!("{first} … {last}"),
-            _ => "parallel".to_owned(),
-        };
-        let name = self.names.state(&format!("{}: {title}", place.path.shown));
+        let name = self.names.state(&format!("{}: {}", place.path.shown, self.title_of(within, &first_of_each)));
         self.put(states, name, None, Does::Parallel { branches, catch: Vec::new() }, assign, next)
+    }
+
+    /// The variables of some nodes that are read elsewhere.
+    pub fn live(&self, within: &Within, nodes: &[NodeIndex]) -> Vec<Var> {
+        let members: HashSet<NodeIndex> = nodes.iter().copied().collect();
+        let is_live = |var: &Var| {
+            let readers = within.readers.get(var).into_iter().flatten();
+            within.result.contains(var) || readers.into_iter().any(|reader| !members.contains(reader))
+        };
+        nodes.iter().map(|node| within.region.dag[*node].var).filter(is_live).collect()
+    }
+
+    /// Gives nodes variables of their own: those that they had, and the fields by which the live ones are handed out.
+    pub fn inward(
+        &mut self,
+        within: &Within,
+        nodes: &[NodeIndex],
+        live: &[Var],
+    ) -> (Vec<(Var, String)>, Vec<(String, String)>) {
+        let live: HashSet<Var> = live.iter().copied().collect();
+        let (mut around, mut fields) = (Vec::new(), Vec::new());
+        for node in nodes.iter().map(|node| &within.region.dag[*node]) {
+            around.push((node.var, self.variable(node.var)));
+            let inner = self.bind(node.var, &node.name);
+            if live.contains(&node.var) {
+                fields.push((key(node.var), inner));
+            }
+        }
+        (around, fields)
+    }
+
+    /// What nodes are called together.
+    pub fn title_of(&self, within: &Within, nodes: &[NodeIndex]) -> String {
+        let name = |node: &NodeIndex| within.region.dag[*node].name.clone();
+        match nodes {
+            [] => "parallel".to_owned(),
+            [only] => name(only).to_string(),
+            [first, last] => format!("{} and {}", name(first), name(last)),
+            [first, .., last] => format!("{} … {}", name(first), name(last)),
+        }
     }
 
     /// A state before `next`, which gives values to variables.
@@ -426,11 +462,4 @@ fn is_followed(region: &Region, node: NodeIndex) -> bool {
         }
     }
     false
-}
-
-fn collect(shape: &Shape, nodes: &mut Vec<NodeIndex>) {
-    match shape {
-        Shape::Node(node) => nodes.push(*node),
-        Shape::Series(parts) | Shape::Parallel(parts) => parts.iter().for_each(|part| collect(part, nodes)),
-    }
 }

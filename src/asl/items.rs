@@ -3,11 +3,28 @@
 use super::{
     emitter::Emitter,
     flow::{Next, Out, Source},
-    machine::{Catcher, Does, Machine, ProcessorConfig, States},
+    limits::raise,
+    machine::{Catcher, Does, Machine, ProcessorConfig, Rule, States},
 };
-use crate::expr::Var;
+use crate::{
+    expr::{Expr, Var},
+    value::Value,
+};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
+
+/// The items up to which a map works on them within its execution.
+pub(super) const INLINE: usize = 40;
+
+/// How many items a list has whose items run within the execution of their map.
+pub(super) fn few(list: &Expr) -> Option<usize> {
+    let count = match list {
+        Expr::Const(Value::List(items)) => items.len(),
+        Expr::List(items) => items.len(),
+        _ => return None,
+    };
+    (count <= INLINE).then_some(count)
+}
 
 /// What an item is given, and what it gives.
 pub(super) struct Given<'a> {
@@ -22,6 +39,18 @@ pub(super) struct Given<'a> {
 }
 
 impl Emitter<'_> {
+    /// Fails as something in an execution of its own did, whose failure an expression tells if there is one, or goes on
+    /// to `next`.
+    pub fn unless_failed(&mut self, failed: &str, shown: &str, states: &mut States, next: Next) -> Next {
+        let done = self.land(states, next, shown);
+        let fail = self.names.state(&format!("{shown}: failed"));
+        states.put_first(fail.clone(), raise(failed).alone());
+        let check = self.names.state(&format!("{shown}: all well?"));
+        let rule = Rule { condition: format!("{{% $exists({failed}) %}}"), next: fail };
+        self.choose(states, check.clone(), None, vec![rule], done);
+        Next::State(check)
+    }
+
     /// A machine for each item of a map, in an execution of its own. That sees no variable of the one that begins it, so
     /// it is given those in `reads`; and it gives a failure like a value, since the map would forget which it was.
     pub fn apart(

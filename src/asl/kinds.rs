@@ -4,10 +4,11 @@ use super::{
     emitter::{Emitter, Named, Place},
     failures,
     flow::{Next, Out, Source, Target, answered, literal},
-    items::Given,
-    limits::{bounds, raise},
+    items::{Given, INLINE, few},
+    limits::bounds,
     machine::{Catcher, Does, Machine, ProcessorConfig, Retrier, Rule, State, States},
     reads, room,
+    rounds::Repeat,
 };
 use crate::{
     expr::{Expr, Var},
@@ -19,9 +20,6 @@ use crate::{
     value::{Fields, Value},
 };
 use serde_json::{Map, Value as Json, json};
-
-/// The items up to which a map works on them within its execution.
-const INLINE: usize = 40;
 
 /// The items of a distributed map that are under way together, where the workflow does not say.
 const SIDE_BY_SIDE: u32 = 100;
@@ -121,20 +119,18 @@ impl Emitter<'_> {
                 self.choice(node, value, then, otherwise.as_deref(), place, states, next)
             }
             NodeKind::For { item, body, list } => {
-                let few = match list {
-                    Expr::Const(Value::List(items)) => items.len() <= INLINE,
-                    Expr::List(items) => items.len() <= INLINE,
-                    _ => false,
-                };
+                let few = few(list).is_some();
                 if few {
                     self.side_by_side(INLINE);
                 }
                 self.map(node, value, *item, body, few, place, states, next)
             }
             NodeKind::Try { body, catches } => self.attempt(node, body, catches, place, states, next),
-            NodeKind::Repeat { carried, cond, body, .. } => {
+            NodeKind::Repeat { times, carried, cond, body } => {
                 let carried = carried.as_ref().map(|(var, _)| *var);
-                self.rounds(node, value, carried, cond.as_ref(), body, place, states, next)
+                let way = self.split.rounds(times, body);
+                let repeat = Repeat { node, times: value, carried, cond: cond.as_ref(), body };
+                self.repeat(&repeat, way, place, states, next)
             }
             // That was computed between steps.
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => next,
@@ -285,15 +281,10 @@ impl Emitter<'_> {
         let assign = variable.map(|variable| (variable, value)).into_iter().collect();
         let done = self.names.state(&format!("{}: results", place.path.shown));
         let done = self.put(states, done, None, Does::Pass, assign, next);
-        let done = self.land(states, done, &place.path.shown);
         let failed = format!("${results}[$exists(failed)][0].failed");
-        let fail = self.names.state(&format!("{}: failed", place.path.shown));
-        states.put_first(fail.clone(), raise(&failed).alone());
-        let check = self.names.state(&format!("{}: all well?", place.path.shown));
-        let rule = Rule { condition: format!("{{% $exists({failed}) %}}"), next: fail };
-        self.choose(states, check.clone(), None, vec![rule], done);
+        let check = self.unless_failed(&failed, &place.path.shown, states, done);
         let assign = vec![(results, json!("{% $append([], $states.result) %}"))];
-        self.put(states, name, self.comment(node), does, assign, Next::State(check))
+        self.put(states, name, self.comment(node), does, assign, check)
     }
 
     /// A region, and what follows its failures.
@@ -347,58 +338,6 @@ impl Emitter<'_> {
         let name = self.names.state(&place.path.shown);
         let does = Does::Parallel { branches: vec![branch], catch: catchers };
         self.put(states, name, self.comment(node), does, assign, next)
-    }
-
-    /// The rounds of a `repeat`.
-    #[expect(clippy::too_many_arguments)]
-    fn rounds(
-        &mut self,
-        node: &Node,
-        times: Option<&Source>,
-        carried: Option<Var>,
-        cond: Option<&Expr>,
-        body: &Region,
-        place: &Place,
-        states: &mut States,
-        mut next: Next,
-    ) -> Next {
-        let shown = &place.path.shown;
-        let round = self.names.variable(&format!("{}_round", node.name));
-        let inside = Place { path: place.path.round(&round), ..place.clone() };
-        let rounds = self.names.state(shown);
-        let taken_over = carried.map(|var| self.variable(var));
-        if taken_over.is_none() && self.is_read(node.var) {
-            let value = (self.variable(node.var), literal(&Value::Record(Fields::new())));
-            let name = self.names.state(&format!("{shown}: value"));
-            next = self.put(states, name, None, Does::Pass, vec![value], next);
-        }
-        let default = self.land(states, next, shown);
-        let count = self.names.state(&format!("{shown}: next round"));
-        let counted = vec![(round.clone(), json!(format!("{{% ${round} + 1 %}}")))];
-        let again = self.put(states, count, None, Does::Pass, counted, Next::State(rounds.clone()));
-        let target = taken_over.map_or(Target::Nowhere, Target::Old);
-        let mut first = self.region(body, &inside, &target, states, again);
-        if let Some(cond) = cond {
-            let (holds, line) = match self.source(cond) {
-                Some(source) => (source.expression(), None),
-                None => {
-                    let variable = self.names.variable(&format!("{}_holds", node.name));
-                    let line = Line { node: None, var: self.fresh(), what: What::Value(cond.clone()) };
-                    (format!("${variable}"), Some(Named { line, variable: Some(variable) }))
-                }
-            };
-            let begins = self.land(states, first, shown);
-            let choice = self.names.state(&format!("{shown}: goes on?"));
-            let rule = Rule { condition: format!("{{% {holds}.bool %}}"), next: begins };
-            self.choose(states, choice.clone(), None, vec![rule], default.clone());
-            first = self.glue(place, line.into_iter().collect(), states, Next::State(choice));
-        }
-        let first = self.land(states, first, shown);
-        let times = times.map(Source::expression).unwrap_or_default();
-        let rule = Rule { condition: format!("{{% ${round} < {times}.int %}}"), next: first };
-        self.choose(states, rounds.clone(), self.comment(node), vec![rule], default);
-        let begin = self.names.state(&format!("{shown}: first round"));
-        self.put(states, begin, None, Does::Pass, vec![(round, json!(0))], Next::State(rounds))
     }
 
     pub(super) fn choose(

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 const LONGEST: usize = 80;
 
 /// What expressions of a machine call, and the machine's own variable.
-const TAKEN: [&str; 9] = ["append", "count", "exists", "floor", "length", "merge", "min", "states", "string"];
+const TAKEN: [&str; 11] =
+    ["append", "contains", "count", "exists", "floor", "length", "merge", "min", "not", "states", "string"];
 
 /// Names that are taken.
 #[derive(Debug, Default)]

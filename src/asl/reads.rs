@@ -2,7 +2,7 @@
 
 use crate::{
     expr::{Expr, Var},
-    graph::{NodeKind, Region, Trial},
+    graph::{Node, NodeKind, Region, Trial},
 };
 use std::collections::BTreeSet;
 
@@ -22,12 +22,14 @@ pub(super) fn of_region(region: &Region) -> BTreeSet<Var> {
 
 /// The variables that a region and those inside of it give values to.
 pub(super) fn own_of_region(region: &Region) -> BTreeSet<Var> {
-    let mut own = BTreeSet::new();
-    for node in region.dag.node_weights() {
-        own.insert(node.var);
-        node.kind.each_own_var(&mut |var| own.extend([var]));
-        node.kind.regions().for_each(|region| own.append(&mut own_of_region(region)));
-    }
+    region.dag.node_weights().flat_map(own_of_node).collect()
+}
+
+/// The variables that a node and the regions inside of it give values to.
+pub(super) fn own_of_node(node: &Node) -> BTreeSet<Var> {
+    let mut own = BTreeSet::from([node.var]);
+    node.kind.each_own_var(&mut |var| own.extend([var]));
+    node.kind.regions().for_each(|region| own.append(&mut own_of_region(region)));
     own
 }
 

@@ -1,6 +1,6 @@
 //! What a state machine can't do yet.
 
-use super::MAX_DEFINITION;
+use super::{Compiled, MAX_DEFINITION, MAX_EVENTS};
 use crate::{
     diagnostic::{Code, Diagnostic},
     graph::{Graph, Node, NodeKind, Region},
@@ -20,11 +20,24 @@ pub(super) fn find(graph: &Graph) -> Vec<Diagnostic> {
     found
 }
 
-/// The message for a workflow that is too large.
-pub(super) fn too_large(graph: &Graph, size: usize) -> Diagnostic {
-    let message = format!("the state machine takes {size} bytes, and may take {MAX_DEFINITION}");
-    Diagnostic::new(Code::E0602, graph.span, message)
-        .help("make a `for` of steps that are alike: it takes the same room for any number of items")
+/// The message for a workflow of which a part is too large and can't be cut up.
+pub(super) fn too_large(graph: &Graph, compiled: &Compiled) -> Option<Diagnostic> {
+    // With the end of its line.
+    let size = compiled.machines.iter().map(|machine| machine.to_json(false).len() + 1).max().unwrap_or(0);
+    let (message, help) = if size > MAX_DEFINITION {
+        (
+            format!("a state machine takes {size} bytes, and may take {MAX_DEFINITION}"),
+            "give a list that stands in the file as an argument, or let a step make it",
+        )
+    } else if compiled.events > MAX_EVENTS {
+        (
+            format!("an execution comes to {} events, and may come to {MAX_EVENTS}", compiled.events),
+            "make a `for` of steps that are alike: its items run in executions of their own",
+        )
+    } else {
+        return None;
+    };
+    Some(Diagnostic::new(Code::E0602, graph.span, message).help(help))
 }
 
 fn refused(span: Span, message: impl Into<String>) -> Diagnostic {

@@ -49,15 +49,21 @@ impl Emitter<'_> {
 
 /// The items of a list, or their places if it is stored.
 pub(super) fn items(list: &Source) -> String {
-    let list = list.expression();
+    let expression = list.expression();
     // A list of one would become the one.
-    format!("{{% $exists({list}.`$stored`) ? [0..{list}.count - 1] : $append([], {list}.list) %}}")
+    let all = format!("$append([], {expression}.list)");
+    match list {
+        Source::Literal(_) => format!("{{% {all} %}}"),
+        _ => format!("{{% $exists({expression}.`$stored`) ? [0..{expression}.count - 1] : {all} %}}"),
+    }
 }
 
 /// The item at hand: what it is, or where it is stored.
 pub(super) fn item(list: &Source) -> Json {
-    let list = list.expression();
-    let at = "$states.context.Map.Item";
+    let (list, at) = match list {
+        Source::Literal(_) => return json!("{% $states.context.Map.Item.Value %}"),
+        list => (list.expression(), "$states.context.Map.Item"),
+    };
     json!(format!(
         "{{% $exists({list}.`$stored`) ? {{'$stored': {list}.`$stored`, 'bytes': {list}.bytes, 'at': {at}.Index}} : {at}.Value %}}"
     ))
@@ -65,8 +71,13 @@ pub(super) fn item(list: &Source) -> Json {
 
 /// What items know of the run that `run` tells of: that what they come to has to stand side by side.
 pub(super) fn run_of_items(run: &str, list: &Source) -> Json {
-    let list = list.expression();
-    let count = format!("($exists({list}.`$stored`) ? {list}.count : $count({list}.list))");
+    let count = match list {
+        Source::Literal(list) => list["list"].as_array().map_or(1, Vec::len).max(1).to_string(),
+        list => {
+            let list = list.expression();
+            format!("($exists({list}.`$stored`) ? {list}.count : $count({list}.list))")
+        }
+    };
     json!(format!("{{% $merge([${run}, {{'inline': {}}}]) %}}", inline_of(run, &count)))
 }
 

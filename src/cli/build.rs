@@ -15,9 +15,10 @@ use std::{
 
 /// Compile a workflow for AWS Step Functions.
 ///
-/// Writes a folder with `NAME.asl.json`, the state machine; `book.json`, what its workers do; `template.yaml`, all that is to
-/// be made for them, for those who deploy with CloudFormation; where tasks run commands, a `Containerfile`; and
-/// `manifest.json`, what there is, with hashes. The same file gives the same bytes.
+/// Writes a folder with `NAME.asl.json`, the state machine, with `NAME-2.asl.json` and so on where one would be too large;
+/// `book.json`, what its workers do; `template.yaml`, all that is to be made for them, for those who deploy with
+/// CloudFormation; where tasks run commands, a `Containerfile`; and `manifest.json`, what there is, with hashes. The same file
+/// gives the same bytes.
 #[derive(clap::Args)]
 pub struct Args {
     /// The workflow file

@@ -1,6 +1,6 @@
 """A cloud of one process: runs state machines in the interpreter of moto, with the real worker as their function.
 
-Reads a line of JSON for each execution, with `definition`, `input`, and optionally `limit` (an invocation's seconds), `book`,
+Reads a line of JSON for each execution, with `definitions` (the first may call the second as `Machine2`), `input`, and optionally `limit` (an invocation's seconds), `book`,
 `shared`, `worker`, `new` (each invocation has a worker of its own) and `faults` (by the number of the invocation, `busy`, or
 the seconds after which the worker is killed). Writes a line with `status`, `output`,
 `error`, `cause` and `calls`.
@@ -28,11 +28,16 @@ def execute(states, order):
     limit, faults, new = order.get("limit", 60), order.get("faults", {}), order.get("new", False)
     functions = Functions(order["worker"], env, limit, faults, new)
     role = "arn:aws:iam::123456789012:role/role"
-    name = "m" + uuid.uuid4().hex
     try:
-        machine = states.create_state_machine(name=name, definition=order["definition"], roleArn=role)
+        machines = {}
+        # Each calls only those before it, but for the first, which comes last.
+        for number, definition in [*enumerate(order["definitions"], 1)][1:] + [(1, order["definitions"][0])]:
+            for called, arn in machines.items():
+                definition = definition.replace('"Machine%d"' % called, json.dumps(arn))
+            machine = states.create_state_machine(name="m" + uuid.uuid4().hex, definition=definition, roleArn=role)
+            machines[number] = machine["stateMachineArn"]
         started = states.start_execution(
-            stateMachineArn=machine["stateMachineArn"], name=order.get("name", "run"), input=json.dumps(order["input"])
+            stateMachineArn=machines[1], name=order.get("name", "run"), input=json.dumps(order["input"])
         )
         while True:
             said = states.describe_execution(executionArn=started["executionArn"])

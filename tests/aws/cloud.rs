@@ -66,11 +66,17 @@ impl Cloud {
 
     /// Runs the workflow `main` of a project to its end. `more` says under what conditions.
     pub fn run(&mut self, project: &Project, args: &Map<String, Json>, more: &Json) -> Execution {
-        let built = project.build();
-        let definition = fs::read_to_string(built.join("main.asl.json")).unwrap();
+        self.run_built(project, &project.build(), args, more)
+    }
+
+    /// The same with what was built into a folder.
+    pub fn run_built(&mut self, project: &Project, built: &Path, args: &Map<String, Json>, more: &Json) -> Execution {
+        let name = |number| if number == 1 { "main.asl.json".to_owned() } else { format!("main-{number}.asl.json") };
+        let files = (1..).map(|number| fs::read_to_string(built.join(name(number))));
+        let definitions: Vec<String> = files.map_while(Result::ok).map(|text| functions(&text)).collect();
         let shared = project.0.path().join("cloud");
         let mut order = json!({
-            "definition": functions(&definition),
+            "definitions": definitions,
             "book": built.join("book.json"),
             "shared": shared,
             "worker": env!("CARGO_BIN_EXE_smlt-worker"),

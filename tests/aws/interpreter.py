@@ -25,6 +25,12 @@ def evaluate(expression):
         raise JSONataException("UNKNOWN", str(error))
 
 
+def rename(fields, change):
+    """Changes the first letter of all names."""
+    for name in list(fields):
+        fields[change(name[0]) + name[1:]] = fields.pop(name)
+
+
 def check(text):
     """What moto checks of a state's output alone."""
     if len(text) > MOST:
@@ -73,6 +79,19 @@ def patch(call):
         assign(self, variable_identifier, variable_value)
 
     variables.set = checked
+    # It gives boto the names of the States Language, `StateMachineArn`, and reads boto's, `executionArn`, as if they were
+    # those; and all executions without a name have the same one. AWS does neither.
+    executions = importlib.import_module(ASL + "component.state.exec.state_task.service.state_task_service_sfn")
+    service = executions.StateTaskServiceSfn
+    normalise = service._normalise_parameters
+
+    def to_boto(self, parameters, **rest):
+        normalise(self, parameters, **rest)
+        rename(parameters, str.lower)
+        parameters.setdefault("name", uuid.uuid4().hex)
+
+    service._normalise_parameters = to_boto
+    service._normalise_response = lambda self, response, **_: rename(response, str.upper)
     expressions = importlib.import_module(ASL + "jsonata.jsonata")
     # It forgets to escape what a text holds.
     declare = lambda bindings: "".join("%s:=%s;" % (name, json.dumps(value, default=iso)) for name, value in bindings.items())

@@ -12,4 +12,5 @@ mod large;
 mod limits;
 #[path = "../shared/s3_server.rs"]
 mod s3_server;
+mod split;
 mod validity;

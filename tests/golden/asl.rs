@@ -23,6 +23,12 @@ fn machine(path: &Path) -> Result<(), Failed> {
     }
     let workflow = outcome.value.workflows.iter().find(|workflow| &*workflow.name == "main");
     let compiled = asl::compile(&graph::build(workflow.ok_or("the file has no workflow `main`")?, &files));
-    let machine = compiled.value.ok_or_else(|| said(&compiled.diagnostics))?.machine;
-    compare(&path.with_extension("asl.json"), &(machine.to_json(true) + "\n"))
+    let machines = compiled.value.ok_or_else(|| said(&compiled.diagnostics))?.machines;
+    machines.iter().zip(1..).try_for_each(|(machine, number)| {
+        let file = match number {
+            1 => path.with_extension("asl.json"),
+            _ => path.with_extension(format!("{number}.asl.json")),
+        };
+        compare(&file, &(machine.to_json(true) + "\n"))
+    })
 }
