@@ -1,8 +1,8 @@
 """A cloud of one process: runs state machines in the interpreter of moto, with the real worker as their function.
 
 Reads a line of JSON for each execution, with `definitions` (the first may call the second as `Machine2`), `input`, and optionally `limit` (an invocation's seconds), `book`,
-`shared`, `worker`, `new` (each invocation has a worker of its own) and `faults` (by the number of the invocation, `busy`, or
-the seconds after which the worker is killed). Writes a line with `status`, `output`,
+`shared`, `worker`, `new` (each invocation has a worker of its own) and `faults` (by the number of the invocation, `busy`; `hang`
+for a worker that stands still; `lose` for objects that are lost; or the seconds after which the worker is killed). Writes a line with `status`, `output`,
 `error`, `cause` and `calls`.
 """
 

@@ -1,8 +1,10 @@
 """Lambda functions as processes: each worker talks to a Runtime API of its own, as it does in the cloud."""
 
+import glob
 import json
 import os
 import queue
+import signal
 import shutil
 import subprocess
 import tempfile
@@ -140,7 +142,11 @@ class Functions:
             worker = Worker(self.program, self.env, self.log)
             with self.lock:
                 self.all.append(worker)
-        if fault is not None:
+        if fault == "hang":
+            threading.Timer(0.05, worker.process.send_signal, [signal.SIGSTOP]).start()
+        elif fault == "lose":
+            self.lose()
+        elif fault is not None:
             threading.Timer(fault, worker.process.kill).start()
         try:
             return worker.invoke(payload, self.limit)
@@ -150,6 +156,12 @@ class Functions:
             elif worker.is_well():
                 with self.lock:
                     self.idle.append(worker)
+
+    def lose(self):
+        """Loses what runs keep of what their calls cost, and of what their searches have tried."""
+        for kind in ["ledger", "running", "searches"]:
+            for folder in glob.glob(os.path.join(self.env["SMLT_SHARED"], "runs", "*", kind)):
+                shutil.rmtree(folder)
 
     def end(self):
         for worker in self.all:
