@@ -140,9 +140,11 @@ impl Deployment {
             let change = Change::of(&*resource, found.as_ref(), name, force)?;
             resources.push((resource, change));
         }
-        // An entry of its book may mean something else in the new one.
+        // An entry of its book may mean something else in the new one; machines that it starts have no versions.
         let touches = |(resource, change): &(Box<dyn Resource>, Change)| {
-            resource.kind() == "function" && *change == Change::Update
+            let is_of_runs =
+                resource.kind() == "function" || (resource.kind() == "state machine" && resource.name() != names.stack);
+            is_of_runs && *change == Change::Update
         };
         if !force
             && resources.iter().any(touches)

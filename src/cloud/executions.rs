@@ -88,7 +88,7 @@ impl Executions<'_> {
         let failed = |error: Option<&str>, cause: Option<&str>| {
             let caught =
                 Caught { error: error.unwrap_or_default().to_owned(), cause: cause.unwrap_or_default().to_owned() };
-            let (step, failure) = caught.read(&machine);
+            let (step, failure) = caught.read(machine.trim_start_matches("smlt-"));
             verdict(&step, failure)
         };
         let standing = match said.status() {

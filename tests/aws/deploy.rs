@@ -331,3 +331,19 @@ fn fits(pattern: &str, text: &str) -> bool {
             .is_some_and(|rest| (0..=rest.len()).any(|end| rest.is_char_boundary(end) && fits(after, &rest[end..]))),
     }
 }
+
+#[test]
+fn machines_that_start_others_are_allowed_to() {
+    let mut account =
+        Account::new("workflow main(rounds: Int) -> Int {\n  repeat rounds with n = 1 while n < 9 { n * 2 }\n}\n");
+    let said = account.deploy(&["--yes"]).well();
+    assert!(said.err.contains("+ create  state machine smlt-main-part-2"), "{}", said.err);
+    assert_eq!(account.smltc(&["start", "main.smlt", "--rounds", "5000"]).well().out, "16\n");
+    account.deploy(&["--yes"]).well().ended(0, "nothing to do");
+    let (used, all) = permissions(&mut account);
+    for one in all.iter().filter(|(role, ..)| *role == "machine") {
+        assert!(used.contains(one), "{one:?} is allowed for nothing");
+    }
+    account.smltc(&["destroy", "main", "--yes"]).well();
+    assert_eq!(account.aws("stepfunctions", "list_state_machines", &json!({}))["stateMachines"], json!([]));
+}

@@ -118,6 +118,23 @@ def machines():
         return evaluate(self, env)
 
     component._eval_body = eval_body
+    service = importlib.import_module(ASL + "component.state.exec.state_task.service.state_task_service_sfn")
+    normalise = service.StateTaskServiceSfn._normalise_parameters
+
+    def normalise_and_note(self, parameters, **rest):
+        normalise(self, parameters, **rest)
+        machine = parameters.get("stateMachineArn")
+        if machine:
+            note("machine", "states:StartExecution", machine)
+            execution = machine.replace(":stateMachine:", ":execution:") + ":part"
+            for action in ["states:DescribeExecution", "states:StopExecution"]:
+                note("machine", action, execution)
+            # AWS hears of their end by a rule of its own.
+            rule = ":".join(["arn:aws:events", *machine.split(":")[3:5], "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"])
+            for action in ["events:DescribeRule", "events:PutRule", "events:PutTargets"]:
+                note("machine", action, rule)
+
+    service.StateTaskServiceSfn._normalise_parameters = normalise_and_note
 
 
 S3 = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}
@@ -179,6 +196,8 @@ def main():
     app = watched(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, True)
     address = "http://127.0.0.1:%d" % server.server_address[1]
+    # There the interpreter asks for executions that an execution starts.
+    os.environ["MOTO_PORT"] = str(server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(address, flush=True)
     for line in sys.stdin:
