@@ -90,7 +90,7 @@ Type: AWS::S3::Bucket
   empty: {}
 A:
   - x: 1
-    y:
+    \"y\":
       - \"yes\"
       - \"a b\"
   - \"${B}\"
