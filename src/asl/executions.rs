@@ -72,8 +72,8 @@ impl Emitter<'_> {
         let nodes = cut.nodes();
         let (mut reads, mut own) = (BTreeSet::new(), BTreeSet::new());
         for node in nodes.iter().map(|node| &within.region.dag[*node]) {
-            reads.append(&mut reads::of_node(&node.kind));
-            own.append(&mut reads::own_of_node(node));
+            reads.extend(reads::of_node(&node.kind));
+            own.extend(reads::own_of_node(node));
         }
         let live = self.live(within, &nodes);
         let title = format!("{}: {}", place.path.shown, self.title_of(within, &nodes));

@@ -29,7 +29,7 @@ pub(super) fn own_of_region(region: &Region) -> BTreeSet<Var> {
 pub(super) fn own_of_node(node: &Node) -> BTreeSet<Var> {
     let mut own = BTreeSet::from([node.var]);
     node.kind.each_own_var(&mut |var| own.extend([var]));
-    node.kind.regions().for_each(|region| own.append(&mut own_of_region(region)));
+    node.kind.regions().for_each(|region| own.extend(own_of_region(region)));
     own
 }
 

@@ -28,7 +28,7 @@ fn compile(path: &Path, options: Options) -> Compiled {
     let graph = graph::build(workflow, &files);
     let began = Instant::now();
     let compiled = asl::compile_with(&graph, options).value.unwrap();
-    println!("{} machines in {:?}", compiled.machines.len(), began.elapsed());
+    println!("{} machines of {} events in {:?}", compiled.machines.len(), compiled.events, began.elapsed());
     compiled
 }
 
