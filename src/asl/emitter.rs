@@ -62,6 +62,14 @@ pub(super) struct Within<'r> {
     result: BTreeSet<Var>,
 }
 
+/// What nodes are called inside of a part.
+pub(super) struct Inward {
+    /// The variables that they had around it.
+    pub around: Vec<(Var, String)>,
+    /// The fields by which it hands values out, each with the variable inside of it.
+    pub fields: Vec<(String, String)>,
+}
+
 /// A part of a series.
 enum Piece {
     Glue(Vec<Named>),
@@ -367,7 +375,7 @@ impl<'g> Emitter<'g> {
             first_of_each.extend(nodes.first().copied());
             let live = self.live(within, &nodes);
             // A part may not give a value to a variable of what is around it.
-            let (around, fields) = self.inward(within, &nodes, &live);
+            let Inward { around, fields } = self.inward(within, &nodes, &live);
             let mut inside = States::default();
             let first = self.series(within, place, part, None, &mut inside, Next::End(Out::Fields(fields)));
             branches.push(self.machine(inside, first, &place.path.shown));
@@ -393,12 +401,7 @@ impl<'g> Emitter<'g> {
     }
 
     /// Gives nodes variables of their own: those that they had, and the fields by which the live ones are handed out.
-    pub fn inward(
-        &mut self,
-        within: &Within,
-        nodes: &[NodeIndex],
-        live: &[Var],
-    ) -> (Vec<(Var, String)>, Vec<(String, String)>) {
+    pub fn inward(&mut self, within: &Within, nodes: &[NodeIndex], live: &[Var]) -> Inward {
         let live: HashSet<Var> = live.iter().copied().collect();
         let (mut around, mut fields) = (Vec::new(), Vec::new());
         for node in nodes.iter().map(|node| &within.region.dag[*node]) {
@@ -408,7 +411,7 @@ impl<'g> Emitter<'g> {
                 fields.push((key(node.var), inner));
             }
         }
-        (around, fields)
+        Inward { around, fields }
     }
 
     /// What nodes are called together.

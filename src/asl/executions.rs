@@ -1,7 +1,7 @@
 //! Parts of a workflow that are machines of their own, because one would be too large.
 
 use super::{
-    emitter::{Emitter, Place, Within},
+    emitter::{Emitter, Inward, Place, Within},
     flow::{Next, Out, Source, Target},
     items::Given,
     machine::{Does, Machine, States},
@@ -78,7 +78,7 @@ impl Emitter<'_> {
         let live = self.live(within, &nodes);
         let title = format!("{}: {}", place.path.shown, self.title_of(within, &nodes));
         let (machine, input) = self.part(&reads - &own, &title, place, |this, inside, steps| {
-            let (around, fields) = this.inward(within, &nodes, &live);
+            let Inward { around, fields } = this.inward(within, &nodes, &live);
             let first = this.series(within, inside, cut, None, steps, Next::End(Out::Fields(fields)));
             this.bound.extend(around);
             first

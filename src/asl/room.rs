@@ -95,18 +95,19 @@ pub(super) fn is_called_for(region: &Region) -> bool {
             _ => return true,
         },
         Some(Expr::Const(value)) => return literal(value).to_string().len() < RunFacts::inline() / 64,
-        None => return true,
-        // It is computed.
-        Some(_) => return true,
+        // There is none, or it is computed.
+        _ => return true,
     };
-    let is_call = |kind: &NodeKind| match kind {
-        NodeKind::Value(_)
-        | NodeKind::Inspect(_)
-        | NodeKind::Run(_)
-        | NodeKind::Train(_)
-        | NodeKind::Evaluate(_)
-        | NodeKind::Search(_) => true,
-        _ => false,
+    let is_call = |kind: &NodeKind| {
+        matches!(
+            kind,
+            NodeKind::Value(_)
+                | NodeKind::Inspect(_)
+                | NodeKind::Run(_)
+                | NodeKind::Train(_)
+                | NodeKind::Evaluate(_)
+                | NodeKind::Search(_)
+        )
     };
     region.dag.node_weights().any(|node| node.var == *var && is_call(&node.kind))
 }

@@ -5,7 +5,7 @@ use super::{Failure, Kind};
 use crate::value::{Hash, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value as Json, json};
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 /// The largest whole number up to which all are exact: 2^53.
 const EXACT: u64 = 1 << 53;
@@ -70,7 +70,7 @@ impl Carried {
         };
         let mut sizes: Vec<(usize, String)> =
             fields.iter().map(|(name, field)| (length(field), name.clone())).collect();
-        sizes.sort_by(|a, b| b.0.cmp(&a.0));
+        sizes.sort_by_key(|(bytes, _)| Reverse(*bytes));
         for (bytes, name) in sizes {
             if size <= most || bytes <= REFERENCE {
                 break;
