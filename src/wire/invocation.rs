@@ -206,6 +206,7 @@ mod tests {
             step: "main/step".into(),
             message: format!("{}at the end", "é\n".repeat(20_000)),
             help: Some("mend it".into()),
+            limit: None,
             log: (0..900).map(line).collect(),
         };
         let fitted = cause.fitted();
