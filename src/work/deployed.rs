@@ -52,13 +52,13 @@ pub struct Failed {
     /// Its kind, which the state machine knows it by.
     pub kind: Kind,
     /// What is said of it.
-    pub cause: Cause,
+    pub cause: Box<Cause>,
 }
 
 impl Failed {
     fn new(step: String, failure: Failure) -> Self {
         let Failure { kind, message, help, log } = failure;
-        Self { kind, cause: Cause { step, message, help, log, limit: None }.fitted() }
+        Self { kind, cause: Box::new(Cause { step, message, help, log, limit: None }.fitted()) }
     }
 }
 

@@ -18,9 +18,15 @@ use std::time::{self, SystemTime};
 struct Limit {
     fence: Fence,
     began: SystemTime,
-    due: Option<(SystemTime, OnMiss)>,
-    purse: Option<(Money, OnMiss)>,
+    due: Option<Due>,
+    purse: Option<Purse>,
 }
+
+/// When it must have ended, and what becomes of what has not.
+type Due = (SystemTime, OnMiss);
+
+/// What it may spend, and what becomes of what costs more.
+type Purse = (Money, OnMiss);
 
 /// The limits around a call, the outermost first.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +89,7 @@ impl Limits {
     }
 
     /// A part of what was left at some time.
-    fn share(
-        &self,
-        began: SystemTime,
-        ledger: &Ledger,
-    ) -> Result<(Option<(SystemTime, OnMiss)>, Option<(Money, OnMiss)>), Failure> {
+    fn share(&self, began: SystemTime, ledger: &Ledger) -> Result<(Option<Due>, Option<Purse>), Failure> {
         let due = self.0.iter().filter_map(|limit| limit.due).map(|(at, _)| at).min().map(|at| {
             let left = at.duration_since(began).unwrap_or_default();
             (began + left.mul_f64(SEARCH_SHARE.to_f64().unwrap_or(1.0)), OnMiss::KeepBest)

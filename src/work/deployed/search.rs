@@ -181,8 +181,9 @@ fn failed(
             None => Ok(Came::Blamed(failure)),
             Some(OnMiss::KeepBest) => Ok(Came::Cut(None)),
             Some(_) => {
-                let failed = Failed::new(step, failure);
-                Err(Failed { cause: crate::wire::Cause { limit: mark, ..failed.cause }, ..failed })
+                let mut failed = Failed::new(step, failure);
+                failed.cause.limit = mark;
+                Err(failed)
             }
         };
     }
