@@ -6,7 +6,7 @@
 use super::{Barrier, MAX_EVENTS, Shape, calls::is_glue, compose, items::few, reads};
 use crate::{
     expr::Expr,
-    graph::{Node, NodeKind, Region, Trial},
+    graph::{Node, NodeKind, Region, Search, Trial},
     limits::MAX_ROUNDS,
     value::Value,
 };
@@ -64,6 +64,21 @@ const LIMITS: Cost = Cost::new(1500, 12);
 const EXECUTION: Cost = Cost::new(1800, 12);
 /// What stands around items, beside their part.
 const ITEMS: Cost = Cost::new(3500, 25);
+/// The events of asking a search for trials, and of the map that does them.
+const ASK: u64 = 14;
+
+/// How often a search is asked for trials: where they are not known before it runs, as often as is usual at most.
+fn asks<B>(search: &Search<B>) -> u64 {
+    let trials = match &search.strategy {
+        Expr::Const(Value::Std(strategy)) => strategy.args.get("trials").and_then(Value::as_int),
+        _ => None,
+    };
+    let parallel = search.parallel.as_ref().map_or(Some(4), |parallel| parallel.as_const()?.as_int());
+    let (trials, parallel) = (trials.unwrap_or(500).max(1) as u64, parallel.unwrap_or(4).max(1) as u64);
+    // Trials that climb rungs are asked for about twice.
+    trials.div_ceil(parallel).saturating_mul(2) + 1
+}
+
 /// The events of rounds in an execution of their own.
 const BATCH: u64 = EXECUTION.events + 6;
 /// What reading a variable takes.
@@ -250,8 +265,7 @@ impl Split {
                     Trial::Train(_) => call.and(ITEMS),
                     Trial::Steps { body, .. } => self.elsewhere(body),
                 };
-                // It is asked again and again, a thousand times at most.
-                call.and(ITEMS).and(Cost::new(trial.bytes + READ * own.len(), 2000))
+                call.and(ITEMS).and(Cost::new(trial.bytes + READ * own.len(), ASK * asks(search)))
             }
             NodeKind::Group(body) | NodeKind::Call { body, .. } => call.and(self.region(body)),
             NodeKind::If { then, otherwise, .. } => {
