@@ -4,6 +4,7 @@
 //! A local worker process and a Lambda worker differ only in who delivers the job.
 
 mod carried;
+mod charge;
 mod elastic;
 mod errand;
 mod failure;
@@ -19,6 +20,7 @@ mod secret;
 mod variable;
 
 pub use carried::{Carried, Stored};
+pub use charge::Charge;
 pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};

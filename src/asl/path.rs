@@ -50,11 +50,11 @@ impl Path {
         (whole.to_json(), self.held_by(variable))
     }
 
-    /// The path of a part whose name an expression gives, and which a variable is to hold.
-    pub fn named(&self, name: &str, variable: &str) -> (Json, Self) {
+    /// The path of a trial, whose part of the path an expression gives, and which a variable is to hold.
+    pub fn trial(&self, name: &str, variable: &str) -> (Json, Self) {
         let parts = [Part::Text("/".into()), Part::Given(name.to_owned())];
         let whole = Self { rest: self.rest.iter().cloned().chain(parts).collect(), ..self.clone() };
-        (whole.to_json(), self.held_by(variable))
+        (whole.to_json(), Self { shown: format!("{}/trial", self.shown), ..self.held_by(variable) })
     }
 
     /// The same path, which a variable is to hold.

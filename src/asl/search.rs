@@ -73,7 +73,7 @@ impl Emitter<'_> {
     fn trials(&mut self, node: &Node, search: &Search<Region>, place: &Place, errands: &str) -> Does {
         let title = format!("{}: trial", place.path.shown);
         let (here, errand) = (self.names.variable(&format!("{}_path", node.name)), self.names.variable("errand"));
-        let (path, inside) = place.path.named("$states.context.Map.Item.Value.name", &here);
+        let (path, inside) = place.path.trial("$states.context.Map.Item.Value.name", &here);
         // What stands inside draws from the search's seed.
         let inside = Place { path: inside, limits: Limits { seed: None, ..place.limits.clone() }, ..place.clone() };
         let item = "{% $states.context.Map.Item.Value %}";

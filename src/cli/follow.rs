@@ -80,9 +80,9 @@ impl Followed<'_> {
             let now = executions.look(&run).map_err(failed)?;
             let events = executions.events(&run, story.last()).map_err(failed)?;
             pause = if events.is_empty() { (pause * 3 / 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
-            for event in &events {
-                story.read(event).iter().for_each(|(at, notice)| view.present(*at, notice));
-            }
+            let told = events.iter().flat_map(|event| story.read(event)).collect::<Vec<_>>();
+            let charged = story.charged(executions.charges(&run).map_err(failed)?);
+            told.iter().chain(&charged).for_each(|(at, notice)| view.present(*at, notice));
             if now.standing != Standing::Running {
                 break now;
             }
@@ -107,6 +107,8 @@ impl Followed<'_> {
         for event in executions.events(run, 0).map_err(failed)? {
             story.read(&event).iter().for_each(|(at, notice)| view.present(*at, notice));
         }
+        let charged = story.charged(executions.charges(run).map_err(failed)?);
+        charged.iter().for_each(|(at, notice)| view.present(*at, notice));
         Ok(())
     }
 

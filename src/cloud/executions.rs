@@ -6,7 +6,7 @@ use crate::{
     source::{FileId, Span},
     stack::PREFIX,
     value::Value,
-    wire::{Carried, Caught, Failure, Kind, Stored},
+    wire::{Carried, Caught, Charge, Failure, Kind, Stored},
 };
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, StateMachineListItem};
 use serde_json::{Value as Json, json};
@@ -135,6 +135,16 @@ impl Executions<'_> {
             serde_json::from_slice(&bytes).map(Arc::new).map_err(|error| failure(error.to_string()))
         };
         carried.value(&mut recall).map_err(|failure| unreadable(failure.message))
+    }
+
+    /// What the calls of a run have cost so far, as each has left it in the bucket.
+    ///
+    /// # Errors
+    /// When the cloud does not tell.
+    pub fn charges(&self, run: &Run) -> Result<Vec<Charge>, CloudError> {
+        let folder = format!("{PREFIX}/runs/{}/ledger/", run.id);
+        let listed = self.0.objects(&self.0.bucket_of(&run.machine))?.list(folder.trim_end_matches('/'))?;
+        Ok(listed.iter().filter_map(|entry| Charge::read(entry.key.strip_prefix(&folder)?)).collect())
     }
 
     /// The state machines of deployed workflows.

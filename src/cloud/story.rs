@@ -6,12 +6,13 @@ use crate::{
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money, Size},
     value::Value,
-    wire::{Carried, Caught, Failure, Kind, Stored},
+    wire::{Carried, Caught, Charge, Failure, Kind, Stored},
 };
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A reader of a history, event by event.
 pub struct Story {
@@ -26,6 +27,10 @@ pub struct Story {
     /// The latest failure of each of them, which may be followed by another attempt.
     failed: BTreeMap<StepPath, (i64, Caught)>,
     spent: Money,
+    /// The steps that are told of by the history itself: those outside of maps that run as executions of their own.
+    own: HashSet<String>,
+    /// The calls that the ledger has told of.
+    charged: HashSet<String>,
     last: i64,
 }
 
@@ -73,12 +78,14 @@ struct Payload {
 impl Story {
     /// Of a run that began then, by its definition.
     pub fn new(started: i64, definition: &Json) -> Self {
-        let mut kinds = HashMap::new();
-        look(definition, &mut kinds);
+        let (mut kinds, mut own) = (HashMap::new(), HashSet::new());
+        look(definition, true, &mut kinds, &mut own);
         Self {
             started,
             prices: Prices::embedded(),
             kinds,
+            own,
+            charged: HashSet::new(),
             places: HashMap::new(),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -92,7 +99,31 @@ impl Story {
         self.last
     }
 
-    /// What the calls of functions have cost so far, by how long they took.
+    /// What the ledger of the run tells besides: what all calls have cost, and steps in executions of their own, whose
+    /// histories are not read.
+    pub fn charged(&mut self, charges: Vec<Charge>) -> Vec<(Time, Notice)> {
+        let mut notices = Vec::new();
+        for charge in charges {
+            if !self.charged.insert(charge.call) {
+                continue;
+            }
+            let cost = Money::new(Decimal::new(charge.nanos, 9));
+            self.spent = Money::new(self.spent.dollars() + cost.dollars());
+            let at = Time(Duration::from_millis(charge.at.saturating_sub(self.started).max(0)));
+            notices.push((at, Notice::Spent { total: self.spent }));
+            if charge.kind == Charge::PART || self.own.contains(&plain(&charge.path)) {
+                continue;
+            }
+            let (step, elapsed) = (StepPath(charge.path.into()), Duration::from_millis(charge.amount));
+            let began = Time(at.0.checked_sub(elapsed).unwrap_or_default());
+            let kind = charge.kind.into();
+            notices.push((began, Notice::StepStarted { step: step.clone(), kind, attempt: 1 }));
+            notices.push((at, Notice::StepDone { step, elapsed, cost, value: Value::None }));
+        }
+        notices
+    }
+
+    /// What the calls of functions have cost so far.
     pub const fn spent(&self) -> Money {
         self.spent
     }
@@ -197,12 +228,11 @@ impl Story {
         let Some((began, _)) = self.open.remove(step) else { return Vec::new() };
         let elapsed = Duration::from_millis(time.saturating_sub(began).max(0));
         let cost = self.prices.attempt(Size::from_mib(memory.unwrap_or(0)), elapsed);
-        self.spent = Money::new(self.spent.dollars() + cost.dollars());
         let value = answered.and_then(|answered| answered.payload.vars.into_values().next().flatten());
         // One that is too large for a machine is too large for a line.
         let mut recall = |_: &Stored| Err(Failure::new(Kind::TaskFailed, "it is stored"));
         let value = value.and_then(|carried| carried.value(&mut recall).ok()).unwrap_or(Value::None);
-        vec![Notice::Spent { total: self.spent }, Notice::StepDone { step: step.clone(), elapsed, cost, value }]
+        vec![Notice::StepDone { step: step.clone(), elapsed, cost, value }]
     }
 }
 
@@ -212,16 +242,24 @@ fn memory(parameters: &str) -> Option<u64> {
     parameters["FunctionName"].as_str()?.rsplit('-').next()?.parse().ok()
 }
 
-/// The kinds of steps: what the comments of states end with.
-fn look(json: &Json, kinds: &mut HashMap<String, String>) {
+/// The path of a step without the numbers of items, trials and rounds, as states are named.
+fn plain(path: &str) -> String {
+    let part = |part: &str| part.split('[').next().unwrap_or_default().to_owned();
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+/// The kinds of steps: what the comments of states end with; and the states that run in the execution itself.
+fn look(json: &Json, here: bool, kinds: &mut HashMap<String, String>, own: &mut HashSet<String>) {
     match json {
-        Json::Array(items) => items.iter().for_each(|item| look(item, kinds)),
+        Json::Array(items) => items.iter().for_each(|item| look(item, here, kinds, own)),
         Json::Object(fields) => {
+            let here = here && fields.get("ProcessorConfig").is_none_or(|config| config["Mode"] != "DISTRIBUTED");
             for (name, state) in fields.get("States").and_then(Json::as_object).into_iter().flatten() {
                 let comment = state["Comment"].as_str().and_then(|comment| comment.rsplit(": ").next());
                 kinds.extend(comment.map(|kind| (name.clone(), kind.to_owned())));
+                own.extend(here.then(|| name.clone()));
             }
-            fields.values().for_each(|field| look(field, kinds));
+            fields.values().for_each(|field| look(field, here, kinds, own));
         }
         _ => {}
     }

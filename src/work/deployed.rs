@@ -16,7 +16,8 @@ use crate::{
     units::Size,
     value::Value,
     wire::{
-        Answer, Cause, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret, Secrets, key,
+        Answer, Cause, Charge, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret,
+        Secrets, key,
     },
 };
 use facts::Facts;
@@ -104,7 +105,9 @@ impl Deployed {
             Entry::Step(step) => self.step(step, invocation, &facts, call).map_err(of_step),
             Entry::Search(searching) => self.search(searching, invocation, &facts),
         });
-        let charged = facts.ledger.end(path, memory, began.elapsed().into()).map_err(of_step);
+        let ended = result.as_ref().is_ok_and(|answer| !answer.more) && invocation.place.is_none();
+        let kind = if ended { kind(&entry, invocation) } else { Charge::PART };
+        let charged = facts.ledger.end(path, memory, began.elapsed().into(), kind).map_err(of_step);
         let mut result = result.and_then(|answer| charged.map(|()| answer));
         if let Err(failed) = &mut result {
             failed.cause.limit = facts.missed().filter(|_| failed.kind.is_limit()).or(failed.cause.limit.take());
@@ -277,6 +280,21 @@ pub struct Call<'a> {
     pub time: time::Duration,
     /// Where it says how far it is.
     pub report: &'a mut dyn FnMut(Progress),
+}
+
+/// What an entry does, in the word of a step's kind.
+fn kind(entry: &Entry, invocation: &Invocation) -> &'static str {
+    match entry {
+        Entry::Glue(_) | Entry::Store(_) => Charge::PART,
+        Entry::Search(_) => "search",
+        Entry::Step(_) if invocation.errand.is_some() => "trial",
+        Entry::Step(step) => match step.work {
+            Work::Inspect(_) => "inspect",
+            Work::Run(_) => "run",
+            Work::Train(_) => "train",
+            Work::Evaluate(_) => "evaluate",
+        },
+    }
 }
 
 /// Lets a call begin, unless a limit around it is reached. What only looks at what has been done comes too late for none.

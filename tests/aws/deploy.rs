@@ -265,7 +265,15 @@ fn roles_are_allowed_what_is_done_and_nothing_else() {
     account.fill_image();
     account.deploy(&["--yes", "--image", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flow:1"]).well();
     let said = account.smltc(&["start", "main.smlt", "--json"]).well();
-    assert_eq!(json_lines(&said).last().unwrap()["result"]["all"], json!([0, 2, 4]));
+    let told = json_lines(&said);
+    assert_eq!(told.last().unwrap()["result"]["all"], json!([0, 2, 4]));
+    // Steps in executions of their own are told of, each once, and what all has cost.
+    for step in ["main/net", "main/all[0]/a", "main/all[2]/a"] {
+        let done = told.iter().filter(|line| line["event"] == "step_done" && line["step"] == step);
+        assert_eq!(done.count(), 1, "{step}: {}", said.out);
+    }
+    let spent = told.iter().filter(|line| line["event"] == "spent").map(|line| line["total"].as_f64().unwrap());
+    assert_eq!(told.last().unwrap()["cost"].as_f64(), spent.last());
     let (used, statements) = permissions(&mut account);
     for one in statements {
         assert!(used.contains(&one), "{one:?} is allowed for nothing");

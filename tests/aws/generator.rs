@@ -139,7 +139,7 @@ impl Maker {
             }
             6 => {
                 let (body, caught) = (self.inner(known, depth), self.inner(known, depth));
-                let body = body.replacen('{', &format!("{{\nrun odd({a})\n"), 1);
+                let body = body.replacen('{', &format!("{{\n@retry(max: 1, backoff: 100ms)\nrun odd({a})\n"), 1);
                 format!("let {name} = try {body} catch TaskFailed {caught}")
             }
             7 => {

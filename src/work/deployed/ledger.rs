@@ -3,11 +3,12 @@
 use crate::{
     prices::Prices,
     units::{Duration, Money, Size},
-    wire::Failure,
+    wire::{Charge, Failure},
     work::Shared,
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, LazyLock},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -40,27 +41,6 @@ pub(super) struct Spent {
     pub memory: i128,
 }
 
-/// A call as its key tells of it.
-struct Call<'k> {
-    id: &'k str,
-    /// When it ended, or began where it is not over, in milliseconds.
-    at: i64,
-    /// How long it took in milliseconds, or its memory in MiB.
-    amount: i64,
-    /// What it has cost, in billionths of a dollar.
-    nanos: i64,
-}
-
-impl<'k> Call<'k> {
-    /// `…/ID.AT.AMOUNT.NANOS`
-    fn read(key: &'k str) -> Option<Self> {
-        let mut parts = key.rsplit('/').next()?.split('.');
-        let number = |part: Option<&str>| part?.parse::<i64>().ok();
-        let id = parts.next()?;
-        Some(Self { id, at: number(parts.next())?, amount: number(parts.next())?, nanos: number(parts.next())? })
-    }
-}
-
 impl Ledger {
     /// The ledger of a run, in which a call writes.
     pub fn new(shared: Arc<Shared>, run: &str, call: &str) -> Self {
@@ -69,51 +49,62 @@ impl Ledger {
 
     /// Says that a call of a step begins.
     pub fn begin(&self, path: &str, memory: Size) -> Result<(), Failure> {
-        let key = format!("{}.{}.{}.0", self.call, millis(SystemTime::now()), memory.mib());
-        self.shared.put(&self.key("running", path, &key), Vec::new())
+        let amount = i64::try_from(memory.mib()).unwrap_or(i64::MAX);
+        self.write("running", Charge { amount, nanos: 0, ..self.charge(path, Charge::PART) })
     }
 
-    /// Says what it has cost.
-    pub fn end(&self, path: &str, memory: Size, worked: Duration) -> Result<(), Failure> {
+    /// Says what it has cost, and what kind of step it has ended.
+    pub fn end(&self, path: &str, memory: Size, worked: Duration, kind: &str) -> Result<(), Failure> {
         let cost = self.prices.attempt(memory, worked).dollars() * Decimal::from(1_000_000_000);
         let nanos = cost.round().to_i64().unwrap_or(i64::MAX);
-        let key = format!("{}.{}.{}.{nanos}", self.call, millis(SystemTime::now()), worked.millis());
-        self.shared.put(&self.key("ledger", path, &key), Vec::new())
+        self.write("ledger", Charge { amount: worked.millis(), nanos, ..self.charge(path, kind) })
+    }
+
+    fn charge(&self, path: &str, kind: &str) -> Charge {
+        let (path, call, kind) = (path.to_owned(), self.call.clone(), kind.to_owned());
+        Charge { path, call, at: millis(SystemTime::now()), amount: 0, nanos: 0, kind }
+    }
+
+    fn write(&self, among: &str, charge: Charge) -> Result<(), Failure> {
+        self.shared.put(&format!("{}/{among}/{charge}", self.run), Vec::new())
+    }
+
+    /// The lines at a path and below.
+    fn read(&self, among: &str, path: &str) -> Result<Vec<Charge>, Failure> {
+        let folder = format!("{}/{among}/", self.run);
+        let keys = self.shared.list(&format!("{folder}{}", Charge::folder(path)))?;
+        Ok(keys.iter().filter_map(|key| Charge::read(key.strip_prefix(&folder)?)).collect())
     }
 
     /// What calls have cost at a path and below that were over by `until`.
     pub fn paid(&self, path: &str, until: Option<SystemTime>) -> Result<Spent, Failure> {
-        let keys = self.shared.list(&self.key("ledger", path, ""))?;
         let until = until.map_or(i64::MAX, millis);
-        let calls = keys.iter().filter_map(|key| Call::read(key)).filter(|call| call.at <= until);
+        Ok(Self::sum(self.read("ledger", path)?.iter().filter(|call| call.at <= until)))
+    }
+
+    fn sum<'c>(calls: impl Iterator<Item = &'c Charge>) -> Spent {
         let (nanos, worked) =
             calls.fold((0_i64, 0), |(nanos, worked), call| (nanos.saturating_add(call.nanos), worked + call.amount));
-        Ok(Spent { money: Money::new(Decimal::new(nanos, 9)), worked: Duration::from_millis(worked), memory: 0 })
+        Spent { money: Money::new(Decimal::new(nanos, 9)), worked: Duration::from_millis(worked), memory: 0 }
     }
 
     /// The same, with what the calls that are not over have cost by now.
     pub fn spent(&self, path: &str) -> Result<Spent, Failure> {
-        let running = self.shared.list(&self.key("running", path, ""))?;
+        let running = self.read("running", path)?;
         // Who ends between the two listings is seen as over.
-        let ended = self.shared.list(&self.key("ledger", path, ""))?;
-        let over: Vec<&str> = ended.iter().filter_map(|key| Some(Call::read(key)?.id)).collect();
-        let paid = self.paid(path, None)?;
+        let ended = self.read("ledger", path)?;
+        let over: BTreeSet<&str> = ended.iter().map(|call| &*call.call).collect();
+        let paid = Self::sum(ended.iter());
         let now = millis(SystemTime::now());
-        let is_running = |call: &Call| !over.contains(&call.id) && now - call.at < LONGEST;
+        let is_running = |call: &&Charge| !over.contains(&*call.call) && now - call.at < LONGEST;
         let (mut money, mut memory) = (paid.money, 0);
-        for call in running.iter().filter_map(|key| Call::read(key)).filter(is_running) {
+        for call in running.iter().filter(is_running) {
             let size = Size::from_mib(call.amount.unsigned_abs());
             let cost = self.prices.attempt(size, Duration::from_millis(now - call.at));
             money = money.checked_add(cost).unwrap_or(money);
             memory += i128::from(call.amount);
         }
         Ok(Spent { money, memory, ..paid })
-    }
-
-    fn key(&self, among: &str, path: &str, name: &str) -> String {
-        // Brackets have no place in a key, and parentheses none in a path.
-        let path = path.replace('[', "(").replace(']', ")");
-        format!("{}/{among}/{path}/{name}", self.run).trim_end_matches('/').to_owned()
     }
 }
 
@@ -133,9 +124,9 @@ mod tests {
         let of = |call| Ledger::new(shared.clone(), "fox", call);
         let (memory, second) = (Size::from_mib(1024), Duration::from_millis(1000));
         let each = PRICES.attempt(memory, second);
-        of("a").end("main/best/trial[1]", memory, second).unwrap();
-        of("b").end("main/best/trial[12]/rung[0]", memory, second).unwrap();
-        of("c").end("main/best2", memory, second).unwrap();
+        of("a").end("main/best/trial[1]", memory, second, "run").unwrap();
+        of("b").end("main/best/trial[12]/rung[0]", memory, second, "run").unwrap();
+        of("c").end("main/best2", memory, second, "run").unwrap();
         let cost = |path: &str| of("x").paid(path, None).unwrap().money.to_f64();
         let times = |path: &str| (cost(path) / each.to_f64()).round();
         let paths = ["main", "main/best", "main/best/trial[1]", "main/best/trial[12]", "main/other"];
@@ -154,7 +145,7 @@ mod tests {
         let spent = ledger.spent("main").unwrap();
         assert_eq!(spent.memory, 2048);
         assert!(spent.money >= PRICES.start());
-        ledger.end("main/net", memory, Duration::from_millis(5)).unwrap();
+        ledger.end("main/net", memory, Duration::from_millis(5), "run").unwrap();
         let spent = ledger.spent("main").unwrap();
         assert_eq!((spent.memory, spent.worked), (0, Duration::from_millis(5)));
     }
