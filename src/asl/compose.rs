@@ -67,10 +67,6 @@ impl Order {
         let weight = (0..count).map(|node| 1 + region.way(NodeIndex::new(node)).own.saturating_mul(1000)).collect();
         Self { before: (0..count).map(|node| neighbors(node, Direction::Incoming)).collect(), after, reach, weight }
     }
-
-    fn reaches(&self, from: usize, to: usize) -> bool {
-        self.reach[from][to / 64] >> (to % 64) & 1 == 1
-    }
 }
 
 struct Composer<'a> {
@@ -136,6 +132,16 @@ impl Composer<'_> {
 
     /// The parts of which each is wholly before the next. They follow one another in every order of the nodes.
     fn stages(&self, nodes: &[usize]) -> Vec<Vec<usize>> {
+        let mut members = vec![0_u64; self.names.len().div_ceil(64)];
+        nodes.iter().for_each(|node| members[node / 64] |= 1 << (node % 64));
+        let words = nodes.first().map_or(0, |node| node / 64)..nodes.last().map_or(0, |node| node / 64 + 1);
+        // The last of them that does not come after a node, which may be itself.
+        let last_beside = |node: usize| {
+            words.clone().rev().find_map(|word| {
+                let beside = members[word] & !self.order.reach[node][word];
+                beside.checked_ilog2().map(|bit| word * 64 + bit as usize)
+            })
+        };
         let mut stages = Vec::new();
         let (mut begin, mut furthest) = (0, 0);
         for (place, node) in nodes.iter().enumerate() {
@@ -143,8 +149,8 @@ impl Composer<'_> {
                 stages.push(nodes[begin..place].to_vec());
                 begin = place;
             }
-            let unordered = (place + 1..nodes.len()).rev().find(|later| !self.order.reaches(*node, nodes[*later]));
-            furthest = furthest.max(unordered.unwrap_or(place));
+            let beside = last_beside(*node).and_then(|last| nodes.binary_search(&last).ok());
+            furthest = furthest.max(beside.unwrap_or(place));
         }
         stages.push(nodes[begin..].to_vec());
         stages
@@ -190,7 +196,8 @@ impl Composer<'_> {
         }
         let bounds = (1..by_way.len()).filter(|index| near[by_way[*index]] > near[by_way[index - 1]]);
         let cost = |index: usize| near[by_way[index - 1]].saturating_add(rest[index]).saturating_sub(longest);
-        let best = bounds.min_by_key(|index| cost(*index));
+        // Of equals the one that leaves the least to do on either side.
+        let best = bounds.min_by_key(|index| (cost(*index), index.abs_diff(by_way.len() / 2)));
         // Where all ways are equal nothing is ordered, and no cut is asked for.
         best.map_or((u64::MAX, u64::MAX), |index| (near[by_way[index - 1]], cost(index)))
     }
