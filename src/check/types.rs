@@ -133,19 +133,19 @@ impl Checker {
         if OPAQUE.contains(&name) || is_var(name) && self.modules.get(file).is_std {
             return std(name);
         }
-        let known =
-            SIMPLE.iter().map(|(name, _)| *name).chain(["List", "Map", "Model"]).chain(self.modules.known(file));
-        let near = similar(name, known).map(|name| format!("did you mean `{name}`?"));
-        let near = near.or_else(|| match name {
+        let types = SIMPLE.iter().map(|(name, _)| *name).chain(["List", "Map", "Model"]);
+        let mut known: Vec<&str> = types.chain(self.modules.known(file)).collect();
+        known.retain(|name| name.starts_with(char::is_uppercase));
+        let near = match name {
             "Number" | "Double" | "f64" | "f32" => Some("numbers are `Float` or `Int`".into()),
             "Str" | "str" | "Text" => Some("texts are `String`".into()),
             "Integer" | "i64" => Some("whole numbers are `Int`".into()),
+            "Dict" => Some("maps are `Map[String, T]`, records `{ field: T }`".into()),
             name if is_var(name) => {
                 Some("write the type itself; only the standard library has functions for any type".into())
             }
-            "Dict" => Some("maps are `Map[String, T]`, records `{ field: T }`".into()),
-            _ => None,
-        });
+            name => similar(name, known).map(|name| format!("did you mean `{name}`?")),
+        };
         self.report(
             Diagnostic::new(Code::E0101, ty.span, format!("there is no type `{name}`"))
                 .label("not defined")
