@@ -9,7 +9,7 @@ pub(crate) mod tests;
 
 pub use error::ElasticError;
 pub use read::{Syncing, batch, every, shards, sync, workers};
-pub use replan::{Next, replan};
+pub use replan::{Next, Participant, replan};
 
 use crate::wire::{Staged, Workers};
 

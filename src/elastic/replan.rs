@@ -13,6 +13,27 @@ pub struct Next {
     pub doubled: Vec<usize>,
 }
 
+/// A worker of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Its rank, from 0.
+    pub rank: usize,
+    /// 0, or the number of the double that it is.
+    pub copy: u32,
+    /// Whether it decides for all.
+    pub decides: bool,
+}
+
+impl Next {
+    /// The workers, and the doubles after them. One decides whose rank has no double.
+    pub fn participants(&self) -> impl Iterator<Item = Participant> + '_ {
+        // There are fewer doubles than workers.
+        let decider = (0..self.workers).find(|rank| !self.doubled.contains(rank)).unwrap_or(0);
+        let own = (0..self.workers).map(move |rank| Participant { rank, copy: 0, decides: rank == decider });
+        own.chain(self.doubled.iter().map(|rank| Participant { rank: *rank, copy: 1, decides: false }))
+    }
+}
+
 /// The next round of a training, once `epochs` have passed and `last` has been: the workers are those that the workflow
 /// names, and its slowest ones have the doubles.
 pub fn replan(team: &Team, epochs: u64, last: Option<&Round>) -> Next {

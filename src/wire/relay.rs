@@ -21,6 +21,24 @@ pub struct Standing {
     pub last: Option<Round>,
 }
 
+/// After so many rounds that got no further, one after the other, a training is given up.
+const FRUITLESS: u32 = 3;
+
+impl Standing {
+    /// Takes note of what a round came to.
+    pub fn went(&mut self, round: &Round) {
+        self.epochs = round.epochs[1];
+        self.last = Some(Round { doubled: self.doubled.clone(), ..round.clone() });
+    }
+
+    /// Takes note of a round that was lost when the latest checkpoint had so many steps: whether to give the training up.
+    pub fn lost(&mut self, steps: u64) -> bool {
+        self.fruitless = if steps > self.furthest { 1 } else { self.fruitless + 1 };
+        self.furthest = self.furthest.max(steps);
+        self.fruitless >= FRUITLESS
+    }
+}
+
 /// A worker's place in the next round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

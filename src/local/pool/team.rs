@@ -8,11 +8,11 @@ mod sets;
 use super::{Allowance, Attended, End, Limit, Sat, What, Word, tell};
 use crate::{
     data::dealt,
-    elastic::replan,
+    elastic::{Participant, replan},
     ml,
     runs::logs,
     units::Duration,
-    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Role, Round, Seat, Train},
+    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Role, Seat, Standing, Train},
     work::aggregate,
 };
 pub(super) use dealer::seat;
@@ -30,9 +30,6 @@ use tokio::{
 
 /// A worker that gives no sign of life for so long is lost.
 const SILENCE: Duration = Duration::from_millis(5000);
-
-/// After so many rounds that got no further, one after the other, a training is given up.
-const FRUITLESS: u32 = 3;
 
 /// Lets workers train together.
 pub(super) async fn train(
@@ -53,11 +50,8 @@ pub(super) async fn train(
         limit,
         allowance,
         began: Instant::now(),
-        number: 0,
-        epochs: 0,
+        standing: Standing::default(),
         told: 0,
-        last: None,
-        doubled: Vec::new(),
         is_dealt: false,
         ending: false,
     };
@@ -90,16 +84,10 @@ struct Leader<'a> {
     limit: Limit,
     allowance: Option<Allowance>,
     began: Instant,
-    /// The round under way, from 1.
-    number: u32,
-    /// The epochs that have passed, as far as is known.
-    epochs: u64,
+    /// With the round under way.
+    standing: Standing,
     /// The last epoch that was told of.
     told: u64,
-    /// What the last round came to.
-    last: Option<Round>,
-    /// The ranks that have a double in the round under way.
-    doubled: Vec<usize>,
     /// Whether the samples lie where the workers fetch them, as far as is known.
     is_dealt: bool,
     /// Whether the run draws to an end, or the attempt does.
@@ -108,7 +96,6 @@ struct Leader<'a> {
 
 impl Leader<'_> {
     async fn lead(&mut self) -> End {
-        let (mut furthest, mut fruitless) = (0, 0);
         loop {
             while let Ok(_word) = self.attended.words.try_recv() {
                 self.ending = true;
@@ -116,21 +103,18 @@ impl Leader<'_> {
             if self.ending {
                 return End::Failed(Failure::new(Kind::WorkerLost, "it was stopped between two rounds"));
             }
-            self.number += 1;
+            self.standing.rounds += 1;
             match self.round().await {
                 Err(failure) => return End::Failed(failure),
                 Ok(RoundEnd::Over(end)) => return end,
-                Ok(RoundEnd::Next) => fruitless = 0,
+                Ok(RoundEnd::Next) => self.standing.fruitless = 0,
                 Ok(RoundEnd::Lost(failure)) => {
                     // They may be what was lost.
                     self.is_dealt = false;
-                    let steps = ml::latest_steps(&self.job.scratch);
-                    fruitless = if steps > furthest { 1 } else { fruitless + 1 };
-                    furthest = furthest.max(steps);
-                    if fruitless == FRUITLESS {
+                    if self.standing.lost(ml::latest_steps(&self.job.scratch)) {
                         return End::Failed(failure);
                     }
-                    self.report(Progress::RoundLost { number: self.number, reason: failure.message }).await;
+                    self.report(Progress::RoundLost { number: self.standing.rounds, reason: failure.message }).await;
                 }
             }
         }
@@ -145,12 +129,15 @@ impl Leader<'_> {
         match &progress {
             Progress::Epoch(metrics) if metrics.epoch <= self.told => return,
             Progress::Epoch(metrics) => self.told = metrics.epoch,
-            Progress::Round(round) if self.last.as_ref().is_some_and(|last| last.number == round.number) => return,
+            Progress::Round(round) if self.standing.last.as_ref().is_some_and(|last| last.number == round.number) => {
+                return;
+            }
             Progress::Round(round) => {
-                let round = Round { doubled: self.doubled.clone(), ..round.clone() };
-                self.epochs = round.epochs[1];
-                self.last = Some(round.clone());
-                return self.report(Progress::Round(round)).await;
+                self.standing.went(round);
+                if let Some(round) = self.standing.last.clone() {
+                    self.report(Progress::Round(round)).await;
+                }
+                return;
             }
             _ => {}
         }
@@ -159,26 +146,23 @@ impl Leader<'_> {
 
     /// The seats of the next round.
     fn seats(&mut self) -> Result<Vec<Seat>, Failure> {
-        let plan = replan(&self.train.team, self.epochs, self.last.as_ref());
+        let next = replan(&self.train.team, self.standing.epochs, self.standing.last.as_ref());
         let store = self.meeting.address()?;
-        self.doubled.clone_from(&plan.doubled);
-        // There are fewer doubles than workers.
-        let decider = (0..plan.workers).find(|rank| !plan.doubled.contains(rank)).unwrap_or(0);
-        let seat = |(rank, copy): (usize, u32)| Seat {
+        self.standing.doubled.clone_from(&next.doubled);
+        let seat = |Participant { rank, copy, decides }| Seat {
             store: store.clone(),
             run: self.meeting.run().to_owned(),
             name: self.name.clone(),
-            round: self.number,
+            round: self.standing.rounds,
             rank,
-            of: plan.workers,
+            of: next.workers,
             copy,
             exchange: self.train.team.exchange,
-            until: plan.until,
-            decides: rank == decider,
+            until: next.until,
+            decides,
             silence: SILENCE,
         };
-        let all = (0..plan.workers).map(|rank| (rank, 0));
-        Ok(all.chain(plan.doubled.iter().map(|rank| (*rank, 1))).map(seat).collect())
+        Ok(next.participants().map(seat).collect())
     }
 
     /// One round of the training.
@@ -286,7 +270,7 @@ impl Leader<'_> {
             store: self.meeting.address().ok()?,
             run: self.meeting.run().to_owned(),
             name: self.name.clone(),
-            round: self.number,
+            round: self.standing.rounds,
             of,
             codec: self.train.averaging.codec,
             silence: SILENCE,
@@ -311,7 +295,7 @@ impl Leader<'_> {
 
     /// Gives the round up, so that those who are left end it.
     fn abandon(&self) -> JoinHandle<Result<(), Failure>> {
-        let (meeting, name, round) = (self.meeting.clone(), self.name.clone(), self.number.into());
+        let (meeting, name, round) = (self.meeting.clone(), self.name.clone(), self.standing.rounds.into());
         spawn_blocking(move || meeting.abandon(&name, round))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Call, Deployed, Facts, unfinished};
 use crate::{
-    elastic::{Next, replan},
+    elastic::{Next, Participant, replan},
     ml,
     step::Step,
     store::{self, Key, OpenError, Terms},
@@ -10,7 +10,7 @@ use crate::{
     value::Value,
     wire::{
         Aggregation, Answer, Done, Exchange, Failure, Invocation, Job, Kind, Op, Outcome, Part, Placement, Progress,
-        Relay, Role, Round, Seat, Staged, Standing, Train, Workers, shards,
+        Relay, Role, Seat, Staged, Standing, Train, Workers, shards,
     },
     work::aggregate,
 };
@@ -18,9 +18,6 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 /// A worker that gives no sign of life for so long is lost.
 const SILENCE: Duration = Duration::from_millis(10_000);
-
-/// After so many rounds that got no further, one after the other, a training is given up.
-const FRUITLESS: u32 = 3;
 
 /// What a round came to.
 enum Came {
@@ -72,9 +69,7 @@ impl Deployed {
                     steps = ml::latest_steps(&job.scratch);
                     Ok(Outcome::Left)
                 })?;
-                standing.fruitless = if steps > standing.furthest { 1 } else { standing.fruitless + 1 };
-                standing.furthest = standing.furthest.max(steps);
-                if standing.fruitless == FRUITLESS {
+                if standing.lost(steps) {
                     return Err(failure);
                 }
                 (call.report)(Progress::RoundLost { number: standing.rounds, reason: failure.message });
@@ -177,8 +172,7 @@ fn heard(parts: &[Part], standing: &mut Standing, path: &str) -> Result<Came, Fa
         let Some(answer) = answer else { continue };
         given.push(rank);
         if let Some(round) = &answer.round {
-            standing.epochs = round.epochs[1];
-            standing.last = Some(Round { doubled: standing.doubled.clone(), ..round.clone() });
+            standing.went(round);
         }
         if answer.vars.values().any(Option::is_some) {
             done = Some(Answer { round: None, ..answer.clone() });
@@ -206,18 +200,15 @@ fn settled(train: &Train) -> crate::wire::Team {
 
 /// The places of a round.
 fn places(next: &Next, round: u32, exchange: Option<Exchange>) -> Vec<Placement> {
-    let Next { workers: of, until, doubled } = next;
-    // There are fewer doubles than workers.
-    let decider = (0..*of).find(|rank| !doubled.contains(rank)).unwrap_or(0);
-    let seat = |(rank, copy): (usize, u32)| Placement::Seat {
+    let (of, until) = (next.workers, next.until);
+    let seats = next.participants().map(|Participant { rank, copy, decides }| Placement::Seat {
         round,
         rank,
-        of: *of,
+        of,
         copy,
-        until: *until,
-        decides: rank == decider,
-    };
-    let seats = (0..*of).map(|rank| (rank, 0)).chain(doubled.iter().map(|rank| (*rank, 1))).map(seat);
-    let sums = exchange == Some(Exchange::InStore) && *of > 1;
-    seats.chain(sums.then_some(Placement::Sum { round, of: *of })).collect()
+        until,
+        decides,
+    });
+    let sums = exchange == Some(Exchange::InStore) && of > 1;
+    seats.chain(sums.then_some(Placement::Sum { round, of })).collect()
 }
