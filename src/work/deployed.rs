@@ -13,7 +13,7 @@ use crate::{
     limits::OnMiss,
     seed::Seed,
     step::{self, Book, Entry, Lost, Step, Work},
-    units::Size,
+    units::{Duration, Size},
     value::Value,
     wire::{
         Answer, Cause, Charge, Done, Failure, Inspect, Invocation, Job, Kind, Op, Outcome, Progress, Role, Secret,
@@ -26,7 +26,7 @@ use limits::Reached;
 use std::{
     sync::{Arc, mpsc::channel},
     thread,
-    time::{self, Instant},
+    time::{self, Instant, SystemTime},
 };
 use values::Recalled;
 use watch::{Watch, spare};
@@ -86,10 +86,10 @@ impl Deployed {
         if let Entry::Store(_) = entry {
             return values::store(&invocation.vars, &self.shared).map_err(of_step);
         }
-        let ledger = Ledger::new(self.shared.clone(), &invocation.run.id, call.id);
+        let memory = if let Entry::Step(step) = &entry { step.memory } else { SMALL };
+        let ledger = Ledger::new(self.shared.clone(), &invocation.run.id, call.id, memory);
         let facts =
             Facts::of(invocation, &self.book.scopes, ledger, &mut self.recalled, &self.shared).map_err(of_step)?;
-        let memory = if let Entry::Step(step) = &entry { step.memory } else { SMALL };
         let result = enter(&entry, invocation, &facts, memory).map_err(of_step).and_then(|()| match &entry {
             Entry::Glue(lines) => {
                 let caught = invocation.caught.as_ref().map(|caught| (&**path, caught));
@@ -107,7 +107,7 @@ impl Deployed {
         });
         let ended = result.as_ref().is_ok_and(|answer| !answer.more) && invocation.place.is_none();
         let kind = if ended { kind(&entry, invocation) } else { Charge::PART };
-        let charged = facts.ledger.end(path, memory, began.elapsed().into(), kind).map_err(of_step);
+        let charged = facts.ledger.end(path, began.elapsed().into(), kind).map_err(of_step);
         let mut result = result.and_then(|answer| charged.map(|()| answer));
         if let Err(failed) = &mut result {
             failed.cause.limit = facts.missed().filter(|_| failed.kind.is_limit()).or(failed.cause.limit.take());
@@ -233,7 +233,8 @@ impl Deployed {
         let spent = facts.ledger.spent(&invocation.path)?;
         if let Value::Record(fields) = &mut done.output {
             fields.insert("cost".into(), Value::Money(spent.money));
-            fields.insert("elapsed".into(), Value::Duration(spent.worked));
+            let elapsed = spent.since.map_or(0, |since| (ledger::millis(SystemTime::now()) - since).max(0));
+            fields.insert("elapsed".into(), Value::Duration(Duration::from_millis(elapsed)));
         }
         self.answered(step, done, facts)
     }
@@ -307,7 +308,7 @@ fn enter(entry: &Entry, invocation: &Invocation, facts: &Facts, memory: Size) ->
     {
         return Err(facts.miss(&reached, "it could start"));
     }
-    if facts.limits.have_budget() { facts.ledger.begin(&invocation.path, memory) } else { Ok(()) }
+    if facts.limits.have_budget() { facts.ledger.begin(&invocation.path) } else { Ok(()) }
 }
 
 /// The answer of a step that is not.

@@ -137,7 +137,8 @@ fn failures_that_are_caught_and_those_that_are_not() {
 fn trainings_and_their_data() {
     let mut cloud = Cloud::start();
     let workflow = include_str!("training.smlt");
-    let End::Value(_) = same(&mut cloud, workflow, &json!({})) else { panic!("it fails") };
+    let End::Value(value) = same(&mut cloud, workflow, &json!({})) else { panic!("it fails") };
+    assert_eq!((&value["timed"], &value["paid"]), (&json!(true), &json!(true)), "{value}");
 }
 
 /// Each with little to do. One needs PyTorch, which the tests don't install: it is only compiled.

@@ -24,6 +24,10 @@ pub(super) struct Ledger {
     run: String,
     /// The call that writes in it.
     call: String,
+    /// The memory of that call.
+    memory: Size,
+    /// When it began.
+    began: SystemTime,
     pub prices: &'static Prices,
 }
 
@@ -35,27 +39,28 @@ static PRICES: LazyLock<Prices> = LazyLock::new(Prices::embedded);
 pub(super) struct Spent {
     /// By calls that are over, and by now by those that are not.
     pub money: Money,
-    /// The time that those took that are over.
-    pub worked: Duration,
+    /// When the first of them began, in milliseconds since 1970.
+    pub since: Option<i64>,
     /// The memory of those that are not over, in MiB.
     pub memory: i128,
 }
 
 impl Ledger {
-    /// The ledger of a run, in which a call writes.
-    pub fn new(shared: Arc<Shared>, run: &str, call: &str) -> Self {
-        Self { shared, run: format!("runs/{run}"), call: call.to_owned(), prices: &PRICES }
+    /// The ledger of a run, in which a call with so much memory writes that has just begun.
+    pub fn new(shared: Arc<Shared>, run: &str, call: &str, memory: Size) -> Self {
+        let (run, call, began) = (format!("runs/{run}"), call.to_owned(), SystemTime::now());
+        Self { shared, run, call, memory, began, prices: &PRICES }
     }
 
     /// Says that a call of a step begins.
-    pub fn begin(&self, path: &str, memory: Size) -> Result<(), Failure> {
-        let amount = i64::try_from(memory.mib()).unwrap_or(i64::MAX);
+    pub fn begin(&self, path: &str) -> Result<(), Failure> {
+        let amount = i64::try_from(self.memory.mib()).unwrap_or(i64::MAX);
         self.write("running", Charge { amount, nanos: 0, ..self.charge(path, Charge::PART) })
     }
 
     /// Says what it has cost, and what kind of step it has ended.
-    pub fn end(&self, path: &str, memory: Size, worked: Duration, kind: &str) -> Result<(), Failure> {
-        let cost = self.prices.attempt(memory, worked).dollars() * Decimal::from(1_000_000_000);
+    pub fn end(&self, path: &str, worked: Duration, kind: &str) -> Result<(), Failure> {
+        let cost = self.prices.attempt(self.memory, worked).dollars() * Decimal::from(1_000_000_000);
         let nanos = cost.round().to_i64().unwrap_or(i64::MAX);
         self.write("ledger", Charge { amount: worked.millis(), nanos, ..self.charge(path, kind) })
     }
@@ -83,12 +88,15 @@ impl Ledger {
     }
 
     fn sum<'c>(calls: impl Iterator<Item = &'c Charge>) -> Spent {
-        let (nanos, worked) =
-            calls.fold((0_i64, 0), |(nanos, worked), call| (nanos.saturating_add(call.nanos), worked + call.amount));
-        Spent { money: Money::new(Decimal::new(nanos, 9)), worked: Duration::from_millis(worked), memory: 0 }
+        let (mut nanos, mut since) = (0_i64, None);
+        for call in calls {
+            nanos = nanos.saturating_add(call.nanos);
+            since = earliest(since, call.at.saturating_sub(call.amount));
+        }
+        Spent { money: Money::new(Decimal::new(nanos, 9)), since, memory: 0 }
     }
 
-    /// The same, with what the calls that are not over have cost by now.
+    /// The same, with what the calls that are not over have cost by now; the one that writes is among them.
     pub fn spent(&self, path: &str) -> Result<Spent, Failure> {
         let running = self.read("running", path)?;
         // Who ends between the two listings is seen as over.
@@ -97,15 +105,25 @@ impl Ledger {
         let paid = Self::sum(ended.iter());
         let now = millis(SystemTime::now());
         let is_running = |call: &&Charge| !over.contains(&*call.call) && now - call.at < LONGEST;
-        let (mut money, mut memory) = (paid.money, 0);
-        for call in running.iter().filter(is_running) {
-            let size = Size::from_mib(call.amount.unsigned_abs());
-            let cost = self.prices.attempt(size, Duration::from_millis(now - call.at));
-            money = money.checked_add(cost).unwrap_or(money);
-            memory += i128::from(call.amount);
+        let others = running.iter().filter(is_running).filter(|call| call.call != self.call);
+        let mut calls: Vec<(Size, i64)> =
+            others.map(|call| (Size::from_mib(call.amount.unsigned_abs()), call.at)).collect();
+        if !over.contains(&*self.call) {
+            calls.push((self.memory, millis(self.began)));
         }
-        Ok(Spent { money, memory, ..paid })
+        let (mut money, mut memory, mut since) = (paid.money, 0, paid.since);
+        for (size, began) in calls {
+            let cost = self.prices.attempt(size, Duration::from_millis((now - began).max(0)));
+            money = money.checked_add(cost).unwrap_or(money);
+            memory += i128::from(size.mib());
+            since = earliest(since, began);
+        }
+        Ok(Spent { money, since, memory })
     }
+}
+
+fn earliest(since: Option<i64>, began: i64) -> Option<i64> {
+    Some(since.map_or(began, |since| since.min(began)))
 }
 
 /// A time in milliseconds since 1970.
@@ -121,32 +139,34 @@ mod tests {
     fn what_calls_cost_adds_up_by_scope() {
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::in_folder(folder.path()).unwrap());
-        let of = |call| Ledger::new(shared.clone(), "fox", call);
+        let of = |call| Ledger::new(shared.clone(), "fox", call, Size::from_mib(1024));
         let (memory, second) = (Size::from_mib(1024), Duration::from_millis(1000));
         let each = PRICES.attempt(memory, second);
-        of("a").end("main/best/trial[1]", memory, second, "run").unwrap();
-        of("b").end("main/best/trial[12]/rung[0]", memory, second, "run").unwrap();
-        of("c").end("main/best2", memory, second, "run").unwrap();
+        of("a").end("main/best/trial[1]", second, "run").unwrap();
+        of("b").end("main/best/trial[12]/rung[0]", second, "run").unwrap();
+        of("c").end("main/best2", second, "run").unwrap();
         let cost = |path: &str| of("x").paid(path, None).unwrap().money.to_f64();
         let times = |path: &str| (cost(path) / each.to_f64()).round();
         let paths = ["main", "main/best", "main/best/trial[1]", "main/best/trial[12]", "main/other"];
         assert_eq!(paths.map(times), [3.0, 2.0, 1.0, 1.0, 0.0]);
         assert_eq!(of("x").paid("main", Some(UNIX_EPOCH)).unwrap(), Spent::default());
-        assert_eq!(of("x").paid("main", None).unwrap().worked, Duration::from_millis(3000));
+        let ago = millis(SystemTime::now()) - of("x").paid("main", None).unwrap().since.unwrap();
+        assert!((1000..60_000).contains(&ago), "the first of them began {ago} ms ago");
     }
 
     #[test]
     fn a_call_counts_from_its_beginning_and_once() {
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::in_folder(folder.path()).unwrap());
-        let ledger = Ledger::new(shared, "fox", "a");
-        let memory = Size::from_mib(2048);
-        ledger.begin("main/net", memory).unwrap();
+        let ledger = Ledger::new(shared, "fox", "a", Size::from_mib(2048));
+        let before = ledger.spent("main").unwrap();
+        ledger.begin("main/net").unwrap();
         let spent = ledger.spent("main").unwrap();
-        assert_eq!(spent.memory, 2048);
+        assert_eq!((before.memory, spent.memory), (2048, 2048));
+        assert_eq!(spent.since, Some(millis(ledger.began)));
         assert!(spent.money >= PRICES.start());
-        ledger.end("main/net", memory, Duration::from_millis(5), "run").unwrap();
+        ledger.end("main/net", Duration::from_millis(5), "run").unwrap();
         let spent = ledger.spent("main").unwrap();
-        assert_eq!((spent.memory, spent.worked), (0, Duration::from_millis(5)));
+        assert_eq!((spent.memory, spent.money), (0, PRICES.attempt(Size::from_mib(2048), Duration::from_millis(5))));
     }
 }
