@@ -414,8 +414,11 @@ impl Removal {
     /// Removes all of it, and tells what is gone.
     ///
     /// # Errors
-    /// When something can't be removed; the next removal goes on from there.
+    /// When a run is under way, or something can't be removed; the next removal goes on from there.
     pub fn carry_out(self, cloud: &Cloud, tell: &mut dyn FnMut(&Planned)) -> Result<(), CloudError> {
+        if let Some(run) = Executions(cloud).under_way(&cloud.names(&self.workflow).stack)? {
+            return Err(CloudError::UnderWay(run));
+        }
         for (resource, planned) in self.resources.iter().zip(self.changes()) {
             resource.remove(cloud)?;
             tell(&planned);

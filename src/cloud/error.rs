@@ -67,8 +67,8 @@ pub enum CloudError {
         /// The file's.
         file: String,
     },
-    /// Functions would change below a run.
-    #[error("the run {0} is under way, and would go on with functions that are made for another file")]
+    /// What a run needs would change or go.
+    #[error("the run {0} is under way, and needs the functions as they are")]
     UnderWay(String),
     /// The program of the functions is not there, or not right.
     #[error("{0}")]

@@ -5,7 +5,7 @@ use crate::{
     prices::Prices,
     schedule::{Notice, StepPath, Time},
     units::{Duration, Money, Size},
-    value::Value,
+    value::{Fields, Value},
     wire::{Carried, Caught, Charge, Failure, Kind, Stored},
 };
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
@@ -118,7 +118,9 @@ impl Story {
             let began = Time(at.0.checked_sub(elapsed).unwrap_or_default());
             let kind = charge.kind.into();
             notices.push((began, Notice::StepStarted { step: step.clone(), kind, attempt: 1 }));
-            notices.push((at, Notice::StepDone { step, elapsed, cost, value: Value::None }));
+            // The ledger does not know its value.
+            let value = Value::Record(Fields::new());
+            notices.push((at, Notice::StepDone { step, elapsed, cost, value }));
         }
         notices
     }

@@ -240,9 +240,10 @@ workflow main() -> Int { let a = run slow()
     assert!(said.err.contains("running for"), "{}", said.err);
     account.smltc(&["result", &id, "--remote"]).ended(1, "it is running");
 
-    // Its functions are not changed below it.
+    // Its functions are not changed below it, nor removed.
     let image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/flow:2";
     account.deploy(&["--yes", "--image", image]).ended(1, &format!("the run {id} is under way"));
+    account.smltc(&["destroy", "main", "--yes"]).ended(1, &format!("the run {id} is under way"));
 
     // Who interrupts it does not stop it.
     let watching = account.command(&["status", &id, "--follow"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
