@@ -10,8 +10,9 @@ use super::{
     world::Files,
 };
 use crate::{
-    cloud::{Cloud, Executions, Run, Standing, Story},
+    cloud::{Cloud, CloudError, Executions, Run, Standing, Story},
     graph::{Graph, Region},
+    limits::Amount,
     local::Watch,
     schedule::{Notice, StepPath, Time, Verdict},
     source::{Name, Span},
@@ -68,30 +69,37 @@ impl Followed<'_> {
         if let (Some(args), Some((_, graph))) = (begun, self.here) {
             let workflow: Name = graph.workflow.clone();
             let deadline = graph.limits.deadline.map(|deadline| deadline.after);
-            let notice = Notice::RunStarted { workflow, args: args.clone(), deadline, budget: None };
+            // The whole has nothing around it to take a share of.
+            let budget = graph.limits.budget.as_ref().and_then(|budget| match budget.amount {
+                Amount::Money(money) => Some(money),
+                Amount::Share(_) => None,
+            });
+            let notice = Notice::RunStarted { workflow, args: args.clone(), deadline, budget };
             view.present(Time::default(), &notice);
         }
         let mut story = Story::new(run.started, &executions.definition(&run).map_err(failed)?);
         // It is asked for where there is a runtime.
         let mut interrupt = self.cloud.wait(async { signal(SignalKind::interrupt()) }).ok();
+        let lost = |error: CloudError| {
+            let exit = failed(error);
+            goes_on(&run);
+            exit
+        };
         let mut pause = FIRST_PAUSE;
         let ended = loop {
             // What has happened before it was over is heard of after that.
-            let now = executions.look(&run).map_err(failed)?;
-            let events = executions.events(&run, story.last()).map_err(failed)?;
+            let now = executions.look(&run).map_err(lost)?;
+            let events = executions.events(&run, story.last()).map_err(lost)?;
             pause = if events.is_empty() { (pause * 3 / 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
             let told = events.iter().flat_map(|event| story.read(event)).collect::<Vec<_>>();
-            let charged = story.charged(executions.charges(&run).map_err(failed)?);
+            let charged = story.charged(executions.charges(&run).map_err(lost)?);
             told.iter().chain(&charged).for_each(|(at, notice)| view.present(*at, notice));
             if now.standing != Standing::Running {
                 break now;
             }
             if self.interrupted(&mut interrupt, pause) {
                 view.close();
-                complain(format_args!(
-                    "the run goes on in the cloud\nhelp: `smltc status {0}` shows how it stands, `smltc cancel {0}` stops it",
-                    run.id
-                ));
+                goes_on(&run);
                 return Ok(Exit::Interrupted);
             }
         };
@@ -187,6 +195,14 @@ impl Followed<'_> {
             }
         }
     }
+}
+
+/// Tells who stops watching a run how to find it again.
+fn goes_on(run: &Run) {
+    complain(format_args!(
+        "the run goes on in the cloud\nhelp: `smltc status {0}` shows how it stands, `smltc cancel {0}` stops it",
+        run.id
+    ));
 }
 
 /// Where a step stands in the file.
