@@ -167,6 +167,8 @@ mod tests {
         assert!(spent.money >= PRICES.start());
         ledger.end("main/net", Duration::from_millis(5), "run").unwrap();
         let spent = ledger.spent("main").unwrap();
-        assert_eq!((spent.memory, spent.money), (0, PRICES.attempt(Size::from_mib(2048), Duration::from_millis(5))));
+        // A line is rounded to billionths.
+        let cost = PRICES.attempt(Size::from_mib(2048), Duration::from_millis(5)).dollars().round_dp(9);
+        assert_eq!((spent.memory, spent.money.dollars()), (0, cost));
     }
 }
