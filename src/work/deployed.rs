@@ -230,7 +230,7 @@ impl Deployed {
                 return Err(facts.miss(&reached, "its last epoch was over"));
             }
         }
-        let spent = facts.ledger.spent(&invocation.path)?;
+        let spent = facts.ledger.spent_with_own(&invocation.path)?;
         if let Value::Record(fields) = &mut done.output {
             fields.insert("cost".into(), Value::Money(spent.money));
             let elapsed = spent.since.map_or(0, |since| (ledger::millis(SystemTime::now()) - since).max(0));

@@ -59,7 +59,7 @@ fn limits_that_are_kept_change_nothing() {
   let c = try { let d = run add(5, 6)\n d.n } catch DeadlineExceeded { 0 }
   c
 }",
-        "workflow main() -> Bool { let a = run add(1, 2)\n if a.n == 3 { spent() > $0 } else { false } }",
+        "workflow main() -> Bool { let a = run add(1, 2)\n let cost = spent()\n cost > $0 and a.n == 3 }",
         "@deadline(1min)\nworkflow main() -> Bool { remaining() > 10s }",
     ]);
 }

@@ -54,8 +54,12 @@ impl Ledger {
 
     /// Says that a call of a step begins.
     pub fn begin(&self, path: &str) -> Result<(), Failure> {
+        self.write("running", self.beginning(path))
+    }
+
+    fn beginning(&self, path: &str) -> Charge {
         let amount = i64::try_from(self.memory.mib()).unwrap_or(i64::MAX);
-        self.write("running", Charge { amount, nanos: 0, ..self.charge(path, Charge::PART) })
+        Charge { amount, ..self.charge(path, Charge::PART) }
     }
 
     /// Says what it has cost, and what kind of step it has ended.
@@ -96,27 +100,34 @@ impl Ledger {
         Spent { money: Money::new(Decimal::new(nanos, 9)), since, memory: 0 }
     }
 
-    /// The same, with what the calls that are not over have cost by now; the one that writes is among them.
+    /// The same, with what the calls that are not over have cost by now, as far as they have said that they begin.
     pub fn spent(&self, path: &str) -> Result<Spent, Failure> {
-        let running = self.read("running", path)?;
+        self.sum_of(path, self.read("running", path)?)
+    }
+
+    /// The same, with the call that writes, whether or not it has said so.
+    pub fn spent_with_own(&self, path: &str) -> Result<Spent, Failure> {
+        let mut running = self.read("running", path)?;
+        if running.iter().all(|call| call.call != self.call) {
+            running.push(Charge { at: millis(self.began), ..self.beginning(path) });
+        }
+        self.sum_of(path, running)
+    }
+
+    fn sum_of(&self, path: &str, running: Vec<Charge>) -> Result<Spent, Failure> {
         // Who ends between the two listings is seen as over.
         let ended = self.read("ledger", path)?;
         let over: BTreeSet<&str> = ended.iter().map(|call| &*call.call).collect();
         let paid = Self::sum(ended.iter());
         let now = millis(SystemTime::now());
         let is_running = |call: &&Charge| !over.contains(&*call.call) && now - call.at < LONGEST;
-        let others = running.iter().filter(is_running).filter(|call| call.call != self.call);
-        let mut calls: Vec<(Size, i64)> =
-            others.map(|call| (Size::from_mib(call.amount.unsigned_abs()), call.at)).collect();
-        if !over.contains(&*self.call) {
-            calls.push((self.memory, millis(self.began)));
-        }
         let (mut money, mut memory, mut since) = (paid.money, 0, paid.since);
-        for (size, began) in calls {
-            let cost = self.prices.attempt(size, Duration::from_millis((now - began).max(0)));
+        for call in running.iter().filter(is_running) {
+            let size = Size::from_mib(call.amount.unsigned_abs());
+            let cost = self.prices.attempt(size, Duration::from_millis((now - call.at).max(0)));
             money = money.checked_add(cost).unwrap_or(money);
-            memory += i128::from(size.mib());
-            since = earliest(since, began);
+            memory += i128::from(call.amount);
+            since = earliest(since, call.at);
         }
         Ok(Spent { money, since, memory })
     }
@@ -159,11 +170,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::in_folder(folder.path()).unwrap());
         let ledger = Ledger::new(shared, "fox", "a", Size::from_mib(2048));
-        let before = ledger.spent("main").unwrap();
+        let before = ledger.spent_with_own("main").unwrap();
+        assert_eq!(ledger.spent("main").unwrap(), Spent::default());
         ledger.begin("main/net").unwrap();
         let spent = ledger.spent("main").unwrap();
         assert_eq!((before.memory, spent.memory), (2048, 2048));
-        assert_eq!(spent.since, Some(millis(ledger.began)));
+        assert_eq!(before.since, Some(millis(ledger.began)));
+        assert!(spent.since >= before.since);
         assert!(spent.money >= PRICES.start());
         ledger.end("main/net", Duration::from_millis(5), "run").unwrap();
         let spent = ledger.spent("main").unwrap();
