@@ -24,6 +24,8 @@ mod fmt;
 #[cfg(feature = "aws")]
 mod follow;
 #[cfg(feature = "local")]
+mod foresee;
+#[cfg(feature = "local")]
 mod gc;
 mod graph;
 #[cfg(feature = "local")]
@@ -38,6 +40,8 @@ mod logs;
 mod metrics;
 #[cfg(feature = "local")]
 mod params;
+#[cfg(feature = "local")]
+mod plan;
 #[cfg(feature = "local")]
 mod plot;
 #[cfg(feature = "local")]
@@ -56,6 +60,8 @@ mod runs;
 mod secrets;
 #[cfg(feature = "local")]
 mod show;
+#[cfg(feature = "local")]
+mod simulate;
 #[cfg(feature = "aws")]
 mod start;
 #[cfg(feature = "aws")]
@@ -129,6 +135,10 @@ enum Command {
     Doc(doc::Args),
     Explain(explain::Args),
     Graph(graph::Args),
+    #[cfg(feature = "local")]
+    Plan(plan::Args),
+    #[cfg(feature = "local")]
+    Simulate(simulate::Args),
     Build(build::Args),
     #[cfg(feature = "aws")]
     Deploy(deploy::Args),
@@ -195,6 +205,14 @@ fn dispatch(words: &[OsString]) -> Exit {
     if words.get(1).is_some_and(|word| word == "run") {
         return run::main(words);
     }
+    #[cfg(feature = "local")]
+    if words.get(1).is_some_and(|word| word == "plan") {
+        return plan::main(words);
+    }
+    #[cfg(feature = "local")]
+    if words.get(1).is_some_and(|word| word == "simulate") {
+        return simulate::main(words);
+    }
     #[cfg(feature = "aws")]
     if words.get(1).is_some_and(|word| word == "start") {
         return start::main(words);
@@ -209,6 +227,10 @@ fn dispatch(words: &[OsString]) -> Exit {
             Command::Doc(args) => doc::main(&args),
             Command::Explain(args) => explain::main(&args),
             Command::Graph(args) => graph::main(&args),
+            #[cfg(feature = "local")]
+            Command::Plan(_) => plan::main(words),
+            #[cfg(feature = "local")]
+            Command::Simulate(_) => simulate::main(words),
             Command::Build(args) => build::main(&args),
             #[cfg(feature = "aws")]
             Command::Deploy(args) => deploy::main(&args),

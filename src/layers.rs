@@ -5,6 +5,7 @@ mod error;
 mod form;
 mod parse;
 mod shape;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,8 @@ mod tests;
 pub use draft::{Draft, Known, Pipeline};
 pub use error::{LayerError, Mend, Misfit, ModelError, ShapeError, Wrong};
 pub use form::{Form, Shape};
-pub use shape::{check, infer};
+pub use shape::{check, infer, work};
+pub use work::Work;
 
 /// A part of a model.
 #[derive(Clone, Debug, PartialEq)]

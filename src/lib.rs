@@ -28,6 +28,8 @@ pub mod doc;
 #[cfg(any(feature = "compile", feature = "work"))]
 pub mod elastic;
 pub mod expr;
+#[cfg(any(feature = "compile", feature = "work"))]
+pub mod forecast;
 #[cfg(feature = "compile")]
 pub mod format;
 #[cfg(feature = "compile")]
@@ -38,6 +40,8 @@ pub mod limits;
 pub mod local;
 #[cfg(feature = "work")]
 pub mod ml;
+#[cfg(any(feature = "compile", feature = "work"))]
+pub mod normal;
 #[cfg(feature = "compile")]
 pub mod plan;
 #[cfg(any(feature = "compile", feature = "work"))]
@@ -51,6 +55,8 @@ pub mod schedule;
 #[cfg(any(feature = "compile", feature = "work"))]
 pub mod search;
 pub mod seed;
+#[cfg(feature = "compile")]
+pub mod simulate;
 pub mod source;
 #[cfg(feature = "compile")]
 pub mod stack;

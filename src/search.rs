@@ -8,7 +8,6 @@ mod cube;
 mod gp;
 mod history;
 mod hyperband;
-mod normal;
 mod settings;
 mod space;
 mod tpe;

@@ -22,14 +22,15 @@ fn root() -> &'static Path {
 }
 
 /// Every module may import those of lower levels only; two of one level know nothing of each other.
-const LEVELS: [&[&str]; 11] = [
-    &["units", "source", "seed", "disk", "database", "processes"],
+const LEVELS: [&[&str]; 12] = [
+    &["units", "source", "seed", "normal", "disk", "database", "processes"],
     &["types"],
     &["value"],
     &["expr", "layers"],
     &["wire", "diagnostic", "store"],
     &["limits", "syntax"],
     &["stdlib", "data", "format", "search", "elastic", "prices", "sync"],
+    &["forecast"],
     &["step", "ml"],
     &["check", "doc", "work"],
     &["graph"],
@@ -37,7 +38,8 @@ const LEVELS: [&[&str]; 11] = [
 ];
 
 /// The same for what stands on a plan.
-const UPPER: [&[&str]; 5] = [&["schedule", "asl"], &["cache", "stack"], &["runs"], &["local", "cloud"], &["cli"]];
+const UPPER: [&[&str]; 5] =
+    [&["schedule", "asl"], &["cache", "stack", "simulate"], &["runs"], &["local", "cloud"], &["cli"]];
 
 /// The parts of the compiler, which a worker must do without.
 const COMPILER: [&str; 11] =

@@ -283,12 +283,12 @@ fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
 }
 
 /// The processors of this machine.
-fn processors() -> usize {
+pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A size above nothing.
-fn memory_size(text: &str) -> Result<Size, String> {
+pub fn memory_size(text: &str) -> Result<Size, String> {
     let size: Size = text.parse().map_err(|error: UnitError| error.to_string())?;
     if size == Size::default() { Err("a run needs some memory".into()) } else { Ok(size) }
 }

@@ -1,7 +1,7 @@
 //! Shapes through a pipeline, as far as layers and data are known.
 
 use super::{
-    Block, Layer, LayerError, Mend, Misfit, ModelError, ShapeError, Window, Wrong,
+    Block, Layer, LayerError, Mend, Misfit, ModelError, ShapeError, Window, Work, Wrong,
     draft::{Draft, pipeline},
     form::{Form, Shape, fits},
 };
@@ -31,9 +31,20 @@ pub fn check(calls: &[Call], input: &Shape) -> Result<(Vec<Block>, Shape), Model
 /// # Errors
 /// What is wrong with the first layer that makes no sense or can't take what comes in.
 pub fn infer<'a>(pipeline: &'a [Option<Draft>], input: &Form) -> Result<(Option<Vec<Block>>, Form), Misfit<'a>> {
-    let mut flow = Flow { form: input.clone(), giver: None };
+    let mut flow = Flow::of(input);
     let blocks = flow.through(pipeline, "")?;
     Ok((blocks, flow.form))
+}
+
+/// The work that calls of `std/nn` stand for, when samples of shape `input` come in.
+///
+/// # Errors
+/// When a layer makes no sense or does not fit the one before it.
+pub fn work(calls: &[Call], input: &Shape) -> Result<Work, ModelError> {
+    let drafts = pipeline(calls);
+    let mut flow = Flow::of(&Form::from(input));
+    flow.through(&drafts, "")?;
+    Ok(flow.work)
 }
 
 /// What is known on the way through a pipeline.
@@ -41,15 +52,21 @@ pub fn infer<'a>(pipeline: &'a [Option<Draft>], input: &Form) -> Result<(Option<
 struct Flow<'a> {
     form: Form,
     giver: Option<&'a Draft>,
+    /// That of the layers passed, as far as they and their shapes are known.
+    work: Work,
 }
 
 impl<'a> Flow<'a> {
+    fn of(input: &Form) -> Self {
+        Self { form: input.clone(), giver: None, work: Work::default() }
+    }
+
     fn through(&mut self, pipeline: &'a [Option<Draft>], within: &str) -> Result<Option<Vec<Block>>, Misfit<'a>> {
         let mut blocks = Some(Vec::with_capacity(pipeline.len()));
         for (draft, number) in pipeline.iter().zip(1..) {
             let block = match draft {
                 None => {
-                    *self = Self { form: Form::any(), giver: None };
+                    *self = Self { form: Form::any(), giver: None, work: self.work };
                     None
                 }
                 Some(draft) => self.step(draft, format!("layer {number}{within}"))?,
@@ -75,14 +92,19 @@ impl<'a> Flow<'a> {
             Ok(output) => output,
             Err(error) => return Err(wrong(Wrong::Shape(error))),
         };
-        if output != self.form {
-            *self = Self { form: output, giver: Some(draft) };
+        let layer = layer.complete();
+        if let (Some(layer), Some(from), Some(to)) = (&layer, self.form.exact(), output.exact()) {
+            self.work += layer.work(&from, &to);
         }
-        Ok(layer.complete().map(Block::Layer))
+        if output != self.form {
+            (self.form, self.giver) = (output, Some(draft));
+        }
+        Ok(layer.map(Block::Layer))
     }
 
     fn residual(&mut self, draft: &'a Draft, place: String) -> Result<Option<Block>, Misfit<'a>> {
         let (body, shortcut) = (draft.layers("body"), draft.layers("shortcut"));
+        let before = self.work;
         let (mut one, mut other) = (self.clone(), self.clone());
         let blocks = one.through(body, &format!(" of the body of {place}"))?;
         let others = other.through(shortcut, &format!(" of the shortcut of {place}"))?;
@@ -91,8 +113,11 @@ impl<'a> Flow<'a> {
             return Err(Misfit { place, layer: draft, giver: self.giver, wrong: Box::new(Wrong::Shape(error)) });
         }
         let form = one.form.or(&other.form);
+        self.work = one.work;
+        // Both ways set out with the work before them.
+        self.work += other.work - before;
         if form != self.form {
-            *self = Self { form, giver: Some(draft) };
+            (self.form, self.giver) = (form, Some(draft));
         }
         Ok(blocks.zip(others).map(|(body, shortcut)| Block::Residual { body, shortcut }))
     }

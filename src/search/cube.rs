@@ -1,10 +1,10 @@
 //! Points of a space as points of the unit cube, which is where models of the objective are at home.
 
-use super::{
+use super::space::{Distribution, Space, between, log_between};
+use crate::{
     normal,
-    space::{Distribution, Space, between, log_between},
+    value::{Fields, Value},
 };
-use crate::value::{Fields, Value};
 
 /// Where a point lies along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]

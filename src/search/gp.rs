@@ -13,10 +13,9 @@ use super::{
     SearchError,
     cube::{Coordinate, Point},
     history::History,
-    normal,
     space::Space,
 };
-use crate::{seed::Seed, value::Fields};
+use crate::{normal, seed::Seed, value::Fields};
 use process::Process;
 
 /// As the time for a fit grows with the cube of the number of results, no more than these are looked at: the best half of

@@ -1,12 +1,15 @@
 use super::{Averaging, Role, Secrets, Staged, Team};
 use crate::{
-    expr::Expr,
+    expr::{Expr, Var},
     seed::Seed,
     units::{Duration, Money},
     value::{Artifact, Call, Dataset, Fields, Model},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// How long a command that is asked to stop may take to end: it may want to write a checkpoint.
 pub const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -117,6 +120,18 @@ pub struct Train {
 }
 
 impl Train {
+    /// The metrics that an epoch is to have of the part that `var` stands for, besides the loss.
+    pub fn asked(&self, var: Var) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.metrics.iter().map(|call| call.name.to_string()).collect();
+        for expr in self.until.iter().chain(self.objective.as_ref().map(|(expr, _)| expr)) {
+            expr.fields_of(var, &mut |name| {
+                names.insert(name.to_string());
+            });
+        }
+        names.remove("loss");
+        names
+    }
+
     /// Makes it a rung of a training of so many epochs in all.
     pub fn climb(&mut self, (horizon, rung): (u64, Rung)) {
         self.horizon = Horizon::Epochs(horizon);

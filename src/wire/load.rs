@@ -5,6 +5,7 @@
 //! through at most `k` nodes, at `B(k)` = `min(k, m)·B` bytes a second together.
 
 use super::Exchange;
+use serde::{Deserialize, Serialize};
 use std::{iter, ops::AddAssign};
 
 /// What one worker moves to sum one gradient.
@@ -30,7 +31,7 @@ impl AddAssign for Load {
 }
 
 /// What lies between workers and their store.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// Bytes a second of a worker, each way.
     pub worker: f64,

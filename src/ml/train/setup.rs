@@ -10,10 +10,7 @@ use crate::{
     value::Hash,
     wire::{self, Every, Team},
 };
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 impl<'a> Training<'a> {
     pub(super) fn new(
@@ -49,16 +46,6 @@ impl<'a> Training<'a> {
             Lesson::Whole(_) => Vec::new(),
             Lesson::Dealt(_) => shards.clone().map(|shard| shuffle.first(shard)).collect(),
         };
-        let asked = |var: Var| {
-            let mut names: BTreeSet<String> = job.metrics.iter().map(|call| call.name.to_string()).collect();
-            for expr in job.until.iter().chain(job.objective.as_ref().map(|(expr, _)| expr)) {
-                expr.fields_of(var, &mut |name| {
-                    names.insert(name.to_string());
-                });
-            }
-            names.remove("loss");
-            names.into_iter().collect()
-        };
         let workshop = context.objects.workshop();
         let mut training = Self {
             job,
@@ -67,8 +54,8 @@ impl<'a> Training<'a> {
             outputs,
             loss,
             schedule: Schedule::parse(job.schedule.as_ref()),
-            train_metrics: asked(Var::TRAIN),
-            valid_metrics: asked(Var::VALID),
+            train_metrics: job.asked(Var::TRAIN).into_iter().collect(),
+            valid_metrics: job.asked(Var::VALID).into_iter().collect(),
             shuffle,
             dealt,
             shards,

@@ -1,9 +1,9 @@
 //! Parzen estimators with the practical choices of Optuna (Watanabe, "Tree-Structured Parzen Estimator", 2023, section 3).
 
 use crate::{
+    normal,
     search::{
         cube::{Coordinate, Point},
-        normal,
         space::{Distribution, Space},
     },
     seed::Generator,

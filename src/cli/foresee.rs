@@ -1,0 +1,223 @@
+//! What `smltc plan` and `smltc simulate` have in common: a workflow, where it is to run, and what is known of its steps.
+
+use super::{
+    Exit,
+    history::{failed, unusable},
+    params,
+    prepared::{Prepared, Switches},
+    run, words,
+};
+use crate::{
+    data::{self, Files},
+    forecast::Platform,
+    graph::Graph,
+    limits::Amount,
+    local::memory_of_machine,
+    plan::Capacity,
+    prices::Prices,
+    runs::{Home, Run, Runs},
+    schedule::Options,
+    seed::Seed,
+    simulate::{Ends, Experience, Foresight, Question, SURE},
+    store::Objects,
+    units::{Duration, Money, Size},
+    value::{Dataset, Fields},
+    wire::Facts,
+};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use rust_decimal::{Decimal, prelude::FromPrimitive};
+use std::{ffi::OsString, path::PathBuf};
+
+/// The options of both.
+#[derive(clap::Args)]
+pub struct Common {
+    /// The workflow file
+    pub file: PathBuf,
+    /// The workflow in it; may be left out when there is one only, or one called `main`
+    workflow: Option<String>,
+    /// Where it is to run
+    #[arg(long, value_enum, default_value_t)]
+    pub on: On,
+    /// The processors that steps may use at the same time on this machine [default: all]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    jobs: Option<u32>,
+    /// The memory that steps may use at the same time on this machine, such as 12GiB [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = run::memory_size)]
+    memory: Option<Size>,
+    /// The workers of each training, whatever the workflow says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: Option<u32>,
+    /// The seed of everything random: the same seed gives the same figures
+    #[arg(long, value_name = "N", default_value_t)]
+    pub seed: u64,
+    /// Keep no deadline and no budget
+    #[arg(long)]
+    no_limits: bool,
+    /// Reckon costs with the prices in this JSON file
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// Simulate so many runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: Option<u32>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a workflow is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum On {
+    /// On this machine, as `smltc run` does
+    #[default]
+    Here,
+    /// On AWS, as `smltc deploy` and `smltc start` do
+    Aws,
+}
+
+pub const SWITCHES: Switches = Switches {
+    with_value: &["--on", "--jobs", "-j", "--memory", "--workers", "--seed", "--prices", "--runs"],
+    without: &["--no-limits", "--json"],
+};
+
+/// The past runs of a workflow that are looked at.
+const PAST: usize = 5;
+/// Where many calls may work at the same time: the functions that AWS lends an account unasked.
+const FUNCTIONS: usize = 1000;
+
+/// A workflow, and all that is known beforehand.
+pub struct Subject {
+    pub prepared: Prepared,
+    pub args: Fields,
+    pub options: Options,
+    pub platform: Platform,
+    pub experience: Experience,
+    objects: Objects,
+    cores: Option<f64>,
+}
+
+/// Reads the command line of `command`, whose options depend on the file that it names.
+pub fn parse<A: FromArgMatches>(
+    words: &[OsString],
+    command: &'static str,
+    common: fn(&A) -> &Common,
+) -> Result<(A, Subject), Exit> {
+    let prepared = match SWITCHES.file(words) {
+        None => None,
+        Some((file, workflow)) => Some(Prepared::new(file, workflow, words)?),
+    };
+    let mut line = super::Args::command();
+    if let Some(prepared) = &prepared {
+        line = line.mut_subcommand(command, |own| params::add(own, &prepared.graph));
+    }
+    let matches = line.try_get_matches_from(words).map_err(|error| super::usage(&error))?;
+    let (Some((_, matches)), Some(prepared)) = (matches.subcommand(), prepared) else { return Err(Exit::Usage) };
+    let args = A::from_arg_matches(matches).map_err(|error| super::usage(&error))?;
+    let subject = Subject::new(common(&args), matches, command, prepared)?;
+    Ok((args, subject))
+}
+
+impl Subject {
+    fn new(args: &Common, matches: &ArgMatches, command: &str, prepared: Prepared) -> Result<Self, Exit> {
+        let home = Home::of(prepared.files.project());
+        let objects = Objects::open(home.objects());
+        let line = super::Args::command();
+        let own = line.find_subcommand(command).unwrap_or(&line);
+        let values = params::read(matches, own, &prepared.graph, &objects).map_err(unusable)?;
+        let prices = args.prices.as_deref().map_or_else(|| Ok(Prices::embedded()), Prices::read).map_err(unusable)?;
+        let processors = args.jobs.map_or_else(run::processors, |jobs| jobs as usize);
+        let memory = args.memory.unwrap_or_else(memory_of_machine);
+        let (platform, cores, capacity) = match args.on {
+            On::Here => (Platform::here(memory), Some(processors as f64), Capacity::new(processors, memory)),
+            On::Aws => (Platform::lambda(), None, Capacity::new(FUNCTIONS, Size::from_mib(1 << 40))),
+        };
+        let options = Options {
+            seed: Seed::new(args.seed),
+            enforce: !args.no_limits,
+            prices,
+            run_id: "simulated".into(),
+            capacity,
+            workers: args.workers,
+        };
+        let experience = match args.on {
+            On::Here => experience(&home, &prepared)?,
+            On::Aws => Experience::default(),
+        };
+        Ok(Self { prepared, args: values, options, platform, experience, objects, cores })
+    }
+
+    /// Asks about the workflow.
+    pub fn ask<T>(&self, ask: impl FnOnce(Question) -> T) -> T {
+        let read = |dataset: &Dataset| self.facts(dataset);
+        let foresight = Foresight::new(&self.platform, self.cores, &self.experience, &read);
+        ask(Question { graph: &self.prepared.graph, args: &self.args, options: &self.options, foresight: &foresight })
+    }
+
+    /// The facts of data that lies on this machine.
+    fn facts(&self, dataset: &Dataset) -> Option<Facts> {
+        let files = Files::find(dataset, self.prepared.files.project(), &self.objects).ok()?;
+        Some(data::load(dataset, &files).ok()?.facts)
+    }
+}
+
+/// What the last runs of a workflow tell.
+fn experience(home: &Home, prepared: &Prepared) -> Result<Experience, Exit> {
+    let mut experience = Experience::default();
+    let Some(runs) = Runs::existing(home).map_err(failed)? else { return Ok(experience) };
+    let file = prepared.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let own = |run: &Run| run.file == file && run.workflow == *prepared.graph.workflow;
+    let past: Vec<_> = runs.list().map_err(failed)?.into_iter().filter(own).take(PAST).collect();
+    for run in past.iter().rev() {
+        experience.learn(runs.notices(&run.id).map_err(failed)?, runs.events(&run.id).map_err(failed)?);
+    }
+    Ok(experience)
+}
+
+/// Whether the limits hold.
+pub fn limits(graph: &Graph, ends: Ends, blamed: Option<&str>) -> String {
+    let mut named = Vec::new();
+    if let Some(deadline) = &graph.limits.deadline {
+        named.push(format!("deadline {}", deadline.after));
+    }
+    if let Some(budget) = &graph.limits.budget {
+        named.push(match budget.amount {
+            Amount::Money(money) => format!("budget {money}"),
+            Amount::Share(share) => format!("budget {share}"),
+        });
+    }
+    let Ends { whole, cut, late, poor, failed } = ends;
+    let runs = format!("of {} simulated runs", ends.runs());
+    let name = if named.is_empty() { "no limits of the whole".to_owned() } else { named.join(", ") };
+    let mut ways = Vec::new();
+    let mut way = |count: usize, what: &str| {
+        if count > 0 {
+            ways.push(format!("{count} {what}"));
+        }
+    };
+    way(whole, "get all done");
+    way(cut, "keep the best they have when time or money runs out");
+    way(late, "miss the deadline");
+    way(poor, "spend the budget and fail");
+    way(failed, "could not be followed to the end");
+    let blame = blamed.map_or_else(String::new, |path| format!("; most are cut short in `{}`", inside(path)));
+    format!("{name}: {runs} {}{blame}", ways.join(", "))
+}
+
+/// Whether the limits hold, as an exit code.
+pub fn exit(ends: Ends) -> Exit {
+    if ends.kept() >= SURE { Exit::Ok } else { Exit::LimitMissed }
+}
+
+/// A step's path inside its workflow.
+pub fn inside(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, inside)| inside)
+}
+
+pub fn time(seconds: f64) -> String {
+    words::brief(Duration::from_secs_f64(seconds))
+}
+
+/// Dollars with two digits that count.
+pub fn money(dollars: f64) -> String {
+    let places = (1.0 - dollars.max(1e-9).log10().floor()).clamp(2.0, 10.0) as u32;
+    Decimal::from_f64(dollars).map_or_else(String::new, |dollars| Money::new(dollars.round_dp(places)).to_string())
+}

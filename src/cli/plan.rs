@@ -1,0 +1,164 @@
+use super::{
+    Exit, foresee,
+    foresee::{Subject, inside, money, time},
+    table::{Cell, Table},
+};
+use crate::{
+    seed::Seed,
+    simulate::{Basis, Ends, Outlook, Row, Sorted, Wish},
+};
+use console::Style;
+use serde_json::{Value as Json, json};
+use std::ffi::OsString;
+
+/// Tell beforehand how long a workflow takes, what it costs, and whether its limits hold.
+///
+/// Runs are simulated with the scheduler that real ones have. What a step takes is known from earlier runs of the workflow;
+/// where there are none it is reckoned from the layers of a model and the rows of the data, or else guessed. Nothing is run
+/// and nothing is spent.
+///
+/// A parameter of the workflow is an option of its own name, as for `smltc run`. Ends with 3 when a deadline or a budget is
+/// likely to be missed.
+#[derive(clap::Args)]
+#[command(override_usage = "smltc plan [OPTIONS] FILE [WORKFLOW] [--PARAMETER VALUE]...")]
+pub struct Args {
+    #[command(flatten)]
+    of: foresee::Common,
+}
+
+/// Simulated runs of a workflow of few steps, and the least of them for one of many.
+const RUNS: (usize, usize) = (200, 10);
+/// Steps that are simulated in all, about.
+const STEPS: usize = 100_000;
+
+/// Runs `smltc plan` with the whole command line.
+pub fn main(words: &[OsString]) -> Exit {
+    tell(words).unwrap_or_else(|exit| exit)
+}
+
+fn tell(words: &[OsString]) -> Result<Exit, Exit> {
+    let (args, subject) = foresee::parse(words, "plan", |args: &Args| &args.of)?;
+    let steps = subject.prepared.graph.root.dag.node_count().max(1);
+    let runs = args.of.runs.map_or((STEPS / steps).clamp(RUNS.1, RUNS.0), |runs| runs as usize);
+    let outlook = subject.ask(|question| question.outlook(runs, Seed::new(args.of.seed)));
+    match args.of.json {
+        true => super::say(format_args!("{:#}\n", to_json(&subject, &outlook))),
+        false => print(&args, &subject, &outlook),
+    }
+    Ok(foresee::exit(outlook.ends))
+}
+
+fn print(args: &Args, subject: &Subject, outlook: &Outlook) {
+    let graph = &subject.prepared.graph;
+    super::say(format_args!(
+        "{} on {}: {}, {}; in 9 of 10 runs at most {}, {}\n",
+        graph.workflow,
+        subject.platform.name,
+        time(outlook.seconds.median()),
+        money(outlook.dollars.median()),
+        time(outlook.seconds.quantile(0.9)),
+        money(outlook.dollars.quantile(0.9)),
+    ));
+    super::say(format_args!(
+        "{}\n\n",
+        foresee::limits(graph, outlook.ends, outlook.blamed.first().map(|(path, _)| path.as_str()))
+    ));
+    let mut table = Table::new(["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by"]);
+    outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
+    table.print();
+    if !outlook.critical.is_empty() {
+        let path: Vec<&str> = outlook.critical.iter().map(|path| inside(path)).collect();
+        super::say(format_args!("\nwhat decides the time: {}\n", path.join(" → ")));
+    }
+    if let Some((step, why)) = &outlook.failure {
+        let name = inside(step);
+        super::say(format_args!(
+            "\nnot foreseen further than `{name}`, which fails with made-up values: {why}\n\
+             help: run the workflow once; what its steps give is then known\n"
+        ));
+    }
+    for wish in &outlook.wishes {
+        super::say(format_args!("help: {}\n", mend(wish, args)));
+    }
+}
+
+/// What would let the limits hold, in a sentence.
+fn mend(wish: &Wish, args: &Args) -> String {
+    match wish {
+        Wish::Limits { deadline: Some(deadline), budget: Some(budget) } => {
+            format!("with `@deadline({deadline})` and `@budget({budget})` all of it gets done")
+        }
+        Wish::Limits { deadline: Some(deadline), .. } => format!("with `@deadline({deadline})` all of it gets done"),
+        Wish::Limits { budget: Some(budget), .. } => format!("with `@budget({budget})` all of it gets done"),
+        Wish::Limits { .. } => "with wider limits all of it gets done".into(),
+        Wish::Param { name, value, instead_of } => format!(
+            "with `--{name} {value}` instead of {instead_of} all of it gets done within the limits: `smltc plan {} --{name} \
+             {value}`",
+            args.of.file.display()
+        ),
+    }
+}
+
+fn line(row: &Row, outlook: &Outlook) -> Vec<Cell> {
+    let is_critical = outlook.critical.contains(&row.path);
+    let style = if is_critical { Style::new().bold() } else { Style::new() };
+    let name = format!("{}{}{}", "  ".repeat(row.depth), if is_critical { "* " } else { "" }, row.name);
+    if row.count == 0.0 {
+        return vec![Cell::styled(name, Style::new().dim()), "never".into()];
+    }
+    let basis = match row.basis {
+        None => "",
+        Some(Basis::Measured) => "earlier runs",
+        Some(Basis::Reckoned) => "its work",
+        Some(Basis::Guessed) => "a guess",
+    };
+    vec![
+        Cell::styled(name, style),
+        format!("{:.0}", row.count).into(),
+        time(row.seconds.median()).into(),
+        time(row.seconds.quantile(0.9)).into(),
+        time(row.begins).into(),
+        row.slack.map_or_else(String::new, |slack| if slack < 0.001 { "none".into() } else { time(slack) }).into(),
+        money(row.dollars.median()).into(),
+        basis.into(),
+    ]
+}
+
+fn to_json(subject: &Subject, outlook: &Outlook) -> Json {
+    let graph = &subject.prepared.graph;
+    let spread = |numbers: &Sorted| json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) });
+    let Ends { whole, cut, late, poor, failed } = outlook.ends;
+    json!({
+        "workflow": graph.workflow,
+        "on": subject.platform.name,
+        "prices_as_of": subject.options.prices.as_of,
+        "runs": outlook.ends.runs(),
+        "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
+        "seconds": spread(&outlook.seconds),
+        "dollars": spread(&outlook.dollars),
+        "critical_path": outlook.critical,
+        "blamed": outlook.blamed.iter().map(|(path, runs)| json!({ "step": path, "runs": runs })).collect::<Vec<_>>(),
+        "steps": outlook.rows.iter().map(|row| json!({
+            "path": row.path,
+            "kind": row.kind,
+            "line": row.line,
+            "times": row.count,
+            "seconds": spread(&row.seconds),
+            "dollars": spread(&row.dollars),
+            "begins": row.begins,
+            "slack": row.slack,
+            "by": row.basis.map(|basis| match basis {
+                Basis::Measured => "measured",
+                Basis::Reckoned => "reckoned",
+                Basis::Guessed => "guessed",
+            }),
+        })).collect::<Vec<_>>(),
+        "would_do": outlook.wishes.iter().map(|wish| match wish {
+            Wish::Limits { deadline, budget } => json!({
+                "deadline": deadline.map(|deadline| deadline.to_string()),
+                "budget": budget.map(|budget| budget.to_string()),
+            }),
+            Wish::Param { name, value, .. } => json!({ "parameter": name, "value": value }),
+        }).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,93 @@
+use super::{
+    Exit, foresee,
+    foresee::{Subject, inside, money, time},
+};
+use crate::{
+    seed::Seed,
+    simulate::{Ends, Sorted, Tally},
+};
+use serde_json::{Value as Json, json};
+use std::ffi::OsString;
+
+/// Simulate many runs of a workflow: how their times and costs are spread, and how they end.
+///
+/// Like `smltc plan`, which tells more of the steps. Runs are simulated with the scheduler that real ones have, with failures,
+/// stragglers and the limits of the workflow; nothing is run and nothing is spent.
+#[derive(clap::Args)]
+#[command(override_usage = "smltc simulate [OPTIONS] FILE [WORKFLOW] [--PARAMETER VALUE]...")]
+pub struct Args {
+    #[command(flatten)]
+    of: foresee::Common,
+}
+
+/// Runs when nothing is said.
+const RUNS: u32 = 1000;
+/// The lines of a histogram, and the length of its longest bar.
+const BARS: (usize, usize) = (10, 40);
+
+/// Runs `smltc simulate` with the whole command line.
+pub fn main(words: &[OsString]) -> Exit {
+    tell(words).unwrap_or_else(|exit| exit)
+}
+
+fn tell(words: &[OsString]) -> Result<Exit, Exit> {
+    let (args, subject) = foresee::parse(words, "simulate", |args: &Args| &args.of)?;
+    let runs = args.of.runs.unwrap_or(RUNS) as usize;
+    let tally = subject.ask(|question| question.tally(runs, Seed::new(args.of.seed)));
+    match args.of.json {
+        true => super::say(format_args!("{}\n", to_json(&subject, &tally))),
+        false => print(&subject, &tally),
+    }
+    Ok(foresee::exit(tally.ends()))
+}
+
+fn print(subject: &Subject, tally: &Tally) {
+    let graph = &subject.prepared.graph;
+    super::say(format_args!("{} on {}\n", graph.workflow, subject.platform.name));
+    let blamed = tally.blamed().first().map(|(path, _)| *path);
+    super::say(format_args!("{}\n", foresee::limits(graph, tally.ends(), blamed)));
+    histogram("time", &tally.seconds(), &time);
+    histogram("cost", &tally.dollars(), &money);
+    if let Some((step, why)) = tally.failure() {
+        super::say(format_args!("\nwhat fails with made-up values: `{}`: {why}\n", inside(step)));
+    }
+}
+
+/// How often numbers lie where.
+fn histogram(name: &str, numbers: &Sorted, words: &dyn Fn(f64) -> String) {
+    let quantile = |share| words(numbers.quantile(share));
+    super::say(format_args!(
+        "\n{name}: {} in the middle; 9 of 10 at most {}, 99 of 100 at most {}\n",
+        quantile(0.5),
+        quantile(0.9),
+        quantile(0.99)
+    ));
+    let (least, most) = (numbers.quantile(0.0), numbers.quantile(1.0));
+    let width = (most - least) / BARS.0 as f64;
+    if width <= 0.0 {
+        return;
+    }
+    let runs = numbers.numbers().len() as f64;
+    let until = |bar: usize| if bar == BARS.0 { 1.0 } else { numbers.within(least + width * bar as f64) };
+    let shares: Vec<f64> = (1..=BARS.0).map(|bar| until(bar) - if bar == 1 { 0.0 } else { until(bar - 1) }).collect();
+    let longest = shares.iter().copied().fold(0.0, f64::max);
+    let labels: Vec<String> = (1..=BARS.0).map(|bar| words(least + width * bar as f64)).collect();
+    let room = labels.iter().map(|label| label.len()).max().unwrap_or(0);
+    for (label, share) in labels.iter().zip(&shares) {
+        let bar = "█".repeat((share / longest * BARS.1 as f64).round() as usize);
+        super::say(format_args!("  ≤ {label:>room$}  {:>5.0}  {bar}\n", share * runs));
+    }
+}
+
+fn to_json(subject: &Subject, tally: &Tally) -> Json {
+    let Ends { whole, cut, late, poor, failed } = tally.ends();
+    json!({
+        "workflow": subject.prepared.graph.workflow,
+        "on": subject.platform.name,
+        "runs": tally.runs(),
+        "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
+        "seconds": tally.seconds().numbers(),
+        "dollars": tally.dollars().numbers(),
+        "blamed": tally.blamed().iter().map(|(path, runs)| json!({ "step": path, "runs": runs })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,16 @@
+//! What a step is thought to take before it runs, in time, money and memory, and the team that serves a training best.
+//!
+//! A training has the time of its operations, spread over the processors of its workers, and that of their exchange, by the
+//! formulas of [`Exchange::time`](crate::wire::Exchange::time). What was measured corrects both.
+
+mod needs;
+mod platform;
+mod spread;
+mod task;
+mod team;
+
+pub use needs::Needs;
+pub use platform::Platform;
+pub use spread::Spread;
+pub use task::{Task, rows, shape};
+pub use team::{Crew, Pace, Step, Stretch};

@@ -1,0 +1,112 @@
+//! What earlier runs tell of the steps of a workflow.
+
+use crate::{
+    forecast::Spread,
+    schedule::{Attempt, Event, Notice, Time},
+    value::Value,
+    wire::Progress,
+};
+use std::collections::HashMap;
+
+/// What is known of steps by their paths without the numbers of items, trials and rungs: all of them are alike.
+#[derive(Clone, Debug, Default)]
+pub struct Experience {
+    steps: HashMap<String, Lived>,
+}
+
+/// What is known of a step.
+#[derive(Clone, Debug)]
+struct Lived {
+    /// Seconds of each time that it was done; of a training, of each epoch.
+    seconds: Vec<f64>,
+    /// What came of it last.
+    output: Value,
+}
+
+/// How far one measurement alone may be off.
+const DOUBT: f64 = 0.1;
+/// The latest measurements are kept, so many of them.
+const KEPT: usize = 500;
+
+/// An attempt that began.
+fn began((at, notice): (Time, Notice)) -> Option<(Attempt, Time)> {
+    match notice {
+        Notice::StepStarted { step, attempt, .. } => Some((Attempt { step, number: attempt }, at)),
+        _ => None,
+    }
+}
+
+impl Experience {
+    /// Takes in the log of a run: what its user was told, and what the scheduler was.
+    pub fn learn(
+        &mut self,
+        notices: impl IntoIterator<Item = (Time, Notice)>,
+        log: impl IntoIterator<Item = (Time, Event)>,
+    ) {
+        let begun: HashMap<Attempt, Time> = notices.into_iter().filter_map(began).collect();
+        let mut epochs: HashMap<Attempt, u64> = HashMap::new();
+        for (at, event) in log {
+            match event {
+                Event::Progress(attempt, Progress::Epoch(_)) => *epochs.entry(attempt).or_default() += 1,
+                Event::Done(attempt, done) => {
+                    let Some(since) = begun.get(&attempt) else { continue };
+                    let seconds = at.since(*since).secs_f64().max(0.001);
+                    let passed = epochs.get(&attempt).copied().filter(|_| done.trained.is_some());
+                    let lived = self
+                        .steps
+                        .entry(plain(&attempt.step.0))
+                        .or_insert_with(|| Lived { seconds: Vec::new(), output: Value::None });
+                    match (&done.trained, passed) {
+                        (Some(_), None) => {}
+                        (_, Some(passed)) => lived.seconds.push(seconds / passed as f64),
+                        (None, None) => lived.seconds.push(seconds),
+                    }
+                    lived.output = done.output;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Seconds of a step, or of an epoch of a training.
+    pub fn seconds(&self, path: &str) -> Option<Spread> {
+        let seconds = &self.steps.get(&plain(path))?.seconds;
+        Spread::of(&seconds[seconds.len().saturating_sub(KEPT)..], DOUBT)
+    }
+
+    /// What came of a step last.
+    pub fn output(&self, path: &str) -> Option<&Value> {
+        self.steps.get(&plain(path)).map(|lived| &lived.output)
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// A path without the numbers in it: `main/best/trial[7]/rung[2]` is `main/best/trial/rung`.
+pub fn plain(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            c if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn all_items_and_trials_are_one_step() {
+        assert_eq!(plain("main/best/trial[7]/rung[2]"), "main/best/trial/rung");
+        assert_eq!(plain("main/each[12]/train"), "main/each/train");
+    }
+}

@@ -1,0 +1,156 @@
+//! What is thought to come of an attempt at a step.
+
+mod training;
+
+use super::{
+    experience::{Experience, plain},
+    sample,
+};
+use crate::{
+    forecast::{Platform, Spread, rows, shape},
+    layers,
+    schedule::{Event, Launch},
+    seed::{Generator, Seed},
+    units::Duration,
+    value::{Dataset, Part, Value},
+    wire::{Done, Facts, Failure, Kind, Op},
+};
+use std::cell::RefCell;
+
+/// What is known beforehand, and where the steps run.
+pub struct Foresight<'a> {
+    platform: &'a Platform,
+    /// The processors, which the steps under way share; none where each has its own.
+    cores: Option<f64>,
+    experience: &'a Experience,
+    /// Reads the facts of data.
+    read: &'a dyn Fn(&Dataset) -> Option<Facts>,
+    /// The facts read so far.
+    facts: RefCell<Vec<(Dataset, Facts)>>,
+}
+
+/// A command of which nothing is known.
+const COMMAND: Spread = Spread::new(2.0, 1.0);
+/// How far the formulas are off for a step that was never done.
+const DOUBT: f64 = 0.3;
+/// Seconds of a step that does next to nothing.
+const LEAST: f64 = 0.01;
+
+impl<'a> Foresight<'a> {
+    /// Foresight with what earlier runs and the data tell.
+    pub fn new(
+        platform: &'a Platform,
+        cores: Option<f64>,
+        experience: &'a Experience,
+        read: &'a dyn Fn(&Dataset) -> Option<Facts>,
+    ) -> Self {
+        Self { platform, cores, experience, read, facts: RefCell::default() }
+    }
+
+    /// Whether earlier runs tell of a step.
+    pub fn knows(&self, path: &str) -> bool {
+        self.experience.seconds(path).is_some()
+    }
+
+    /// What an attempt will tell of itself, each with the time after which it does. `busy` attempts are under way with it.
+    pub fn foresee(&self, launch: &Launch, busy: usize, seed: Seed) -> Vec<(Duration, Event)> {
+        let path = &launch.attempt.step.0;
+        let mut chance = Chance::new(launch, seed, self.platform.straggling);
+        let known = self.experience.seconds(path);
+        let output = self.experience.output(path).cloned();
+        let threads = self.threads(launch, busy);
+        // What was measured began with a start, too.
+        let mut seconds = |otherwise: Spread| match known {
+            Some(known) => chance.draw(known),
+            None => chance.own(self.platform.start) + chance.draw(otherwise),
+        };
+        match &launch.op {
+            Op::Inspect(inspect) => {
+                let facts = self.facts(&inspect.data);
+                let bytes = (facts.rows * facts.width * 4) as f64;
+                let seconds = seconds(Spread::new(LEAST + bytes / self.platform.object_bytes, DOUBT));
+                ended(launch, seconds, Value::from(facts))
+            }
+            Op::Command(command) => {
+                let seconds = seconds(COMMAND);
+                ended(launch, seconds, output.unwrap_or_else(|| sample::value(&command.output)))
+            }
+            Op::Evaluate(evaluate) => {
+                let facts = self.facts(&evaluate.data);
+                // A model that does not fit is told of by the step itself.
+                let work = layers::work(&evaluate.model.layers, &shape(&evaluate.data, &facts)).unwrap_or_default();
+                let operations = rows(&evaluate.data, &facts, Part::Test) * work.operations;
+                let seconds = seconds(Spread::new(LEAST + operations / (self.platform.operations * threads), DOUBT));
+                let metrics = evaluate.metrics.iter().map(|metric| (metric.name.clone(), Value::Float(sample::GOOD)));
+                ended(launch, seconds, output.unwrap_or_else(|| Value::Record(metrics.collect())))
+            }
+            Op::Train(train) => self.training(launch, train, threads, &mut chance),
+        }
+    }
+
+    /// The processors that an attempt has.
+    fn threads(&self, launch: &Launch, busy: usize) -> f64 {
+        match self.cores {
+            Some(cores) => (cores / busy.max(1) as f64).floor().max(launch.cpu.floor()).max(1.0),
+            None => self.platform.cpus(launch.memory, launch.cpu),
+        }
+    }
+
+    /// The facts of data, read once.
+    fn facts(&self, data: &Dataset) -> Facts {
+        let is_it = |known: &Dataset| Dataset { part: data.part, ..known.clone() } == *data;
+        if let Some((_, facts)) = self.facts.borrow().iter().find(|(known, _)| is_it(known)) {
+            return facts.clone();
+        }
+        let facts = (self.read)(data).unwrap_or_else(sample::facts);
+        self.facts.borrow_mut().push((data.clone(), facts.clone()));
+        facts
+    }
+}
+
+/// Where the chances of an attempt come from.
+struct Chance {
+    /// What is thought of a step is off by as much each time that it is done in a run.
+    common: Generator,
+    /// And each time by something of its own.
+    own: Generator,
+    straggling: f64,
+}
+
+impl Chance {
+    fn new(launch: &Launch, seed: Seed, straggling: f64) -> Self {
+        let path = &launch.attempt.step.0;
+        Self {
+            common: seed.child(plain(path)).generator(),
+            own: seed.child(path).child(launch.attempt.number).generator(),
+            straggling,
+        }
+    }
+
+    /// A draw that is like the others of the run.
+    fn draw(&mut self, spread: Spread) -> f64 {
+        let straggling = Spread::new(1.0, self.straggling.min(spread.deviation));
+        spread.draw(&mut self.common) * self.own(straggling)
+    }
+
+    /// A draw that has nothing to do with any other.
+    fn own(&mut self, spread: Spread) -> f64 {
+        spread.draw(&mut self.own)
+    }
+}
+
+/// An attempt that succeeds after so many seconds.
+fn ended(launch: &Launch, seconds: f64, output: Value) -> Vec<(Duration, Event)> {
+    done(launch, Done { output, trained: None, elapsed: Duration::from_secs_f64(seconds) })
+}
+
+/// An attempt that succeeds, unless its timeout is shorter.
+fn done(launch: &Launch, done: Done) -> Vec<(Duration, Event)> {
+    match launch.timeout.filter(|timeout| *timeout < done.elapsed) {
+        None => vec![(done.elapsed, Event::Done(launch.attempt.clone(), Box::new(done)))],
+        Some(timeout) => {
+            let failure = Failure::new(Kind::Timeout, format!("it took longer than its timeout of {timeout}"));
+            vec![(timeout, Event::Failed(launch.attempt.clone(), failure, timeout))]
+        }
+    }
+}

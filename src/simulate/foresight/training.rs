@@ -1,0 +1,80 @@
+//! What is thought to come of a training.
+
+use super::{Chance, Foresight, done};
+use crate::{
+    forecast::{Crew, Pace, Spread, Stretch, Task},
+    schedule::{Event, Launch},
+    simulate::sample,
+    units::Duration,
+    value::Artifact,
+    wire::{Done, Exchange, Failure, Horizon, Kind, Train, Trained},
+};
+
+/// Epochs after which a model has learned two thirds of what it can.
+const LEARNING: f64 = 5.0;
+
+impl Foresight<'_> {
+    pub(super) fn training(
+        &self,
+        launch: &Launch,
+        train: &Train,
+        threads: f64,
+        chance: &mut Chance,
+    ) -> Vec<(Duration, Event)> {
+        let facts = self.facts(&train.data);
+        let Some(task) = Task::of(train, &facts) else {
+            let failure = Failure::new(Kind::TaskFailed, "the model does not fit the data");
+            let at = Duration::from_secs_f64(chance.own(self.platform.start));
+            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
+        };
+        let crew = self.crew(launch, train, &task, threads);
+        let from = train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, epochs_of);
+        let (begin, learning) = match self.experience.seconds(&launch.attempt.step.0) {
+            // What was measured began with a start, too.
+            Some(epoch) => (0.0, chance.draw(epoch) * (task.epochs - from)),
+            None => {
+                let stretch = Stretch { from, to: task.epochs };
+                let seconds = crew.stretch(&task, stretch, self.platform, Pace::UNKNOWN);
+                let begin = chance.own(self.platform.start) + crew.begin(&task, from > 0.0, self.platform);
+                (begin, chance.draw(Spread::new(seconds, Pace::UNKNOWN.doubt)))
+            }
+        };
+        let left = launch.time_left.map_or(f64::INFINITY, Duration::secs_f64);
+        let cut = begin + learning > left;
+        let seconds = (begin + learning).min(left);
+        let share = ((seconds - begin) / learning.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        let epochs = (from + (task.epochs - from) * share).max(1.0);
+        let quality = (1.0 - (-epochs / LEARNING).exp()) * (sample::GOOD + 0.03 * chance.own.normal());
+        let objective =
+            if train.objective.as_ref().is_some_and(|(_, larger)| !larger) { 1.0 - quality } else { quality };
+        let pauses = |pause_at| matches!(train.horizon, Horizon::Epochs(horizon) if pause_at < horizon);
+        let paused = train.rung.as_ref().filter(|rung| !cut && pauses(rung.pause_at));
+        let trained = Trained {
+            objective: train.objective.as_ref().map(|_| objective),
+            epochs: epochs as u64,
+            checkpoint: paused.map(|rung| checkpoint(rung.pause_at)),
+            cut,
+        };
+        // What an earlier run came to tells more than a made-up metric, but for a trial, which is another each time.
+        let output = self.experience.output(&launch.attempt.step.0).filter(|_| train.objective.is_none());
+        let output = output.cloned().unwrap_or_else(|| sample::trained(train, trained.epochs, quality));
+        done(launch, Done { output, trained: Some(trained), elapsed: Duration::from_secs_f64(seconds) })
+    }
+
+    /// Who trains.
+    fn crew(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Crew {
+        let workers = train.team.workers.fitting(task.shards).last().copied().unwrap_or(1);
+        let chosen = || Exchange::choose(workers.into(), task.exchanged(), self.platform.link);
+        Crew { workers, memory: launch.memory, cpus, exchange: train.team.exchange.unwrap_or_else(chosen) }
+    }
+}
+
+/// A checkpoint that nobody has written. Its length says after how many epochs.
+fn checkpoint(epochs: u64) -> Artifact {
+    Artifact { bytes: epochs, ..sample::artifact("checkpoint") }
+}
+
+/// The epochs after which a checkpoint was written.
+fn epochs_of(checkpoint: &Artifact) -> f64 {
+    checkpoint.bytes as f64
+}

@@ -1,0 +1,233 @@
+//! What is to be expected of a workflow: how long it takes and what it costs, step by step, whether its limits hold, and what
+//! would let them.
+
+use super::{
+    Foresight,
+    experience::plain,
+    simulate,
+    slack::{Slack, critical},
+    tally::{Ends, Sorted, Step, Tally},
+};
+use crate::{
+    graph::{Graph, NodeKind, Region, Trial},
+    limits::Amount,
+    schedule::Options,
+    seed::Seed,
+    source::Name,
+    types::Type,
+    units::{Duration, Money},
+    value::{Fields, Value},
+};
+use rust_decimal::{Decimal, prelude::FromPrimitive};
+
+/// A workflow whose runs are to be foreseen.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The workflow.
+    pub graph: &'a Graph,
+    /// Its arguments.
+    pub args: &'a Fields,
+    /// How it is to be run.
+    pub options: &'a Options,
+    /// What is known of its steps.
+    pub foresight: &'a Foresight<'a>,
+}
+
+/// What is to be expected of a workflow.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    /// How they ended.
+    pub ends: Ends,
+    /// Seconds of a run.
+    pub seconds: Sorted,
+    /// Dollars of a run.
+    pub dollars: Sorted,
+    /// The steps as they stand in the workflow.
+    pub rows: Vec<Row>,
+    /// The paths of the steps that decide how long it takes.
+    pub critical: Vec<String>,
+    /// The steps that missed limits cut short or ended, with how often each was.
+    pub blamed: Vec<(String, usize)>,
+    /// A failure that no limit brought about: the step, and why.
+    pub failure: Option<(String, String)>,
+    /// What would let the limits hold, where they often don't.
+    pub wishes: Vec<Wish>,
+}
+
+/// A step of an outlook.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its path, without numbers of items.
+    pub path: String,
+    /// Its name in the workflow.
+    pub name: Name,
+    /// Its kind.
+    pub kind: Name,
+    /// How many steps it stands in.
+    pub depth: usize,
+    /// The line it stands on.
+    pub line: u32,
+    /// How often it is done in a run; 0 where it never was.
+    pub count: f64,
+    /// Seconds each time.
+    pub seconds: Sorted,
+    /// Dollars in a run.
+    pub dollars: Sorted,
+    /// Seconds from the run's start until it first begins.
+    pub begins: f64,
+    /// Seconds by which it may take longer before the run does.
+    pub slack: Option<f64>,
+    /// Where its figures come from; none where they are those of the steps inside.
+    pub basis: Option<Basis>,
+}
+
+/// Where the figures of a step come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Earlier runs.
+    Measured,
+    /// The work that there is to be done.
+    Reckoned,
+    /// Nothing.
+    Guessed,
+}
+
+/// What would let a workflow keep its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Wider limits of the whole; those that are wide enough are absent.
+    Limits {
+        /// The deadline.
+        deadline: Option<Duration>,
+        /// The budget.
+        budget: Option<Money>,
+    },
+    /// Less to do: another value of a parameter.
+    Param {
+        /// Its name.
+        name: Name,
+        /// The largest value with which they hold.
+        value: i64,
+        /// What it is now.
+        instead_of: i64,
+    },
+}
+
+/// The share of runs with which limits count as kept.
+pub const SURE: f64 = 0.95;
+/// Runs from which it is seen whether another argument would do.
+const TRIES: usize = 40;
+
+impl Question<'_> {
+    /// Simulates so many runs.
+    pub fn tally(&self, runs: usize, seed: Seed) -> Tally {
+        let mut tally = Tally::default();
+        for run in 0..runs {
+            tally.add(&simulate(self.graph, self.args, self.options, self.foresight, seed.child(run)));
+        }
+        tally
+    }
+
+    /// What is to be expected of it, by so many runs.
+    pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
+        let tally = self.tally(runs, seed);
+        let slack = Slack::of(&self.graph.root, &tally);
+        let mut rows = Vec::new();
+        collect(&self.graph.root, 0, &tally, &slack, self.foresight, &mut rows);
+        Outlook {
+            ends: tally.ends(),
+            seconds: tally.seconds(),
+            dollars: tally.dollars(),
+            rows,
+            critical: critical(&self.graph.root, &slack, &tally).into_iter().map(str::to_owned).collect(),
+            blamed: tally.blamed().into_iter().map(|(path, count)| (path.to_owned(), count)).collect(),
+            failure: tally.failure().map(|(step, why)| (step.to_owned(), why.to_owned())),
+            wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(runs, seed) },
+        }
+    }
+
+    /// What would let its limits hold.
+    fn wishes(&self, runs: usize, seed: Seed) -> Vec<Wish> {
+        let unlimited = Options { enforce: false, ..self.options.clone() };
+        let free = Question { options: &unlimited, ..*self }.tally(runs, seed);
+        let limits = &self.graph.limits;
+        let (seconds, dollars) = (free.seconds().quantile(SURE), free.dollars().quantile(SURE));
+        let deadline = limits.deadline.filter(|deadline| deadline.after.secs_f64() < seconds);
+        let budget = limits.budget.as_ref().and_then(|budget| match budget.amount {
+            Amount::Money(money) => Some(money).filter(|money| money.to_f64() < dollars),
+            Amount::Share(_) => None,
+        });
+        let wider = (deadline.is_some() || budget.is_some()).then(|| Wish::Limits {
+            deadline: deadline.map(|_| Duration::from_secs_f64(rounded_up(seconds))),
+            budget: budget.and_then(|_| Decimal::from_f64(rounded_up(dollars))).map(Money::new),
+        });
+        let fewer = self.graph.params.iter().filter(|param| param.ty == Type::Int);
+        wider.into_iter().chain(fewer.filter_map(|param| self.lower(&param.name, seed))).collect()
+    }
+
+    /// The largest lower value of a parameter with which the limits hold.
+    fn lower(&self, name: &Name, seed: Seed) -> Option<Wish> {
+        let now = self.args.get(name)?.as_int()?;
+        let holds = |value: i64| {
+            let mut args = self.args.clone();
+            args.insert(name.clone(), Value::Int(value));
+            Question { args: &args, ..*self }.tally(TRIES, seed).ends().kept() >= SURE
+        };
+        let (mut holding, mut missing) = (1, now);
+        if now <= 1 || !holds(holding) {
+            return None;
+        }
+        while missing - holding > 1 {
+            let middle = holding + (missing - holding) / 2;
+            if holds(middle) { holding = middle } else { missing = middle }
+        }
+        Some(Wish::Param { name: name.clone(), value: holding, instead_of: now })
+    }
+}
+
+/// A number of two digits that is not below.
+fn rounded_up(number: f64) -> f64 {
+    let unit = 10_f64.powf(number.max(1e-9).log10().floor() - 1.0);
+    (number / unit).ceil() * unit
+}
+
+fn collect(region: &Region, depth: usize, tally: &Tally, slack: &Slack, foresight: &Foresight, rows: &mut Vec<Row>) {
+    let never = Step::default();
+    for node in region.dag.node_weights() {
+        let path = plain(&node.path);
+        let row = |path: String, name: Name, depth: usize, slack: Option<f64>, basis: Option<Basis>| {
+            let step = tally.step(&path).unwrap_or(&never);
+            Row {
+                name,
+                kind: step.kind.clone(),
+                depth,
+                line: node.line,
+                count: step.count(),
+                seconds: step.seconds(),
+                dollars: step.dollars(),
+                begins: step.begins(),
+                slack,
+                basis,
+                path,
+            }
+        };
+        let basis = match &node.kind {
+            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => continue,
+            NodeKind::Run(_) => Some(Basis::Guessed),
+            NodeKind::Inspect(_) | NodeKind::Train(_) | NodeKind::Evaluate(_) => Some(Basis::Reckoned),
+            _ => None,
+        };
+        let basis = basis.map(|basis| if foresight.knows(&path) { Basis::Measured } else { basis });
+        let spare = slack.get(&path);
+        rows.push(row(path.clone(), node.name.clone(), depth, spare, basis));
+        if let NodeKind::Search(search) = &node.kind
+            && let Trial::Train(_) = search.trial
+        {
+            let (path, rung) = (format!("{path}/trial"), format!("{path}/trial/rung"));
+            let known = foresight.knows(&path) || foresight.knows(&rung);
+            let basis = if known { Basis::Measured } else { Basis::Reckoned };
+            rows.push(row(path, "trial".into(), depth + 1, None, Some(basis)));
+        }
+        node.kind.regions().for_each(|region| collect(region, depth + 1, tally, slack, foresight, rows));
+    }
+}
