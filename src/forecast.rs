@@ -3,12 +3,16 @@
 //! A training has the time of its operations, spread over the processors of its workers, and that of their exchange, by the
 //! formulas of [`Exchange::time`](crate::wire::Exchange::time). What was measured corrects both.
 
+mod belief;
+mod decision;
 mod needs;
 mod platform;
 mod spread;
 mod task;
 mod team;
 
+pub use belief::{Belief, Seen};
+pub use decision::{Decision, Goal, Limits, Remaining};
 pub use needs::Needs;
 pub use platform::Platform;
 pub use spread::Spread;

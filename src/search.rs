@@ -12,6 +12,7 @@ mod settings;
 mod space;
 mod tpe;
 
+pub use gp::Cholesky;
 pub use space::{Dimension, Distribution, Space};
 
 use crate::{

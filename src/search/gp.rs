@@ -16,6 +16,7 @@ use super::{
     space::Space,
 };
 use crate::{normal, seed::Seed, value::Fields};
+pub use cholesky::Cholesky;
 use process::Process;
 
 /// As the time for a fit grows with the cube of the number of results, no more than these are looked at: the best half of

@@ -2,9 +2,8 @@
 
 use crate::{
     forecast::Spread,
-    schedule::{Attempt, Event, Notice, Time},
+    schedule::{Attempt, Event, Notice, StepPath, Time},
     value::Value,
-    wire::Progress,
 };
 use std::collections::HashMap;
 
@@ -28,14 +27,6 @@ const DOUBT: f64 = 0.1;
 /// The latest measurements are kept, so many of them.
 const KEPT: usize = 500;
 
-/// An attempt that began.
-fn began((at, notice): (Time, Notice)) -> Option<(Attempt, Time)> {
-    match notice {
-        Notice::StepStarted { step, attempt, .. } => Some((Attempt { step, number: attempt }, at)),
-        _ => None,
-    }
-}
-
 impl Experience {
     /// Takes in the log of a run: what its user was told, and what the scheduler was.
     pub fn learn(
@@ -43,15 +34,24 @@ impl Experience {
         notices: impl IntoIterator<Item = (Time, Notice)>,
         log: impl IntoIterator<Item = (Time, Event)>,
     ) {
-        let begun: HashMap<Attempt, Time> = notices.into_iter().filter_map(began).collect();
-        let mut epochs: HashMap<Attempt, u64> = HashMap::new();
+        let (mut begun, mut epochs): (HashMap<Attempt, Time>, HashMap<StepPath, u64>) = Default::default();
+        for (at, notice) in notices {
+            match notice {
+                Notice::StepStarted { step, attempt, .. } => {
+                    // What an attempt has not got through counts for none.
+                    epochs.remove(&step);
+                    begun.insert(Attempt { step, number: attempt }, at);
+                }
+                Notice::Epoch { step, .. } => *epochs.entry(step).or_default() += 1,
+                _ => {}
+            }
+        }
         for (at, event) in log {
             match event {
-                Event::Progress(attempt, Progress::Epoch(_)) => *epochs.entry(attempt).or_default() += 1,
                 Event::Done(attempt, done) => {
                     let Some(since) = begun.get(&attempt) else { continue };
                     let seconds = at.since(*since).secs_f64().max(0.001);
-                    let passed = epochs.get(&attempt).copied().filter(|_| done.trained.is_some());
+                    let passed = epochs.get(&attempt.step).copied().filter(|_| done.trained.is_some());
                     let lived = self
                         .steps
                         .entry(plain(&attempt.step.0))

@@ -33,6 +33,8 @@ pub struct Foresight<'a> {
 const COMMAND: Spread = Spread::new(2.0, 1.0);
 /// How far the formulas are off for a step that was never done.
 const DOUBT: f64 = 0.3;
+/// How unlike the same steps are from one day to the next.
+const DAY: f64 = 0.05;
 /// Seconds of a step that does next to nothing.
 const LEAST: f64 = 0.01;
 
@@ -61,8 +63,8 @@ impl<'a> Foresight<'a> {
         let threads = self.threads(launch, busy);
         // What was measured began with a start, too.
         let mut seconds = |otherwise: Spread| match known {
-            Some(known) => chance.draw(known),
-            None => chance.own(self.platform.start) + chance.draw(otherwise),
+            Some(known) => chance.measured(known),
+            None => chance.own(self.platform.start) + chance.reckoned(otherwise),
         };
         match &launch.op {
             Op::Inspect(inspect) => {
@@ -110,9 +112,9 @@ impl<'a> Foresight<'a> {
 
 /// Where the chances of an attempt come from.
 struct Chance {
-    /// What is thought of a step is off by as much each time that it is done in a run.
+    /// The same for a step each time that it is done in a run.
     common: Generator,
-    /// And each time by something of its own.
+    /// Another each time.
     own: Generator,
     straggling: f64,
 }
@@ -127,10 +129,15 @@ impl Chance {
         }
     }
 
-    /// A draw that is like the others of the run.
-    fn draw(&mut self, spread: Spread) -> f64 {
+    /// A draw from what was reckoned: where that is wrong, it is as wrong each time that the step is done.
+    fn reckoned(&mut self, spread: Spread) -> f64 {
         let straggling = Spread::new(1.0, self.straggling.min(spread.deviation));
         spread.draw(&mut self.common) * self.own(straggling)
+    }
+
+    /// A draw from what was measured: it differs from one time to the next, and from day to day.
+    fn measured(&mut self, spread: Spread) -> f64 {
+        Spread::new(1.0, DAY).draw(&mut self.common) * self.own(spread)
     }
 
     /// A draw that has nothing to do with any other.

@@ -2,7 +2,7 @@
 
 /// The lower triangle *L* with *L Lᵀ* = *A*, row by row.
 #[derive(Clone, Debug)]
-pub(super) struct Cholesky {
+pub struct Cholesky {
     size: usize,
     lower: Vec<f64>,
 }
@@ -12,7 +12,7 @@ const LEAST_PIVOT: f64 = 1e-12;
 
 impl Cholesky {
     /// Takes a symmetric matrix apart, given row by row.
-    pub(super) fn new(size: usize, matrix: Vec<f64>) -> Self {
+    pub fn new(size: usize, matrix: Vec<f64>) -> Self {
         let mut lower = matrix;
         for row in 0..size {
             for column in 0..=row {
@@ -34,7 +34,7 @@ impl Cholesky {
     }
 
     /// *L*⁻¹ *b*.
-    pub(super) fn halfway(&self, b: &[f64]) -> Vec<f64> {
+    pub fn halfway(&self, b: &[f64]) -> Vec<f64> {
         let mut x = b.to_vec();
         for index in 0..self.size {
             let (known, own) = x.split_at_mut(index);
@@ -45,7 +45,7 @@ impl Cholesky {
     }
 
     /// *A*⁻¹ *b*.
-    pub(super) fn solve(&self, b: &[f64]) -> Vec<f64> {
+    pub fn solve(&self, b: &[f64]) -> Vec<f64> {
         let mut x = self.halfway(b);
         for index in (0..self.size).rev() {
             let (open, own) = x.split_at_mut(index);

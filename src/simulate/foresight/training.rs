@@ -31,12 +31,12 @@ impl Foresight<'_> {
         let from = train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, epochs_of);
         let (begin, learning) = match self.experience.seconds(&launch.attempt.step.0) {
             // What was measured began with a start, too.
-            Some(epoch) => (0.0, chance.draw(epoch) * (task.epochs - from)),
+            Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
             None => {
                 let stretch = Stretch { from, to: task.epochs };
                 let seconds = crew.stretch(&task, stretch, self.platform, Pace::UNKNOWN);
                 let begin = chance.own(self.platform.start) + crew.begin(&task, from > 0.0, self.platform);
-                (begin, chance.draw(Spread::new(seconds, Pace::UNKNOWN.doubt)))
+                (begin, chance.reckoned(Spread::new(seconds, Pace::UNKNOWN.doubt)))
             }
         };
         let left = launch.time_left.map_or(f64::INFINITY, Duration::secs_f64);
