@@ -9,6 +9,7 @@ mod elastic;
 mod errand;
 mod failure;
 mod fence;
+mod fit;
 mod invocation;
 mod job;
 mod load;
@@ -25,6 +26,7 @@ pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, W
 pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};
 pub use fence::Fence;
+pub use fit::Measured;
 pub use invocation::{Answer, CLOUD_ERRORS, Caught, Cause, Invocation, RunFacts, key};
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
