@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(decide(Limits::default(), Goal::MinTime).workers, 16);
         let limits = Limits { seconds: None, dollars: Some(1.5) };
         assert_eq!(decide(limits, Goal::MinTime).workers, 8);
-        assert_eq!(decide(Limits::default(), Goal::Balanced).workers, 4);
+        assert_eq!(decide(Limits::default(), Goal::Balanced).workers, 8);
     }
 
     #[test]

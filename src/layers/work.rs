@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_filter_counts_at_each_place() {
-        let conv = call("conv2d", &[("inputs", 1), ("outputs", 4), ("size", 3), ("stride", 1), ("padding", 1)]);
+        let conv = call("conv2d", &[("inputs", 1), ("outputs", 4), ("kernel", 3), ("stride", 1), ("padding", 1)]);
         let work = work(&[conv], &Shape(vec![1, 8, 8])).unwrap();
         assert_eq!((work.operations, work.parameters), (2.0 * 4.0 * 64.0 * 9.0, 40.0));
     }
