@@ -3,6 +3,7 @@
 //! A training has the time of its operations, spread over the processors of its workers, and that of their exchange, by the
 //! formulas of [`Exchange::time`](crate::wire::Exchange::time). What was measured corrects both.
 
+mod adapt;
 mod belief;
 mod decision;
 mod needs;
@@ -11,8 +12,9 @@ mod spread;
 mod task;
 mod team;
 
+pub use adapt::{Chosen, Stand};
 pub use belief::{Belief, Seen};
-pub use decision::{Decision, Goal, Limits, Remaining};
+pub use decision::{Decision, Limits, Remaining};
 pub use needs::Needs;
 pub use platform::Platform;
 pub use spread::Spread;

@@ -14,7 +14,7 @@ pub use draft::{Draft, Known, Pipeline};
 pub use error::{LayerError, Mend, Misfit, ModelError, ShapeError, Wrong};
 pub use form::{Form, Shape};
 pub use shape::{check, infer, work};
-pub use work::Work;
+pub use work::{Work, parameters};
 
 /// A part of a model.
 #[derive(Clone, Debug, PartialEq)]

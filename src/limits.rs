@@ -2,7 +2,7 @@
 
 use crate::{
     units::{Duration, Money, Percent, Size},
-    wire::Kind,
+    wire::{Goal, Kind},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct Limits {
     pub memory: Option<Size>,
     /// The processors that an attempt needs.
     pub cpu: Option<f64>,
+    /// `@goal`: what trainings whose workers are a range make least of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// `@seed`: the seed of everything random in the scope.
     pub seed: Option<u64>,
     /// `@cache`: whether results of earlier runs may serve.
@@ -44,6 +47,7 @@ impl Limits {
             max_parallel: own.max_parallel,
             memory: own.memory.or(self.memory),
             cpu: own.cpu.or(self.cpu),
+            goal: own.goal.or(self.goal),
             seed: own.seed.or(self.seed),
             cache: own.cache.or(self.cache),
         }

@@ -1,14 +1,16 @@
 //! What a step needs: the resources that it is given when it names none, and the room that a machine has for them.
 
 mod capacity;
+mod planned;
 
 pub use capacity::{Capacity, Cpus, too_large};
+pub use planned::{Plan, Planned, plain};
 
 use crate::{
     graph::NodeKind,
     limits::Limits,
     units::Size,
-    wire::{Op, Staged, Workers, shards},
+    wire::{Adapt, Op, Staged, Workers, shards},
 };
 
 /// The resources that an attempt at a step is given, and charged for.
@@ -39,13 +41,19 @@ impl Resources {
         }
     }
 
-    /// The same for what is to be done, which may take several workers. Of a range of them it is settled here how many.
+    /// The same for what is to be done, which may take several workers. Of a range of them it is settled here how many,
+    /// unless that is to be found out on the way: only where it changes no bit of the result.
     #[must_use]
-    pub fn settle(self, op: &mut Op, machine: &Capacity) -> Self {
+    pub fn settle(self, op: &mut Op, machine: &Capacity, adapt: Option<Adapt>) -> Self {
         let Op::Train(train) = op else { return self };
         let (shards, room) = (shards(&train.batch, train.shards), machine.room_for(self.cpus));
-        if let Workers::Within(..) = train.team.workers {
-            train.team.workers = Workers::Staged(Staged::fixed(train.team.workers.after(0, shards, room)));
+        if let Workers::Within(least, _) = train.team.workers {
+            let most = train.team.workers.after(0, shards, room);
+            train.team.adapt = adapt.filter(|_| least < most && train.averaging.is_exact());
+            train.team.workers = match train.team.adapt {
+                Some(_) => Workers::Within(least, most),
+                None => Workers::Staged(Staged::fixed(most)),
+            };
         }
         let most = train.team.workers.fitting(shards).last().copied().unwrap_or(1);
         Self { workers: most.saturating_add(train.team.backups).max(1), ..self }

@@ -73,10 +73,14 @@ impl Prices {
 
     /// What an attempt costs when it has held `memory` for `elapsed`; out-of-range amounts stop at the largest.
     pub fn attempt(&self, memory: Size, elapsed: Duration) -> Money {
+        self.held(memory, elapsed).checked_add(self.start()).unwrap_or(Money::new(Decimal::MAX))
+    }
+
+    /// What it costs to hold `memory` for `elapsed`.
+    pub fn held(&self, memory: Size, elapsed: Duration) -> Money {
         let seconds = Decimal::new(elapsed.millis().max(0), 3);
         let used = gib(memory).checked_mul(seconds).and_then(|used| used.checked_mul(self.lambda_gib_second));
-        let total = used.and_then(|used| used.checked_add(self.start().dollars()));
-        Money::new(total.unwrap_or(Decimal::MAX))
+        Money::new(used.unwrap_or(Decimal::MAX))
     }
 
     /// What so many attempts cost together when they have held memory for so many MiB · ms.

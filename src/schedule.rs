@@ -20,7 +20,14 @@ mod tests;
 
 pub use event::{Action, Attempt, Event, Launch, Mark, Notice, StepPath, Time, Verdict};
 
-use crate::{graph::Graph, plan::Capacity, prices::Prices, seed::Seed, source::Name, value::Fields};
+use crate::{
+    graph::Graph,
+    plan::{Capacity, Plan},
+    prices::Prices,
+    seed::Seed,
+    source::Name,
+    value::Fields,
+};
 use attempts::{Job, JobId};
 use failures::Part;
 use petgraph::graph::NodeIndex;
@@ -49,6 +56,9 @@ pub struct Options {
     pub capacity: Capacity,
     /// How many workers each training has, whatever the workflow says.
     pub workers: Option<u32>,
+    /// What is thought of the steps.
+    #[serde(default)]
+    pub plan: Plan,
 }
 
 /// A node of a region that is under way.

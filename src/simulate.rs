@@ -9,7 +9,7 @@ mod slack;
 mod tally;
 
 pub use experience::Experience;
-pub use foresight::Foresight;
+pub use foresight::{Foresight, Slowdown};
 pub use outlook::{Basis, Outlook, Question, Row, SURE, Wish};
 pub use tally::{Ends, Sorted, Tally};
 
@@ -51,7 +51,7 @@ pub fn simulate(graph: &Graph, args: &Fields, options: &Options, foresight: &For
         for action in scheduler.step(now, event) {
             match action {
                 Action::Start(launch) => {
-                    for (after, event) in foresight.foresee(&launch, scheduler.running(), seed) {
+                    for (after, event) in foresight.foresee(&launch, now, scheduler.running(), seed) {
                         world.push(now.after(after), event);
                     }
                 }

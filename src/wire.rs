@@ -22,7 +22,7 @@ mod variable;
 
 pub use carried::{Carried, Stored};
 pub use charge::Charge;
-pub use elastic::{Averaging, Codec, Every, Exchange, MAX_SHARDS, Staged, Team, Workers, shards};
+pub use elastic::{Adapt, Averaging, Codec, Every, Exchange, Goal, MAX_SHARDS, Staged, Team, Workers, shards};
 pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};
 pub use fence::Fence;
@@ -31,8 +31,8 @@ pub use invocation::{Answer, CLOUD_ERRORS, Caught, Cause, Invocation, RunFacts, 
 pub use job::{Command, Evaluate, GRACE, Horizon, Inspect, Job, Op, Order, Program, Rung, Train, Word};
 pub use load::{Cut, Link, Load, group};
 pub use progress::{Done, EpochMetrics, Facts, Outcome, Progress, Reply, Trained};
-pub use relay::{Part, Placement, Relay, Standing};
-pub use round::{Aggregated, Aggregation, Lap, Role, Round, RoundId, Seat};
+pub use relay::{Part, Placement, Relay, Standing, Went};
+pub use round::{Aggregated, Aggregation, Begun, Lap, Role, Round, RoundId, Seat};
 pub use secret::{Secret, Secrets};
 pub use variable::is_taken_variable;
 

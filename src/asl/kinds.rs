@@ -171,6 +171,7 @@ impl Emitter<'_> {
             seed: place.limits.seed,
             threads: place.limits.cpu.map_or(1, |cpu| cpu.ceil() as usize).max(1),
             memory: Size::from_mib(memory),
+            goal: place.limits.goal,
         };
         let timeout = place.limits.timeout.map(|timeout| (timeout.secs_f64().ceil() as u64).max(1));
         self.task(Entry::Step(step), &place.path, memory, extra, timeout, retries)

@@ -9,7 +9,7 @@ use crate::{
     types::Type,
     units::{Duration, Money, Percent},
     value::Value,
-    wire::Kind,
+    wire::{Goal, Kind},
 };
 
 const KNOWN: [&str; 14] = [
@@ -150,6 +150,7 @@ impl Checker {
                         limits.seed = Some(seed as u64);
                     }
                 }
+                "goal" => limits.goal = self.goal(&mut args),
                 "max_parallel" => {
                     if let Some((Value::Int(count), span)) = args.required(self, place, "n", &Type::Int) {
                         match u32::try_from(count).ok().filter(|count| *count > 0) {
@@ -173,10 +174,8 @@ impl Checker {
                         limits.cpu = Some(cpu);
                     }
                 }
-                _ => {
-                    self.unsupported(annotation.span, &format!("`@{name}`"));
-                    continue;
-                }
+                // What else there is belongs elsewhere.
+                _ => {}
             }
             args.finish(self);
         }
@@ -342,6 +341,30 @@ impl Checker {
                 .help("write it like `@cache(off)`, or `@cache(7d)` for results that are no older"),
         );
         None
+    }
+
+    /// What trainings are to make least of.
+    fn goal(&mut self, args: &mut Args) -> Option<Goal> {
+        let example = "write it like `@goal(min_cost)`";
+        let Some(arg) = args.next() else {
+            let message = "`@goal` needs `min_cost`, `min_time` or `balanced`";
+            self.report(Diagnostic::new(Code::E0202, args.annotation.span, message).help(example));
+            return None;
+        };
+        let name = match &arg.value.kind {
+            ExprKind::Name(name) => &**name,
+            _ => "",
+        };
+        let found = Goal::ALL.into_iter().find(|(choice, _)| *choice == name);
+        if found.is_none() {
+            let near = similar(name, Goal::ALL.map(|(choice, _)| choice)).map(|near| format!("did you mean `{near}`?"));
+            self.report(
+                Diagnostic::new(Code::E0202, arg.value.span, "a goal is `min_cost`, `min_time` or `balanced`")
+                    .label("none of them")
+                    .maybe_help(near),
+            );
+        }
+        found.map(|(_, goal)| goal)
     }
 
     fn on_miss(&mut self, args: &mut Args) -> Option<OnMiss> {

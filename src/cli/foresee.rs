@@ -13,7 +13,7 @@ use crate::{
     graph::Graph,
     limits::Amount,
     local::memory_of_machine,
-    plan::Capacity,
+    plan::{Capacity, Plan},
     prices::Prices,
     runs::{Home, Run, Runs},
     schedule::Options,
@@ -137,6 +137,7 @@ impl Subject {
             run_id: "simulated".into(),
             capacity,
             workers: args.workers,
+            plan: Plan::default(),
         };
         let experience = match args.on {
             On::Here => experience(&home, &prepared)?,

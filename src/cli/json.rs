@@ -38,6 +38,13 @@ pub fn notice(at: Time, notice: &Notice) -> Option<Json> {
         }),
         Notice::Progress { step, progress } => match progress {
             Progress::Epoch(_) => return None,
+            Progress::Begun(begun) => json!({
+                "event": "round_begun",
+                "step": step,
+                "round": begun.number,
+                "workers": begun.workers,
+                "why": begun.why,
+            }),
             Progress::Round(round) => json!({ "event": "round_done", "step": step, "round": round }),
             Progress::Dealt { shards, bytes } => {
                 json!({ "event": "samples_dealt", "step": step, "shards": shards, "bytes": bytes })

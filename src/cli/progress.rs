@@ -6,7 +6,7 @@ use crate::{
     schedule::{Notice, StepPath, Time},
     source::Name,
     units::{Duration, Money},
-    wire::Progress,
+    wire::{Begun, Progress},
 };
 use console::StyledObject;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -186,6 +186,9 @@ impl Plain {
 pub fn said(progress: &Progress) -> String {
     match progress {
         Progress::Epoch(metrics) => words::metrics(metrics),
+        Progress::Begun(Begun { number, workers, why }) => {
+            format!("round {number} begins with {}: {why}", words::count(*workers as usize, "worker"))
+        }
         Progress::Round(round) => words::round(round),
         Progress::Dealt { shards, bytes } => {
             format!("{} dealt out, {}", words::count(*shards, "shard"), words::bytes(*bytes))

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cache::{CacheError, Session, Tally},
     local::{self, Known, LocalError, Machine, Past, memory_of_machine},
-    plan::{Capacity, too_large},
+    plan::{Capacity, Plan, too_large},
     prices::Prices,
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
     schedule::{Options, StepPath, Verdict},
@@ -194,6 +194,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         run_id: run.id.as_str().into(),
         capacity,
         workers: args.workers,
+        plan: Plan::default(),
     };
     let recipe = Recipe { files: files.hash(), options: options.clone() };
     let enter = |runs: Runs| {

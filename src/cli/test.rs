@@ -7,7 +7,7 @@ use crate::{
     check::program::Test,
     graph,
     local::{self, Known, Machine, memory_of_machine},
-    plan::Capacity,
+    plan::{Capacity, Plan},
     prices::Prices,
     runs::{Home, Recipe, Run, RunState, Runs},
     schedule::{Options, Verdict},
@@ -152,6 +152,7 @@ fn one(
         run_id: run.id.as_str().into(),
         capacity: Capacity::new(args.jobs.map_or(cores, |jobs| jobs as usize), memory_of_machine()),
         workers: None,
+        plan: Plan::default(),
     };
     runs.enter(&run, &Recipe { files: files.hash(), options: options.clone() })?;
     let machine = Machine {

@@ -78,6 +78,7 @@ mod tests {
             doubled: Vec::new(),
             steps: [0, 10],
             epochs: [0, 1],
+            ahead: 0,
             samples: 100,
             elapsed: Duration::from_millis(100),
             loss: 1.0,

@@ -4,20 +4,7 @@
 //! trying it, is tried next (Snoek et al., 2012, section 3.2); a try is a round of the training, so that no work is lost.
 
 use super::{Belief, Spread};
-use crate::normal;
-use serde::{Deserialize, Serialize};
-
-/// What a training is to make least of, within its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Goal {
-    /// What it costs.
-    MinCost,
-    /// The time that it takes.
-    MinTime,
-    /// Both: time × money.
-    Balanced,
-}
+use crate::{normal, wire::Goal};
 
 /// What is left of the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -37,6 +37,8 @@ pub struct Platform {
     pub link: Link,
     /// How unlike workers are that do the same: the deviation of the logarithm of their times.
     pub straggling: f64,
+    /// Seconds until a round with other workers is under way.
+    pub change: f64,
     /// Workers lost, in an hour of one.
     pub loss: f64,
     /// How long a worker may work in one call.
@@ -67,8 +69,9 @@ impl Platform {
             start: Spread::new(0.02, 0.2),
             object: Spread::new(0.0005, 0.5),
             object_bytes: 1e9,
-            link: Link { worker: 1.5e9, store: 3e9, nodes: 1, latency: 1e-4 },
+            link: Link::LOCAL,
             straggling: 0.05,
+            change: 0.1,
             loss: 0.0,
             call_limit: None,
             burst: u32::MAX,

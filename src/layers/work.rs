@@ -1,6 +1,7 @@
 //! What layers cost: operations, learned numbers, and what a training has to keep of each sample.
 
-use super::{Layer, Shape};
+use super::{Block, Form, Layer, Shape, draft::pipeline, infer};
+use crate::value::Call;
 use std::ops::{AddAssign, Sub};
 
 /// What a model costs for one sample, on its way forward.
@@ -41,7 +42,26 @@ impl Work {
     }
 }
 
+/// The learned numbers of a model, where all its layers are known and fit each other.
+pub fn parameters(calls: &[Call]) -> Option<f64> {
+    fn of(blocks: &[Block]) -> f64 {
+        let own = |block: &Block| match block {
+            Block::Layer(layer) => layer.learned(),
+            Block::Residual { body, shortcut } => of(body) + of(shortcut),
+        };
+        blocks.iter().map(own).sum()
+    }
+    let drafts = pipeline(calls);
+    let (blocks, _) = infer(&drafts, &Form::any()).ok()?;
+    Some(of(&blocks?))
+}
+
 impl Layer {
+    /// The numbers that it learns.
+    fn learned(&self) -> f64 {
+        self.parameters().into_iter().map(|(_, shape)| Shape(shape).width() as f64).sum()
+    }
+
     /// Its work on one sample of shape `from`, of which it makes one of shape `to`. A product with a sum counts as two
     /// operations; what an exponential takes is counted as ten.
     pub fn work(&self, from: &Shape, to: &Shape) -> Work {
@@ -62,13 +82,12 @@ impl Layer {
             Self::Embedding { .. } => comes,
             Self::Flatten | Self::Reshape { .. } => 0.0,
         };
-        let parameters = self.parameters().into_iter().map(|(_, shape)| number(Shape(shape).width())).sum();
         let inside = match self {
             Self::Attention { features, heads } => 3.0 * came + number(*heads) * rows(*features).powi(2),
             Self::Flatten | Self::Reshape { .. } => -comes,
             _ => 0.0,
         };
-        Work { operations, parameters, activations: comes + inside }
+        Work { operations, parameters: self.learned(), activations: comes + inside }
     }
 }
 
@@ -94,6 +113,7 @@ mod tests {
         let work = work(&layers, &Shape(vec![3])).unwrap();
         assert_eq!(work.operations, 2.0 * 15.0 + 5.0 + 2.0 * 10.0);
         assert_eq!(work.parameters, 20.0 + 12.0);
+        assert_eq!(super::parameters(&layers), Some(32.0));
         assert_eq!(work.activations, 12.0);
         assert_eq!(work.learning(), 3.0 * work.operations);
     }

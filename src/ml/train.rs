@@ -151,6 +151,20 @@ impl Training<'_> {
         }
     }
 
+    /// The steps until its last epoch is over.
+    fn ahead(&self) -> u64 {
+        let horizon = self.horizon();
+        let end = self.job.rung.as_ref().map_or(horizon, |rung| rung.pause_at.min(horizon));
+        let (mut epochs, mut steps) = (0, 0_u64);
+        while epochs < end {
+            let until = self.job.batch.next_change(epochs).map_or(end, |change| change.min(end));
+            steps =
+                steps.saturating_add((until - epochs).saturating_mul(self.shuffle.steps(self.job.batch.after(epochs))));
+            epochs = until;
+        }
+        steps.saturating_sub(self.ledger.steps)
+    }
+
     fn run(&mut self, group: &mut dyn Group, context: &mut Context) -> Result<Ending, MlError> {
         let all = self.horizon();
         if all == 0 {
@@ -256,6 +270,7 @@ impl Training<'_> {
             doubled: Vec::new(),
             steps: [clock.steps, self.ledger.steps],
             epochs: [clock.epochs, self.ledger.epochs],
+            ahead: self.ahead(),
             samples: clock.samples,
             elapsed: Duration::from(elapsed),
             loss: clock.loss / clock.samples.max(1) as f64,

@@ -51,7 +51,8 @@ impl Recorder {
 
     /// Notes what the scheduler is told. Progress changes nothing for it, and is not noted.
     pub fn event(&self, at: Time, event: &Event) {
-        if !matches!(event, Event::Progress(..)) {
+        let tells = |progress: &Progress| matches!(progress, Progress::Begun(_));
+        if !matches!(event, Event::Progress(_, progress) if !tells(progress)) {
             self.send(Line::Event(at, Box::new(event.clone())));
         }
     }

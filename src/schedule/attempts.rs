@@ -55,6 +55,8 @@ pub(super) struct Job {
     cost: Money,
     worked: Duration,
     state: Phase,
+    /// What its workers hold in the round under way, and since when; what they held before is charged.
+    round: Option<(Resources, Time)>,
     /// Where it waits for room, and when it is its turn there.
     pub line: Line,
     pub turn: Turn,
@@ -76,6 +78,11 @@ impl Job {
             Phase::Running(since) => Some(since),
             _ => None,
         }
+    }
+
+    /// What the attempt under way holds, and since when.
+    pub fn held(&self) -> Option<(Resources, Time)> {
+        self.round.or(Some((self.resources, self.since()?)))
     }
 
     pub const fn site(&self) -> Option<Site> {
@@ -142,6 +149,7 @@ impl Scheduler<'_> {
             cost: Money::ZERO,
             worked: Duration::ZERO,
             state: Phase::Queued,
+            round: None,
             line,
             turn,
             passed: 0,
@@ -217,12 +225,41 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn progress(&mut self, attempt: &Attempt, progress: Progress) {
-        let Some(job) = self.running.get(attempt).and_then(|id| self.jobs.get(id)) else { return };
-        let step = job.path.clone();
+        let Some(id) = self.running.get(attempt).copied() else { return };
+        if let Progress::Begun(begun) = &progress {
+            self.change_team(id, begun.workers);
+        }
+        let Some(step) = self.job_path(id) else { return };
         self.note(match progress {
             Progress::Epoch(metrics) => Notice::Epoch { step, metrics },
             progress => Notice::Progress { step, progress },
         });
+    }
+
+    /// Another number of workers begins a round of a training: the last round is charged, and what is held changes.
+    fn change_team(&mut self, id: JobId, workers: u32) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some((before, since)) = job.held() else { return };
+        let (scope, worked) = (job.scope, self.now.since(since));
+        let cost = self.options.prices.held(before.memory_of_all(), worked);
+        job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
+        let after = Resources { workers: workers.max(1), ..job.resources };
+        job.round = Some((after, self.now));
+        self.used.subtract(&job.line.1);
+        job.line.1 = self.options.capacity.held_by(&after);
+        self.used.add(&job.line.1);
+        self.scopes.leave(scope, before.memory_of_all(), since);
+        self.charge(scope, cost);
+        self.scopes.enter(scope, after.memory_of_all(), self.now);
+    }
+
+    /// Enters a cost into its scope and all around it.
+    fn charge(&mut self, scope: ScopeId, cost: Money) {
+        for (scope, share, amount) in self.scopes.charge(scope, cost) {
+            self.note(Notice::Limit { scope, message: format!("{share} of the budget of {amount} is spent") });
+        }
+        let total = self.spent();
+        self.note(Notice::Spent { total });
     }
 
     pub(super) fn done(&mut self, attempt: &Attempt, done: Done) {
@@ -296,24 +333,24 @@ impl Scheduler<'_> {
         let id = self.running.remove(attempt)?;
         self.dying.remove(&id);
         let job = self.jobs.remove(&id)?;
-        let since = job.since()?;
+        let (held, since) = job.held()?;
         self.used.subtract(&job.line.1);
-        self.scopes.leave(job.scope, job.resources.memory_of_all(), since);
+        self.scopes.leave(job.scope, held.memory_of_all(), since);
         Some((id, job, since))
     }
 
     /// Takes out the job of an attempt that ended, and charges for it.
     pub(super) fn close_attempt(&mut self, attempt: &Attempt) -> Option<(JobId, Job)> {
         let (id, mut job, since) = self.take_out(attempt)?;
-        let worked = self.now.since(since);
-        let cost = self.options.prices.attempt(job.resources.memory_of_all(), worked);
+        let worked = job.since().map_or(Duration::ZERO, |since| self.now.since(since));
+        let (held, _) = job.held()?;
+        let cost = self.options.prices.attempt(held.memory_of_all(), self.now.since(since));
         job.cost = job.cost.checked_add(cost).unwrap_or(job.cost);
         job.worked = job.worked.checked_add(worked).unwrap_or(job.worked);
-        for (scope, share, amount) in self.scopes.charge(job.scope, cost) {
-            self.note(Notice::Limit { scope, message: format!("{share} of the budget of {amount} is spent") });
-        }
-        let total = self.spent();
-        self.note(Notice::Spent { total });
+        // The next attempt begins with what the step asks for.
+        job.round = None;
+        job.line.1 = self.options.capacity.held_by(&job.resources);
+        self.charge(job.scope, cost);
         Some((id, job))
     }
 

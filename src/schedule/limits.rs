@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     limits::OnMiss,
+    plan::Resources,
     step::SEARCH_SHARE,
     units::{Duration, Money, Size},
-    wire::{Failure, Kind},
+    wire::{Adapt, Failure, Goal, Kind},
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
@@ -164,6 +165,33 @@ impl Scheduler<'_> {
             let amount = left.checked_mul(SEARCH_SHARE).unwrap_or(left);
             self.scopes.set_budget(own, Purse::keep_best(amount));
         }
+    }
+
+    /// What a training heeds whose workers are chosen on the way; none where it has neither a limit nor a goal. It is then as
+    /// quick as it can be.
+    pub(super) fn adapt(
+        &self,
+        site: Site,
+        path: &StepPath,
+        scope: ScopeId,
+        goal: Option<Goal>,
+        resources: &Resources,
+    ) -> Option<Adapt> {
+        let due = self.scopes.time_left(scope, self.now).map(|_| Goal::MinCost);
+        let poor = self.scopes.money_left(scope, self.now).map(|_| Goal::MinTime);
+        Some(Adapt {
+            goal: goal.or(due).or(poor)?,
+            rate: self.options.prices.rate(resources.memory).to_f64(),
+            first: self.options.plan.step(&path.0).and_then(|step| step.workers),
+            reserve: self.reserve(site),
+        })
+    }
+
+    /// Seconds that the steps which follow are thought to take.
+    fn reserve(&self, site: Site) -> f64 {
+        let around = std::iter::successors(Some(site), |site| Some(self.instances.get(&site.instance)?.owner?.0));
+        let after = |site: Site| Some(self.options.plan.after(self.instances.get(&site.instance)?.region, site.node));
+        around.filter_map(after).sum()
     }
 
     /// Whether a trial that takes `usual` and costs `price` fits into what is left; if not, the limit that it would miss.

@@ -87,7 +87,15 @@ fn machine(cpus: usize) -> Capacity {
 fn options(cpus: usize) -> Options {
     let capacity = machine(cpus);
     let prices = Prices::embedded();
-    Options { seed: Seed::new(1), enforce: true, prices, run_id: "test".into(), capacity, workers: None }
+    Options {
+        seed: Seed::new(1),
+        enforce: true,
+        prices,
+        run_id: "test".into(),
+        capacity,
+        workers: None,
+        plan: Plan::default(),
+    }
 }
 
 /// What the world does with an attempt.

@@ -15,7 +15,7 @@ use crate::{
     step,
     units::{Duration, Money, Size},
     value::{Fields, Value},
-    wire::{Failure, Inspect, Kind, Op},
+    wire::{Failure, Goal, Inspect, Kind, Op},
 };
 use petgraph::{Direction, graph::NodeIndex};
 
@@ -50,6 +50,7 @@ pub(super) struct Inherited {
     pub cpu: Option<f64>,
     pub seed: Seed,
     pub cache: Option<Caching>,
+    pub goal: Option<Goal>,
 }
 
 impl Inherited {
@@ -61,6 +62,7 @@ impl Inherited {
             cpu: limits.cpu.or(self.cpu),
             seed: limits.seed.map_or(self.seed, Seed::new),
             cache: limits.cache.or(self.cache),
+            goal: limits.goal.or(self.goal),
         }
     }
 }
@@ -157,8 +159,15 @@ impl<'g> Scheduler<'g> {
             let value = args.get(&param.name).or(param.default.as_ref()).cloned();
             env.set(param.var, value.unwrap_or(Value::None));
         }
-        let none =
-            Inherited { retry: None, timeout: None, memory: None, cpu: None, seed: self.options.seed, cache: None };
+        let none = Inherited {
+            retry: None,
+            timeout: None,
+            memory: None,
+            cpu: None,
+            seed: self.options.seed,
+            cache: None,
+            goal: None,
+        };
         let inherited = none.inside(&self.graph.limits);
         self.enter(&self.graph.root, self.graph.workflow.to_string(), None, Scopes::ROOT, inherited, env);
     }
@@ -373,7 +382,8 @@ impl<'g> Scheduler<'g> {
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
-        let resources = resources.settle(&mut op, &self.options.capacity);
+        let adapt = self.adapt(site, path, scope, inherited.goal, &resources);
+        let resources = resources.settle(&mut op, &self.options.capacity, adapt);
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);
         }

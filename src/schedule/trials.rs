@@ -129,7 +129,7 @@ impl<'g> Scheduler<'g> {
             return Ok(());
         }
         let (resources, retry, timeout) = (trials.resources, trials.inherited.retry.clone(), trials.inherited.timeout);
-        let cache = trials.inherited.cache;
+        let (cache, goal) = (trials.inherited.cache, trials.inherited.goal);
         let seed = trials.tries.seed_of(task.trial);
         let path = StepPath(format!("{path}/{}", task.name()).into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
@@ -139,7 +139,8 @@ impl<'g> Scheduler<'g> {
             trials.tries.rung(&task).into_iter().for_each(|rung| train.climb(rung));
         }
         let mut op = Op::Train(Box::new(train));
-        let resources = resources.settle(&mut op, &self.options.capacity);
+        let adapt = self.adapt(site, &path, scope, goal, &resources);
+        let resources = resources.settle(&mut op, &self.options.capacity, adapt);
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);
         }

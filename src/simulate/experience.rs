@@ -2,6 +2,7 @@
 
 use crate::{
     forecast::Spread,
+    plan::plain,
     schedule::{Attempt, Event, Notice, StepPath, Time},
     value::Value,
 };
@@ -82,31 +83,5 @@ impl Experience {
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
-    }
-}
-
-/// A path without the numbers in it: `main/best/trial[7]/rung[2]` is `main/best/trial/rung`.
-pub fn plain(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    let mut inside = false;
-    for c in path.chars() {
-        match c {
-            '[' => inside = true,
-            ']' => inside = false,
-            c if !inside => plain.push(c),
-            _ => {}
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn all_items_and_trials_are_one_step() {
-        assert_eq!(plain("main/best/trial[7]/rung[2]"), "main/best/trial/rung");
-        assert_eq!(plain("main/each[12]/train"), "main/each/train");
     }
 }

@@ -1,15 +1,14 @@
 //! What is thought to come of an attempt at a step.
 
+mod rounds;
 mod training;
 
-use super::{
-    experience::{Experience, plain},
-    sample,
-};
+use super::{experience::Experience, sample};
 use crate::{
     forecast::{Platform, Spread, rows, shape},
     layers,
-    schedule::{Event, Launch},
+    plan::plain,
+    schedule::{Event, Launch, Time},
     seed::{Generator, Seed},
     units::Duration,
     value::{Dataset, Part, Value},
@@ -27,6 +26,24 @@ pub struct Foresight<'a> {
     read: &'a dyn Fn(&Dataset) -> Option<Facts>,
     /// The facts read so far.
     facts: RefCell<Vec<(Dataset, Facts)>>,
+    slowdown: Option<Slowdown>,
+}
+
+/// All work takes so many times as long from some moment of the run on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slowdown {
+    /// The moment.
+    pub from: Time,
+    /// How many times as long.
+    pub factor: f64,
+}
+
+impl Slowdown {
+    /// Seconds that work takes which begins at `at` and would take `seconds`.
+    fn slowed(self, at: Time, seconds: f64) -> f64 {
+        let before = self.from.since(at).secs_f64().clamp(0.0, seconds);
+        before + (seconds - before) * self.factor
+    }
 }
 
 /// A command of which nothing is known.
@@ -46,7 +63,18 @@ impl<'a> Foresight<'a> {
         experience: &'a Experience,
         read: &'a dyn Fn(&Dataset) -> Option<Facts>,
     ) -> Self {
-        Self { platform, cores, experience, read, facts: RefCell::default() }
+        Self { platform, cores, experience, read, facts: RefCell::default(), slowdown: None }
+    }
+
+    /// The same where all becomes slower on the way.
+    #[must_use]
+    pub fn with_slowdown(self, slowdown: Option<Slowdown>) -> Self {
+        Self { slowdown, ..self }
+    }
+
+    /// Seconds of work that begins at `at`.
+    fn slowed(&self, at: Time, seconds: f64) -> f64 {
+        self.slowdown.map_or(seconds, |slowdown| slowdown.slowed(at, seconds))
     }
 
     /// Whether earlier runs tell of a step.
@@ -55,7 +83,7 @@ impl<'a> Foresight<'a> {
     }
 
     /// What an attempt will tell of itself, each with the time after which it does. `busy` attempts are under way with it.
-    pub fn foresee(&self, launch: &Launch, busy: usize, seed: Seed) -> Vec<(Duration, Event)> {
+    pub fn foresee(&self, launch: &Launch, now: Time, busy: usize, seed: Seed) -> Vec<(Duration, Event)> {
         let path = &launch.attempt.step.0;
         let mut chance = Chance::new(launch, seed, self.platform.straggling);
         let known = self.experience.seconds(path);
@@ -63,8 +91,8 @@ impl<'a> Foresight<'a> {
         let threads = self.threads(launch, busy);
         // What was measured began with a start, too.
         let mut seconds = |otherwise: Spread| match known {
-            Some(known) => chance.measured(known),
-            None => chance.own(self.platform.start) + chance.reckoned(otherwise),
+            Some(known) => self.slowed(now, chance.measured(known)),
+            None => self.slowed(now, chance.own(self.platform.start) + chance.reckoned(otherwise)),
         };
         match &launch.op {
             Op::Inspect(inspect) => {
@@ -86,7 +114,7 @@ impl<'a> Foresight<'a> {
                 let metrics = evaluate.metrics.iter().map(|metric| (metric.name.clone(), Value::Float(sample::GOOD)));
                 ended(launch, seconds, output.unwrap_or_else(|| Value::Record(metrics.collect())))
             }
-            Op::Train(train) => self.training(launch, train, threads, &mut chance),
+            Op::Train(train) => self.training(launch, now, train, threads, &mut chance),
         }
     }
 

@@ -2,15 +2,14 @@
 //! would let them.
 
 use super::{
-    Foresight,
-    experience::plain,
-    simulate,
+    Foresight, simulate,
     slack::{Slack, critical},
     tally::{Ends, Sorted, Step, Tally},
 };
 use crate::{
     graph::{Graph, NodeKind, Region, Trial},
     limits::Amount,
+    plan::plain,
     schedule::Options,
     seed::Seed,
     source::Name,

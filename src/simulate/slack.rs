@@ -1,8 +1,8 @@
 //! By how much a step may take longer before the whole does: the critical path method (Kelley and Walker, 1959), region by
 //! region.
 
-use super::{experience::plain, tally::Tally};
-use crate::graph::Region;
+use super::tally::Tally;
+use crate::{graph::Region, plan::plain};
 use petgraph::{Direction, graph::NodeIndex};
 use std::collections::BTreeMap;
 

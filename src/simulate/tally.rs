@@ -1,7 +1,8 @@
 //! What many runs have in common.
 
-use super::{Trace, experience::plain};
+use super::Trace;
 use crate::{
+    plan::plain,
     schedule::{Notice, Time, Verdict},
     source::Name,
     units::{Duration, Money},

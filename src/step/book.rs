@@ -6,7 +6,7 @@ use crate::{
     limits::{Budget, Deadline},
     source::Name,
     units::Size,
-    wire::Kind,
+    wire::{Goal, Kind},
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,9 @@ pub struct Step {
     pub threads: usize,
     /// Its memory.
     pub memory: Size,
+    /// What a training whose workers are a range makes least of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
 }
 
 /// A search, whose trials a state machine sees to.

@@ -137,7 +137,7 @@ fn team(
     let asked = read(shards, env, elastic::shards)?;
     let Syncing { exchange, averaging, backups } = read(sync, env, elastic::sync)?.unwrap_or_default();
     let (checkpoint, replan) = (read(checkpoint, env, elastic::every)?, read(replan, env, elastic::every)?);
-    let team = wire::Team { workers: own, exchange, backups, checkpoint, replan };
+    let team = wire::Team { workers: own, exchange, backups, checkpoint, replan, adapt: None };
     let team = match workers {
         Some(workers) => team.with_workers(workers),
         None => team,

@@ -76,6 +76,41 @@ pub struct Team {
     pub checkpoint: Option<Every>,
     /// When to end a round, so that the next may have other workers.
     pub replan: Option<Every>,
+    /// What is heeded when the workers of a round are chosen out of a range of them; where it is absent, their number is
+    /// settled at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapt: Option<Adapt>,
+}
+
+/// What is heeded when the workers of a round are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adapt {
+    /// What there is to be made least of, within the limits.
+    pub goal: Goal,
+    /// Dollars of a worker in a second.
+    pub rate: f64,
+    /// The workers of the first round, where a plan says so.
+    pub first: Option<u32>,
+    /// Seconds that are to be left for the steps that follow.
+    pub reserve: f64,
+}
+
+/// What a step is to make least of, within its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// What it costs.
+    MinCost,
+    /// The time that it takes.
+    MinTime,
+    /// Both: the product of time and money.
+    Balanced,
+}
+
+impl Goal {
+    /// All, by the names that `@goal` uses.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("min_cost", Self::MinCost), ("min_time", Self::MinTime), ("balanced", Self::Balanced)];
 }
 
 impl Team {
@@ -95,7 +130,7 @@ impl Team {
 impl Default for Team {
     fn default() -> Self {
         let workers = Workers::Staged(Staged::fixed(1));
-        Self { workers, exchange: None, backups: 0, checkpoint: None, replan: None }
+        Self { workers, exchange: None, backups: 0, checkpoint: None, replan: None, adapt: None }
     }
 }
 

@@ -47,6 +47,9 @@ impl Link {
     /// What a function and its store in one region of a cloud have about: the worker's bytes and those of one store node as
     /// fitted on the measurements of SMLT (arXiv 2205.01853), and a round trip within a region.
     pub const USUAL: Self = Self { worker: 152e6, store: 1.24e9, nodes: 1, latency: 1e-3 };
+
+    /// What processes of one machine and a store beside them have about: `docs/src/performance.md` has what was measured.
+    pub const LOCAL: Self = Self { worker: 1.5e9, store: 3e9, nodes: 1, latency: 1e-4 };
 }
 
 /// Where a row is cut into parts of nearly one length.

@@ -1,4 +1,4 @@
-use super::{Failure, Round};
+use super::{Begun, Failure, Round};
 use crate::{
     units::Duration,
     value::{Artifact, Fields, Value, float},
@@ -36,6 +36,8 @@ pub enum Outcome {
 pub enum Progress {
     /// An epoch of a training is over.
     Epoch(EpochMetrics),
+    /// A round of a training begins whose workers were chosen.
+    Begun(Begun),
     /// A round of a training is over.
     Round(Round),
     /// A round of a training was given up, and another begins at its last checkpoint.

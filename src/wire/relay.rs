@@ -19,7 +19,40 @@ pub struct Standing {
     /// What the last round came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Round>,
+    /// How the rounds went whose workers were chosen, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub went: Vec<Went>,
 }
+
+/// How a round went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Went {
+    /// Its workers.
+    pub workers: u32,
+    /// The samples of a batch.
+    pub batch: f64,
+    /// Seconds of a step.
+    pub seconds: f64,
+    /// Seconds of it on waiting for the others' gradients.
+    pub exchanging: f64,
+}
+
+impl Went {
+    /// How a round went; `None` where it had no step.
+    fn of(round: &Round) -> Option<Self> {
+        let steps = round.steps[1].saturating_sub(round.steps[0]) as f64;
+        let waited = round.laps.iter().map(|lap| lap.waiting.secs_f64()).sum::<f64>() / round.laps.len().max(1) as f64;
+        (steps > 0.0).then(|| Self {
+            workers: round.workers as u32,
+            batch: round.samples as f64 / steps,
+            seconds: round.elapsed.secs_f64().max(1e-3) / steps,
+            exchanging: waited / steps,
+        })
+    }
+}
+
+/// So many rounds are remembered: what was long before tells little.
+const REMEMBERED: usize = 20;
 
 /// After so many rounds that got no further, one after the other, a training is given up.
 const FRUITLESS: u32 = 3;
@@ -28,6 +61,8 @@ impl Standing {
     /// Takes note of what a round came to.
     pub fn went(&mut self, round: &Round) {
         self.epochs = round.epochs[1];
+        self.went.extend(Went::of(round));
+        self.went.drain(..self.went.len().saturating_sub(REMEMBERED));
         self.last = Some(Round { doubled: self.doubled.clone(), ..round.clone() });
     }
 

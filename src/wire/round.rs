@@ -90,6 +90,17 @@ pub struct Aggregated {
     pub failure: Option<Failure>,
 }
 
+/// A round that begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Its number in its attempt.
+    pub number: u32,
+    /// How many workers it has.
+    pub workers: u32,
+    /// Why so many.
+    pub why: String,
+}
+
 /// What a round came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
@@ -103,6 +114,9 @@ pub struct Round {
     pub steps: [u64; 2],
     /// The epochs that had passed before it and after it.
     pub epochs: [u64; 2],
+    /// The steps that there may still be after it.
+    #[serde(default)]
+    pub ahead: u64,
     /// Samples learned from.
     pub samples: u64,
     /// The time that it took.

@@ -8,11 +8,14 @@ mod sets;
 use super::{Allowance, Attended, End, Limit, Sat, What, Word, tell};
 use crate::{
     data::dealt,
-    elastic::{Participant, replan},
+    elastic::{Next, Participant, replan},
+    forecast::{Chosen, Limits, Stand},
     ml,
     runs::logs,
     units::Duration,
-    wire::{Aggregation, Exchange, Failure, Job, Kind, Op, Progress, Role, Seat, Standing, Train},
+    wire::{
+        Aggregation, Begun, Every, Exchange, Failure, Job, Kind, Link, Op, Progress, Role, Seat, Standing, Team, Train,
+    },
     work::aggregate,
 };
 pub(super) use dealer::seat;
@@ -30,6 +33,9 @@ use tokio::{
 
 /// A worker that gives no sign of life for so long is lost.
 const SILENCE: Duration = Duration::from_millis(5000);
+
+/// Seconds until a round with other workers is under way: most of them wait already.
+const CHANGE: f64 = 0.1;
 
 /// Lets workers train together.
 pub(super) async fn train(
@@ -51,6 +57,8 @@ pub(super) async fn train(
         allowance,
         began: Instant::now(),
         standing: Standing::default(),
+        workers: 0,
+        spent: 0.0,
         told: 0,
         is_dealt: false,
         ending: false,
@@ -86,6 +94,9 @@ struct Leader<'a> {
     began: Instant,
     /// With the round under way.
     standing: Standing,
+    /// The workers of the round under way, and what rounds before it have cost, where workers are chosen.
+    workers: u32,
+    spent: f64,
     /// The last epoch that was told of.
     told: u64,
     /// Whether the samples lie where the workers fetch them, as far as is known.
@@ -104,7 +115,10 @@ impl Leader<'_> {
                 return End::Failed(Failure::new(Kind::WorkerLost, "it was stopped between two rounds"));
             }
             self.standing.rounds += 1;
-            match self.round().await {
+            let began = Instant::now();
+            let end = self.round().await;
+            self.spent += self.rate() * began.elapsed().as_secs_f64();
+            match end {
                 Err(failure) => return End::Failed(failure),
                 Ok(RoundEnd::Over(end)) => return end,
                 Ok(RoundEnd::Next) => self.standing.fruitless = 0,
@@ -144,9 +158,47 @@ impl Leader<'_> {
         self.report(progress).await;
     }
 
+    /// Who is in the next round, and after which time it ends if it only tries.
+    fn next(&self) -> (Next, Option<Begun>, Option<Duration>) {
+        let planned = |team: &Team| replan(team, self.standing.epochs, self.standing.last.as_ref());
+        let limits = Limits {
+            seconds: self.time_left().map(Duration::secs_f64),
+            dollars: self.job.money_left.map(|left| left.to_f64() - self.spent),
+        };
+        let chosen = self.train.team.adapt.and_then(|adapt| {
+            let (train, standing) = (&self.train, &self.standing);
+            Stand { train, adapt, standing, limits, link: Link::LOCAL, change: CHANGE }.choose()
+        });
+        let Some(Chosen { workers, until, within, why }) = chosen else {
+            return (planned(&self.train.team), None, None);
+        };
+        let next = planned(&self.train.team.clone().with_workers(workers));
+        let until = next.until.map_or(until, |other| other.min(until));
+        (Next { until: Some(until), ..next }, Some(Begun { number: self.standing.rounds, workers, why }), within)
+    }
+
+    /// Dollars a second of the workers of the round under way.
+    fn rate(&self) -> f64 {
+        let adapt = self.train.team.adapt;
+        adapt.map_or(0.0, |adapt| adapt.rate * f64::from(self.workers))
+    }
+
+    /// What is left of the time that the training has.
+    fn time_left(&self) -> Option<Duration> {
+        let passed = Duration::from(self.began.elapsed());
+        self.job.time_left.map(|left| left.checked_sub(passed).unwrap_or_default())
+    }
+
     /// The seats of the next round.
-    fn seats(&mut self) -> Result<Vec<Seat>, Failure> {
-        let next = replan(&self.train.team, self.standing.epochs, self.standing.last.as_ref());
+    async fn seats(&mut self) -> Result<Vec<Seat>, Failure> {
+        let (next, begun, within) = self.next();
+        self.workers = next.workers as u32;
+        if let Some(begun) = begun {
+            self.report(Progress::Begun(begun)).await;
+        }
+        if let (Op::Train(train), None) = (&mut self.job.op, self.train.team.replan) {
+            train.team.replan = within.map(Every::Time);
+        }
         let store = self.meeting.address()?;
         self.standing.doubled.clone_from(&next.doubled);
         let seat = |Participant { rank, copy, decides }| Seat {
@@ -167,7 +219,7 @@ impl Leader<'_> {
 
     /// One round of the training.
     async fn round(&mut self) -> Result<RoundEnd, Failure> {
-        let seats = self.seats()?;
+        let seats = self.seats().await?;
         if seats.len() > 1 && !self.is_dealt {
             match self.deal().await {
                 End::Left => self.is_dealt = true,
@@ -181,8 +233,7 @@ impl Leader<'_> {
             }
         }
         // Earlier rounds have had their share of it.
-        let passed = Duration::from(self.began.elapsed());
-        let time_left = self.job.time_left.map(|left| left.checked_sub(passed).unwrap_or_default());
+        let time_left = self.time_left();
         let (reports, mut heard) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
         let (mut members, mut of) = (Vec::with_capacity(seats.len()), 0);

@@ -3,7 +3,7 @@
 use super::{Chance, Foresight, done};
 use crate::{
     forecast::{Crew, Pace, Spread, Stretch, Task},
-    schedule::{Event, Launch},
+    schedule::{Event, Launch, Time},
     simulate::sample,
     units::Duration,
     value::Artifact,
@@ -17,6 +17,7 @@ impl Foresight<'_> {
     pub(super) fn training(
         &self,
         launch: &Launch,
+        now: Time,
         train: &Train,
         threads: f64,
         chance: &mut Chance,
@@ -27,6 +28,9 @@ impl Foresight<'_> {
             let at = Duration::from_secs_f64(chance.own(self.platform.start));
             return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
         };
+        if train.team.is_several() {
+            return self.rounds(launch, now, train, &task, threads, chance);
+        }
         let crew = self.crew(launch, train, &task, threads);
         let from = train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, epochs_of);
         let (begin, learning) = match self.experience.seconds(&launch.attempt.step.0) {
@@ -35,15 +39,44 @@ impl Foresight<'_> {
             None => {
                 let stretch = Stretch { from, to: task.epochs };
                 let seconds = crew.stretch(&task, stretch, self.platform, Pace::UNKNOWN);
-                let begin = chance.own(self.platform.start) + crew.begin(&task, from > 0.0, self.platform);
+                let begin = crew.begin(&task, from > 0.0, self.platform);
                 (begin, chance.reckoned(Spread::new(seconds, Pace::UNKNOWN.doubt)))
             }
         };
+        let learning = self.slowed(now, begin + learning) - begin;
+        if let Some(at) = self.lost(begin + learning, 1, chance) {
+            let failure = Failure::new(Kind::WorkerLost, "its worker was lost");
+            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
+        }
         let left = launch.time_left.map_or(f64::INFINITY, Duration::secs_f64);
         let cut = begin + learning > left;
         let seconds = (begin + learning).min(left);
         let share = ((seconds - begin) / learning.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
         let epochs = (from + (task.epochs - from) * share).max(1.0);
+        done(launch, self.trained(launch, train, epochs, cut, seconds, chance))
+    }
+
+    /// The moment at which one of so many workers is lost, if one is within so many seconds.
+    pub(super) fn lost(&self, seconds: f64, workers: u32, chance: &mut Chance) -> Option<Duration> {
+        let rate = self.platform.loss / 3600.0 * f64::from(workers);
+        if rate <= 0.0 {
+            return None;
+        }
+        // Losses come on their own, so that the time until the next is exponential.
+        let at = -(1.0 - chance.own.unit()).ln() / rate;
+        (at < seconds).then(|| Duration::from_secs_f64(at))
+    }
+
+    /// What comes of a training after so many epochs.
+    pub(super) fn trained(
+        &self,
+        launch: &Launch,
+        train: &Train,
+        epochs: f64,
+        cut: bool,
+        seconds: f64,
+        chance: &mut Chance,
+    ) -> Done {
         let quality = (1.0 - (-epochs / LEARNING).exp()) * (sample::GOOD + 0.03 * chance.own.normal());
         let objective =
             if train.objective.as_ref().is_some_and(|(_, larger)| !larger) { 1.0 - quality } else { quality };
@@ -58,7 +91,7 @@ impl Foresight<'_> {
         // What an earlier run came to tells more than a made-up metric, but for a trial, which is another each time.
         let output = self.experience.output(&launch.attempt.step.0).filter(|_| train.objective.is_none());
         let output = output.cloned().unwrap_or_else(|| sample::trained(train, trained.epochs, quality));
-        done(launch, Done { output, trained: Some(trained), elapsed: Duration::from_secs_f64(seconds) })
+        Done { output, trained: Some(trained), elapsed: Duration::from_secs_f64(seconds) }
     }
 
     /// Who trains.

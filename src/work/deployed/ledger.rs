@@ -32,7 +32,7 @@ pub(super) struct Ledger {
 }
 
 /// The prices that calls are charged at.
-static PRICES: LazyLock<Prices> = LazyLock::new(Prices::embedded);
+pub static PRICES: LazyLock<Prices> = LazyLock::new(Prices::embedded);
 
 /// What was spent in a scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

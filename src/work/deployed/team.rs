@@ -1,16 +1,17 @@
 //! Trainings by several workers: one call plans a round, others take part in it, and the next call hears what came of it.
 
-use super::{Call, Deployed, Facts, unfinished};
+use super::{Call, Deployed, Facts, ledger::PRICES, unfinished};
 use crate::{
     elastic::{Next, Participant, replan},
+    forecast::{Chosen, Limits, Stand},
     ml,
     step::Step,
     store::{self, Key, OpenError, Terms},
-    units::Duration,
+    units::{Duration, Money},
     value::Value,
     wire::{
-        Aggregation, Answer, Done, Exchange, Failure, Invocation, Job, Kind, Op, Outcome, Part, Placement, Progress,
-        Relay, Role, Seat, Staged, Standing, Train, Workers, shards,
+        Adapt, Aggregation, Answer, Begun, Done, Exchange, Failure, Goal, Invocation, Job, Kind, Link, Op, Outcome,
+        Part, Placement, Progress, Relay, Role, Seat, Standing, Team, Train, Workers, shards,
     },
     work::aggregate,
 };
@@ -79,7 +80,7 @@ impl Deployed {
             self.clear(&job)?;
         }
         standing.rounds += 1;
-        let next = replan(&settled(train), standing.epochs, standing.last.as_ref());
+        let next = next(train, step, &job, &standing, call);
         let places = places(&next, standing.rounds, train.team.exchange);
         standing.doubled = next.doubled;
         if next.workers > 1 {
@@ -188,14 +189,32 @@ fn heard(parts: &[Part], standing: &mut Standing, path: &str) -> Result<Came, Fa
     }
 }
 
-/// A team whose number of workers is settled: of a range the most that divide the shards.
-fn settled(train: &Train) -> crate::wire::Team {
-    let mut team = train.team.clone();
-    if let Workers::Within(..) = team.workers {
-        let shards = shards(&train.batch, train.shards);
-        team.workers = Workers::Staged(Staged::fixed(team.workers.after(0, shards, u32::MAX)));
+/// Seconds until a round with other functions is under way.
+const CHANGE: f64 = 2.0;
+
+/// Who is in the next round. Of a range of workers those are chosen that keep the limits at the least cost, or in the least
+/// time, where that changes no bit of the result; without limits and a goal, the most.
+fn next(train: &Train, step: &Step, job: &Job, standing: &Standing, call: &mut Call) -> Next {
+    let planned = |team: &Team| replan(team, standing.epochs, standing.last.as_ref());
+    let Workers::Within(..) = train.team.workers else { return planned(&train.team) };
+    let goal = step.goal.or(job.time_left.map(|_| Goal::MinCost)).or(job.money_left.map(|_| Goal::MinTime));
+    let chosen = goal.filter(|_| train.averaging.is_exact()).and_then(|goal| {
+        let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first: None, reserve: 0.0 };
+        let limits =
+            Limits { seconds: job.time_left.map(Duration::secs_f64), dollars: job.money_left.map(Money::to_f64) };
+        Stand { train, adapt, standing, limits, link: Link::USUAL, change: CHANGE }.choose()
+    });
+    match chosen {
+        None => {
+            let most = train.team.workers.after(0, shards(&train.batch, train.shards), u32::MAX);
+            planned(&train.team.clone().with_workers(most))
+        }
+        Some(Chosen { workers, until, why, .. }) => {
+            (call.report)(Progress::Begun(Begun { number: standing.rounds, workers, why }));
+            let next = planned(&train.team.clone().with_workers(workers));
+            Next { until: Some(next.until.map_or(until, |other| other.min(until))), ..next }
+        }
     }
-    team
 }
 
 /// The places of a round.

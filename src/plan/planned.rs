@@ -1,0 +1,70 @@
+use crate::graph::Region;
+use petgraph::{Direction, graph::NodeIndex};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is thought of the steps of a workflow before it runs, by their paths without the numbers of items and trials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plan(pub BTreeMap<String, Planned>);
+
+/// What is thought of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Seconds that it takes, each time.
+    pub seconds: f64,
+    /// Dollars that it costs, each time.
+    pub dollars: f64,
+    /// The workers that a training begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
+}
+
+impl Plan {
+    /// What is thought of a step at a path of a run.
+    pub fn step(&self, path: &str) -> Option<&Planned> {
+        self.0.get(&plain(path))
+    }
+
+    /// Seconds on the longest way from the end of a node to that of its region.
+    pub fn after(&self, region: &Region, node: NodeIndex) -> f64 {
+        if self.0.is_empty() {
+            return 0.0;
+        }
+        // A node reads what stands before it, so that what follows a node is measured before it.
+        let mut longest = vec![0.0_f64; region.dag.node_count()];
+        for index in (node.index()..longest.len()).rev() {
+            let next = region.dag.neighbors_directed(NodeIndex::new(index), Direction::Outgoing);
+            longest[index] = next
+                .map(|next| longest[next.index()] + self.step(&region.dag[next].path).map_or(0.0, |step| step.seconds))
+                .fold(0.0, f64::max);
+        }
+        longest[node.index()]
+    }
+}
+
+/// A path without the numbers in it: `main/best/trial[7]/rung[2]` is `main/best/trial/rung`.
+pub fn plain(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            c if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn all_items_and_trials_are_one_step() {
+        assert_eq!(plain("main/best/trial[7]/rung[2]"), "main/best/trial/rung");
+        assert_eq!(plain("main/each[12]/train"), "main/each/train");
+    }
+}

@@ -1,0 +1,168 @@
+//! What is thought to come of a training by several workers, round by round. Where the workers are chosen on the way, they
+//! are chosen by what chooses them in a real run, which sees of the truth what real rounds would show.
+
+use super::{Chance, Foresight, done};
+use crate::{
+    forecast::{Chosen, Crew, Limits, Pace, Spread, Stand, Task},
+    schedule::{Event, Launch, Time},
+    units::{Duration, Money},
+    wire::{Begun, Exchange, Lap, Progress, Round, Standing, Train, Workers},
+};
+
+/// A training of more rounds is not followed further.
+const MAX_ROUNDS: u32 = 10_000;
+/// What is learned since the last checkpoint is learned again where a worker is lost: seconds of it at most.
+const CHECKPOINT: f64 = 60.0;
+
+/// A training under way.
+struct UnderWay<'a> {
+    foresight: &'a Foresight<'a>,
+    launch: &'a Launch,
+    now: Time,
+    train: &'a Train,
+    task: &'a Task,
+    cpus: f64,
+    /// How the formulas are wrong in this run.
+    truth: Pace,
+    standing: Standing,
+    /// Seconds since it began, and epochs passed.
+    seconds: f64,
+    epochs: f64,
+    /// Dollars spent.
+    dollars: f64,
+    workers: u32,
+    told: Vec<(Duration, Event)>,
+}
+
+/// Who is in a round, and when it is over.
+struct Plan {
+    workers: u32,
+    until: f64,
+    within: f64,
+}
+
+impl Foresight<'_> {
+    pub(super) fn rounds(
+        &self,
+        launch: &Launch,
+        now: Time,
+        train: &Train,
+        task: &Task,
+        cpus: f64,
+        chance: &mut Chance,
+    ) -> Vec<(Duration, Event)> {
+        let mut wrong = || Spread::new(1.0, Pace::UNKNOWN.doubt).draw(&mut chance.common);
+        let truth = Pace { computing: wrong(), exchanging: wrong(), doubt: 0.0 };
+        let mut training = UnderWay {
+            foresight: self,
+            launch,
+            now,
+            train,
+            task,
+            cpus,
+            truth,
+            standing: Standing::default(),
+            seconds: 0.0,
+            epochs: 0.0,
+            dollars: 0.0,
+            workers: 0,
+            told: Vec::new(),
+        };
+        let left = launch.time_left.map_or(f64::INFINITY, Duration::secs_f64);
+        let is_over = |training: &UnderWay| training.epochs >= task.epochs - 1e-9 || training.seconds >= left;
+        while !is_over(&training) && training.standing.rounds < MAX_ROUNDS {
+            training.round(left, chance);
+        }
+        let cut = training.epochs < task.epochs - 1e-9;
+        let UnderWay { seconds, epochs, told, .. } = training;
+        let end = done(launch, self.trained(launch, train, epochs.max(1.0), cut, seconds, chance));
+        told.into_iter().chain(end).collect()
+    }
+}
+
+impl UnderWay<'_> {
+    fn plan(&mut self) -> Plan {
+        let team = &self.train.team;
+        let limits = Limits {
+            seconds: self.launch.time_left.map(|left| left.secs_f64() - self.seconds),
+            dollars: self.launch.money_left.map(|left| Money::to_f64(left) - self.dollars),
+        };
+        let chosen = team.adapt.and_then(|adapt| {
+            let (train, standing) = (self.train, &self.standing);
+            let (link, change) = (self.foresight.platform.link, self.foresight.platform.change);
+            Stand { train, adapt, standing, limits, link, change }.choose()
+        });
+        if let Some(Chosen { workers, until, within, why }) = chosen {
+            let begun = Begun { number: self.standing.rounds, workers, why };
+            let event = Event::Progress(self.launch.attempt.clone(), Progress::Begun(begun));
+            self.told.push((Duration::from_secs_f64(self.seconds), event));
+            return Plan { workers, until: until as f64, within: within.map_or(f64::INFINITY, Duration::secs_f64) };
+        }
+        let workers = match &team.workers {
+            Workers::Staged(staged) => staged.after(self.epochs as u64),
+            within => within.fitting(self.task.shards).last().copied().unwrap_or(1),
+        };
+        let change = match &team.workers {
+            Workers::Staged(staged) => staged.next_change(self.epochs as u64),
+            Workers::Within(..) => None,
+        };
+        Plan { workers, until: change.map_or(f64::INFINITY, |change| change as f64), within: f64::INFINITY }
+    }
+
+    /// A round, which ends at `left` seconds of the training at the latest.
+    fn round(&mut self, left: f64, chance: &mut Chance) {
+        self.standing.rounds += 1;
+        let Plan { workers, until, within } = self.plan();
+        let (task, platform) = (self.task, self.foresight.platform);
+        let named = self.train.team.exchange;
+        let exchange = named.unwrap_or_else(|| Exchange::choose(workers.into(), task.exchanged(), platform.link));
+        let crew = Crew { workers, memory: self.launch.memory, cpus: self.cpus, exchange };
+        let begins = match (self.standing.rounds, self.workers == workers) {
+            (1, _) => crew.begin(task, false, platform),
+            (_, true) => 0.0,
+            (_, false) => platform.change,
+        };
+        let batch = task.batch_after(self.epochs).min(task.samples.max(1.0));
+        let step = crew.step(task, batch, platform, self.truth);
+        let noise = Spread::new(1.0, platform.straggling / 4.0).draw(&mut chance.own);
+        let steps = task.samples / batch;
+        let judging = task.judged * task.work.operations / (platform.operations * self.cpus) * self.truth.computing;
+        let epoch = ((steps * step.seconds() + judging) * noise).max(1e-9);
+        // A batch that changes ends a stretch, too.
+        let change = task.batch.next_change(self.epochs as u64).map_or(f64::INFINITY, |change| change as f64);
+        let ahead = (until.min(change).min(task.epochs) - self.epochs).max(0.0);
+        // At least a step is made, or nothing would be seen.
+        let quick = (ahead * epoch).min(within.max(step.seconds()));
+        let at = self.now.after(Duration::from_secs_f64(self.seconds + begins));
+        let slow = self.foresight.slowed(at, quick);
+        let most = (left - self.seconds - begins).max(0.0);
+        let worked = slow.min(most);
+        let gone = ahead.min(quick / epoch) * if slow > 0.0 { worked / slow } else { 1.0 };
+        let calls = platform.call_limit.map_or(0.0, |limit| (worked / limit.secs_f64()).floor());
+        let again = calls * crew.begin(task, true, platform);
+        let lost = self
+            .foresight
+            .lost(worked, workers, chance)
+            .map_or(0.0, |at| platform.change + at.secs_f64().min(CHECKPOINT) * 0.5);
+        let before = [self.epochs, self.seconds];
+        self.seconds = (self.seconds + begins + worked + again + lost).min(left);
+        self.epochs += gone;
+        self.workers = workers;
+        let elapsed = self.seconds - before[1];
+        self.dollars += self.train.team.adapt.map_or(0.0, |adapt| adapt.rate) * f64::from(workers) * elapsed;
+        let share = step.exchanging / step.seconds().max(f64::MIN_POSITIVE);
+        let lap = Lap { waiting: Duration::from_secs_f64(worked * share), ..Lap::default() };
+        self.standing.went(&Round {
+            number: self.standing.rounds,
+            workers: workers as usize,
+            doubled: Vec::new(),
+            steps: [(before[0] * steps) as u64, ((self.epochs * steps).ceil()) as u64],
+            ahead: ((task.epochs - self.epochs) * steps).ceil() as u64,
+            epochs: [before[0] as u64, (self.epochs + 1e-9) as u64],
+            samples: (gone * task.samples) as u64,
+            elapsed: Duration::from_secs_f64(worked),
+            loss: 0.0,
+            laps: vec![lap],
+        });
+    }
+}
