@@ -5,6 +5,7 @@
 
 mod annotations;
 mod arguments;
+mod bounds;
 mod calls;
 mod data;
 mod definitions;

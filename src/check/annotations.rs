@@ -195,6 +195,9 @@ impl Checker {
         let span = given.value.span;
         let amount = match self.constant(place, &given.value, &wanted) {
             Some(Value::Percent(share)) => {
+                if share <= Percent::new(0.into()) {
+                    self.out_of_range(span, "a budget must be more than nothing");
+                }
                 if share > Percent::new(100.into()) {
                     self.out_of_range(span, "a scope can't have more than the whole of the budget around it");
                 }
@@ -213,6 +216,9 @@ impl Checker {
                 Some(Amount::Share(share))
             }
             Some(Value::Money(money)) => {
+                if money <= Money::ZERO {
+                    self.out_of_range(span, "a budget must be more than nothing");
+                }
                 self.wider_budget(place.around, money, span);
                 Some(Amount::Money(money))
             }

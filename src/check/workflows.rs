@@ -3,6 +3,7 @@
 use super::{
     Checker,
     annotations::{Around, Target},
+    bounds,
     definitions::{Def, ItemId},
     operators,
     program::{Body, Program, Stmt, StmtKind, Workflow},
@@ -83,7 +84,7 @@ impl Checker {
         place.around = Around::default().inside(&limits);
         let stmts = drained(std::mem::take(&mut body.stmts));
         let (body, output) = self.statements(&mut place, stmts, &body, wanted.as_ref());
-        Workflow {
+        let workflow = Workflow {
             name: item.name.node.clone(),
             doc: item.doc.clone(),
             params: own,
@@ -92,7 +93,9 @@ impl Checker {
             size: body.size(),
             body,
             span: item.name.span,
-        }
+        };
+        bounds::check(&workflow, &mut |diagnostic| self.report(diagnostic));
+        workflow
     }
 
     fn param(&mut self, file: crate::source::FileId, param: &ast::Param) -> (Param, Span) {

@@ -86,6 +86,10 @@ codes! {
     E0304,
     /// A definition depends on itself.
     E0401,
+    /// A deadline is below what the steps take at least.
+    E0501,
+    /// A budget is below what the steps cost at least.
+    E0502,
     /// A state machine can't do this yet.
     E0601,
     /// A state machine would be too large.
