@@ -43,6 +43,8 @@ mod params;
 #[cfg(feature = "local")]
 mod plan;
 #[cfg(feature = "local")]
+mod plan_file;
+#[cfg(feature = "local")]
 mod plot;
 #[cfg(feature = "local")]
 mod prepared;

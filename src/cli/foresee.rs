@@ -18,7 +18,7 @@ use crate::{
     runs::{Home, Run, Runs},
     schedule::Options,
     seed::Seed,
-    simulate::{Ends, Experience, Foresight, Question, SURE},
+    simulate::{Ends, Experience, Foresight, Question, SURE, Slowdown},
     store::Objects,
     units::{Duration, Money, Size},
     value::{Dataset, Fields},
@@ -26,7 +26,7 @@ use crate::{
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
-use std::{ffi::OsString, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 /// The options of both.
 #[derive(clap::Args)]
@@ -75,7 +75,20 @@ pub enum On {
 }
 
 pub const SWITCHES: Switches = Switches {
-    with_value: &["--on", "--jobs", "-j", "--memory", "--workers", "--seed", "--prices", "--runs"],
+    with_value: &[
+        "--on",
+        "--jobs",
+        "-j",
+        "--memory",
+        "--workers",
+        "--seed",
+        "--prices",
+        "--runs",
+        "--out",
+        "-o",
+        "--slow-from",
+        "--slow-by",
+    ],
     without: &["--no-limits", "--json"],
 };
 
@@ -84,15 +97,25 @@ const PAST: usize = 5;
 /// Where many calls may work at the same time: the functions that AWS lends an account unasked.
 const FUNCTIONS: usize = 1000;
 
-/// A workflow, and all that is known beforehand.
+/// A workflow that is to be run, and how.
 pub struct Subject {
     pub prepared: Prepared,
     pub args: Fields,
     pub options: Options,
+    pub on: On,
+    pub memory: Size,
+}
+
+/// What is known beforehand of a workflow's steps, and of where they run.
+pub struct Known<'a> {
+    pub prepared: &'a Prepared,
     pub platform: Platform,
-    pub experience: Experience,
+    experience: Experience,
     objects: Objects,
     cores: Option<f64>,
+    slowdown: Option<Slowdown>,
+    /// What each dataset holds that was read, by its name.
+    hashes: RefCell<BTreeMap<String, String>>,
 }
 
 /// Reads the command line of `command`, whose options depend on the file that it names.
@@ -118,17 +141,15 @@ pub fn parse<A: FromArgMatches>(
 
 impl Subject {
     fn new(args: &Common, matches: &ArgMatches, command: &str, prepared: Prepared) -> Result<Self, Exit> {
-        let home = Home::of(prepared.files.project());
-        let objects = Objects::open(home.objects());
+        let objects = Objects::open(Home::of(prepared.files.project()).objects());
         let line = super::Args::command();
         let own = line.find_subcommand(command).unwrap_or(&line);
         let values = params::read(matches, own, &prepared.graph, &objects).map_err(unusable)?;
         let prices = args.prices.as_deref().map_or_else(|| Ok(Prices::embedded()), Prices::read).map_err(unusable)?;
-        let processors = args.jobs.map_or_else(run::processors, |jobs| jobs as usize);
         let memory = args.memory.unwrap_or_else(memory_of_machine);
-        let (platform, cores, capacity) = match args.on {
-            On::Here => (Platform::here(memory), Some(processors as f64), Capacity::new(processors, memory)),
-            On::Aws => (Platform::lambda(), None, Capacity::new(FUNCTIONS, Size::from_mib(1 << 40))),
+        let capacity = match args.on {
+            On::Here => Capacity::new(args.jobs.map_or_else(run::processors, |jobs| jobs as usize), memory),
+            On::Aws => Capacity::new(FUNCTIONS, Size::from_mib(1 << 40)),
         };
         let options = Options {
             seed: Seed::new(args.seed),
@@ -139,24 +160,50 @@ impl Subject {
             workers: args.workers,
             plan: Plan::default(),
         };
-        let experience = match args.on {
-            On::Here => experience(&home, &prepared)?,
-            On::Aws => Experience::default(),
+        Ok(Self { prepared, args: values, options, on: args.on, memory })
+    }
+
+    /// What is known of it; `slowdown` is what is to happen on the way.
+    pub fn known(&self, slowdown: Option<Slowdown>) -> Result<Known<'_>, Exit> {
+        let known = Known::of(&self.prepared, self.on, &self.options, self.memory)?;
+        Ok(Known { slowdown, ..known })
+    }
+}
+
+impl<'a> Known<'a> {
+    /// What is known of a workflow that is to be run so.
+    pub fn of(prepared: &'a Prepared, on: On, options: &Options, memory: Size) -> Result<Self, Exit> {
+        let home = Home::of(prepared.files.project());
+        let (platform, cores, experience) = match on {
+            On::Here => {
+                let cores = options.capacity.cpus.to_f64();
+                (Platform::here(memory), Some(cores), experience(&home, prepared)?)
+            }
+            On::Aws => (Platform::lambda(), None, Experience::default()),
         };
-        Ok(Self { prepared, args: values, options, platform, experience, objects, cores })
+        let objects = Objects::open(home.objects());
+        Ok(Self { prepared, platform, experience, objects, cores, slowdown: None, hashes: RefCell::default() })
     }
 
     /// Asks about the workflow.
-    pub fn ask<T>(&self, ask: impl FnOnce(Question) -> T) -> T {
+    pub fn ask<T>(&self, args: &Fields, options: &Options, ask: impl FnOnce(Question) -> T) -> T {
         let read = |dataset: &Dataset| self.facts(dataset);
-        let foresight = Foresight::new(&self.platform, self.cores, &self.experience, &read);
-        ask(Question { graph: &self.prepared.graph, args: &self.args, options: &self.options, foresight: &foresight })
+        let foresight =
+            Foresight::new(&self.platform, self.cores, &self.experience, &read).with_slowdown(self.slowdown);
+        ask(Question { graph: &self.prepared.graph, args, options, foresight: &foresight })
+    }
+
+    /// The hash of what each dataset holds that the steps were seen to read, and that lies on this machine.
+    pub fn hashes(&self) -> BTreeMap<String, String> {
+        self.hashes.borrow().clone()
     }
 
     /// The facts of data that lies on this machine.
     fn facts(&self, dataset: &Dataset) -> Option<Facts> {
         let files = Files::find(dataset, self.prepared.files.project(), &self.objects).ok()?;
-        Some(data::load(dataset, &files).ok()?.facts)
+        let data = data::load(dataset, &files).ok()?;
+        self.hashes.borrow_mut().insert(dataset.name.to_string(), data.hash.to_string());
+        Some(data.facts)
     }
 }
 

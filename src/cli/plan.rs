@@ -1,6 +1,7 @@
 use super::{
     Exit, foresee,
-    foresee::{Subject, inside, money, time},
+    foresee::{Known, Subject, inside, money, time},
+    plan_file::PlanFile,
     table::{Cell, Table},
 };
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 use console::Style;
 use serde_json::{Value as Json, json};
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 /// Tell beforehand how long a workflow takes, what it costs, and whether its limits hold.
 ///
@@ -24,6 +25,9 @@ use std::ffi::OsString;
 pub struct Args {
     #[command(flatten)]
     of: foresee::Common,
+    /// Write the plan into a file, for `smltc run --plan`
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// Simulated runs of a workflow of few steps, and the least of them for one of many.
@@ -40,20 +44,25 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let (args, subject) = foresee::parse(words, "plan", |args: &Args| &args.of)?;
     let steps = subject.prepared.graph.root.dag.node_count().max(1);
     let runs = args.of.runs.map_or((STEPS / steps).clamp(RUNS.1, RUNS.0), |runs| runs as usize);
-    let outlook = subject.ask(|question| question.outlook(runs, Seed::new(args.of.seed)));
+    let known = subject.known(None)?;
+    let outlook =
+        known.ask(&subject.args, &subject.options, |question| question.outlook(runs, Seed::new(args.of.seed)));
     match args.of.json {
-        true => super::say(format_args!("{:#}\n", to_json(&subject, &outlook))),
-        false => print(&args, &subject, &outlook),
+        true => super::say(format_args!("{:#}\n", to_json(&known, &subject, &outlook))),
+        false => print(&args, &known, &outlook),
+    }
+    if let Some(out) = &args.out {
+        PlanFile::new(&known, &subject.args, &subject.options, &outlook).write(out)?;
     }
     Ok(foresee::exit(outlook.ends))
 }
 
-fn print(args: &Args, subject: &Subject, outlook: &Outlook) {
-    let graph = &subject.prepared.graph;
+fn print(args: &Args, known: &Known, outlook: &Outlook) {
+    let graph = &known.prepared.graph;
     super::say(format_args!(
         "{} on {}: {}, {}; in 9 of 10 runs at most {}, {}\n",
         graph.workflow,
-        subject.platform.name,
+        known.platform.name,
         time(outlook.seconds.median()),
         money(outlook.dollars.median()),
         time(outlook.seconds.quantile(0.9)),
@@ -63,7 +72,8 @@ fn print(args: &Args, subject: &Subject, outlook: &Outlook) {
         "{}\n\n",
         foresee::limits(graph, outlook.ends, outlook.blamed.first().map(|(path, _)| path.as_str()))
     ));
-    let mut table = Table::new(["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by"]);
+    let mut table =
+        Table::new(["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by", "workers"]);
     outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
     table.print();
     if !outlook.critical.is_empty() {
@@ -121,16 +131,17 @@ fn line(row: &Row, outlook: &Outlook) -> Vec<Cell> {
         row.slack.map_or_else(String::new, |slack| if slack < 0.001 { "none".into() } else { time(slack) }).into(),
         money(row.dollars.median()).into(),
         basis.into(),
+        row.workers.map_or_else(String::new, |workers| workers.to_string()).into(),
     ]
 }
 
-fn to_json(subject: &Subject, outlook: &Outlook) -> Json {
-    let graph = &subject.prepared.graph;
+fn to_json(known: &Known, subject: &Subject, outlook: &Outlook) -> Json {
+    let graph = &known.prepared.graph;
     let spread = |numbers: &Sorted| json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) });
     let Ends { whole, cut, late, poor, failed } = outlook.ends;
     json!({
         "workflow": graph.workflow,
-        "on": subject.platform.name,
+        "on": known.platform.name,
         "prices_as_of": subject.options.prices.as_of,
         "runs": outlook.ends.runs(),
         "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
@@ -147,6 +158,7 @@ fn to_json(subject: &Subject, outlook: &Outlook) -> Json {
             "dollars": spread(&row.dollars),
             "begins": row.begins,
             "slack": row.slack,
+            "workers": row.workers,
             "by": row.basis.map(|basis| match basis {
                 Basis::Measured => "measured",
                 Basis::Reckoned => "reckoned",

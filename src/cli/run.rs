@@ -7,15 +7,18 @@ pub use report::{lines, tell_failure};
 
 use super::{
     Exit,
+    foresee::{Known, On},
     history::failed,
     params,
+    plan_file::PlanFile,
     prepared::{Prepared, Switches},
     progress::{Live, Plain, View},
     secrets,
 };
 use crate::{
     cache::{CacheError, Session, Tally},
-    local::{self, Known, LocalError, Machine, Past, memory_of_machine},
+    graph::{NodeKind, Region},
+    local::{self, LocalError, Machine, Past, memory_of_machine},
     plan::{Capacity, Plan, too_large},
     prices::Prices,
     runs::{Home, Recipe, Recorder, Run, RunState, Runs, RunsError, new_id},
@@ -75,6 +78,9 @@ pub struct Args {
     /// The seed of everything random: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t)]
     seed: u64,
+    /// Do what this plan says, or refuse where it is for something else; `smltc plan -o` makes one
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Keep no deadline and no budget
     #[arg(long)]
     no_limits: bool,
@@ -97,7 +103,19 @@ pub struct Args {
 
 /// The options of `run`, for finding the file before its parameters are known.
 const SWITCHES: Switches = Switches {
-    with_value: &["--out", "-o", "--jobs", "-j", "--memory", "--workers", "--store", "--seed", "--prices", "--secrets"],
+    with_value: &[
+        "--out",
+        "-o",
+        "--jobs",
+        "-j",
+        "--memory",
+        "--workers",
+        "--store",
+        "--seed",
+        "--prices",
+        "--plan",
+        "--secrets",
+    ],
     without: &["--quiet", "-q", "--json", "--no-limits", "--no-cache"],
 };
 
@@ -196,6 +214,11 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         workers: args.workers,
         plan: Plan::default(),
     };
+    let plan = match planned(args, prepared, &values, &options) {
+        Ok(plan) => plan,
+        Err(exit) => return exit,
+    };
+    let options = Options { plan, ..options };
     let recipe = Recipe { files: files.hash(), options: options.clone() };
     let enter = |runs: Runs| {
         if io::stderr().is_terminal() && !args.quiet && !args.json {
@@ -211,6 +234,34 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         }
         Err(error) => failed(&error),
     }
+}
+
+/// Runs that are simulated before one whose trainings choose their workers.
+const SIMULATED: usize = 20;
+
+/// What is thought of the steps: what a file says, or what is found out now, where trainings choose their workers by it.
+fn planned(args: &Args, prepared: &Prepared, values: &Fields, options: &Options) -> Result<Plan, Exit> {
+    if args.plan.is_none() && !chooses(&prepared.graph.root) {
+        return Ok(Plan::default());
+    }
+    let known = Known::of(prepared, On::Here, options, options.capacity.memory)?;
+    let outlook = |runs| known.ask(values, options, |question| question.outlook(runs, options.seed));
+    match &args.plan {
+        None => Ok(outlook(SIMULATED).plan()),
+        Some(path) => {
+            // What the steps read is found on the way.
+            outlook(1);
+            PlanFile::accept(path, &known, values, options)
+        }
+    }
+}
+
+/// Whether a training in a region may have several numbers of workers.
+fn chooses(region: &Region) -> bool {
+    region.dag.node_weights().any(|node| match &node.kind {
+        NodeKind::Train(train) => train.team.workers.is_some(),
+        kind => kind.regions().any(chooses),
+    })
 }
 
 /// Tells of the last run of a file when it could be resumed.
@@ -259,7 +310,7 @@ fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
         _ if io::stderr().is_terminal() => View::Live(Box::new(Live::new())),
         _ => View::Plain(Plain::default()),
     };
-    let known = Known { past, cache: cache.as_mut() };
+    let known = local::Known { past, cache: cache.as_mut() };
     let end = local::run(&prepared.graph, values, options, machine, recorder, known, &mut view);
     view.close();
     let tally = cache.map_or_else(Tally::default, |cache| {

@@ -1,10 +1,12 @@
 use super::{
     Exit, foresee,
-    foresee::{Subject, inside, money, time},
+    foresee::{Known, inside, money, time},
 };
 use crate::{
+    schedule::Time,
     seed::Seed,
-    simulate::{Ends, Sorted, Tally},
+    simulate::{Ends, Slowdown, Sorted, Tally},
+    units::Duration,
 };
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
@@ -18,12 +20,26 @@ use std::ffi::OsString;
 pub struct Args {
     #[command(flatten)]
     of: foresee::Common,
+    /// From this moment of each run on, such as 30s, all becomes slower
+    #[arg(long, value_name = "TIME", requires = "slow_by")]
+    slow_from: Option<Duration>,
+    /// All takes so many times as long from then on
+    #[arg(long, value_name = "TIMES", value_parser = times, requires = "slow_from")]
+    slow_by: Option<f64>,
 }
 
 /// Runs when nothing is said.
 const RUNS: u32 = 1000;
 /// The lines of a histogram, and the length of its longest bar.
 const BARS: (usize, usize) = (10, 40);
+
+/// A factor of time.
+fn times(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|times| (0.01..=1e6).contains(times))
+        .ok_or_else(|| "a number from 0.01 on, such as 2".into())
+}
 
 /// Runs `smltc simulate` with the whole command line.
 pub fn main(words: &[OsString]) -> Exit {
@@ -33,17 +49,20 @@ pub fn main(words: &[OsString]) -> Exit {
 fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let (args, subject) = foresee::parse(words, "simulate", |args: &Args| &args.of)?;
     let runs = args.of.runs.unwrap_or(RUNS) as usize;
-    let tally = subject.ask(|question| question.tally(runs, Seed::new(args.of.seed)));
+    let factor = args.slow_by.unwrap_or(1.0);
+    let slowdown = args.slow_from.map(|from| Slowdown { from: Time(from), factor });
+    let known = subject.known(slowdown)?;
+    let tally = known.ask(&subject.args, &subject.options, |question| question.tally(runs, Seed::new(args.of.seed)));
     match args.of.json {
-        true => super::say(format_args!("{}\n", to_json(&subject, &tally))),
-        false => print(&subject, &tally),
+        true => super::say(format_args!("{}\n", to_json(&known, &tally))),
+        false => print(&known, &tally),
     }
     Ok(foresee::exit(tally.ends()))
 }
 
-fn print(subject: &Subject, tally: &Tally) {
-    let graph = &subject.prepared.graph;
-    super::say(format_args!("{} on {}\n", graph.workflow, subject.platform.name));
+fn print(known: &Known, tally: &Tally) {
+    let graph = &known.prepared.graph;
+    super::say(format_args!("{} on {}\n", graph.workflow, known.platform.name));
     let blamed = tally.blamed().first().map(|(path, _)| *path);
     super::say(format_args!("{}\n", foresee::limits(graph, tally.ends(), blamed)));
     histogram("time", &tally.seconds(), &time);
@@ -79,11 +98,11 @@ fn histogram(name: &str, numbers: &Sorted, words: &dyn Fn(f64) -> String) {
     }
 }
 
-fn to_json(subject: &Subject, tally: &Tally) -> Json {
+fn to_json(known: &Known, tally: &Tally) -> Json {
     let Ends { whole, cut, late, poor, failed } = tally.ends();
     json!({
-        "workflow": subject.prepared.graph.workflow,
-        "on": subject.platform.name,
+        "workflow": known.prepared.graph.workflow,
+        "on": known.platform.name,
         "runs": tally.runs(),
         "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
         "seconds": tally.seconds().numbers(),

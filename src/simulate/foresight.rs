@@ -14,7 +14,7 @@ use crate::{
     value::{Dataset, Part, Value},
     wire::{Done, Facts, Failure, Kind, Op},
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// What is known beforehand, and where the steps run.
 pub struct Foresight<'a> {
@@ -27,6 +27,8 @@ pub struct Foresight<'a> {
     /// The facts read so far.
     facts: RefCell<Vec<(Dataset, Facts)>>,
     slowdown: Option<Slowdown>,
+    /// The workers that trainings begin with, by their paths without numbers, where they are chosen.
+    planned: RefCell<BTreeMap<String, u32>>,
 }
 
 /// All work takes so many times as long from some moment of the run on.
@@ -63,7 +65,15 @@ impl<'a> Foresight<'a> {
         experience: &'a Experience,
         read: &'a dyn Fn(&Dataset) -> Option<Facts>,
     ) -> Self {
-        Self { platform, cores, experience, read, facts: RefCell::default(), slowdown: None }
+        Self {
+            platform,
+            cores,
+            experience,
+            read,
+            facts: RefCell::default(),
+            slowdown: None,
+            planned: RefCell::default(),
+        }
     }
 
     /// The same where all becomes slower on the way.
@@ -75,6 +85,11 @@ impl<'a> Foresight<'a> {
     /// Seconds of work that begins at `at`.
     fn slowed(&self, at: Time, seconds: f64) -> f64 {
         self.slowdown.map_or(seconds, |slowdown| slowdown.slowed(at, seconds))
+    }
+
+    /// The workers that a training was seen to begin with, where they are chosen.
+    pub fn first_workers(&self, path: &str) -> Option<u32> {
+        self.planned.borrow().get(path).copied()
     }
 
     /// Whether earlier runs tell of a step.

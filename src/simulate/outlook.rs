@@ -9,7 +9,7 @@ use super::{
 use crate::{
     graph::{Graph, NodeKind, Region, Trial},
     limits::Amount,
-    plan::plain,
+    plan::{Plan, Planned, plain},
     schedule::Options,
     seed::Seed,
     source::Name,
@@ -53,6 +53,19 @@ pub struct Outlook {
     pub wishes: Vec<Wish>,
 }
 
+impl Outlook {
+    /// What a run needs to know of it.
+    pub fn plan(&self) -> Plan {
+        let planned = |row: &Row| Planned {
+            seconds: row.seconds.median(),
+            dollars: row.dollars.median() / row.count.max(1.0),
+            workers: row.workers,
+        };
+        let done = self.rows.iter().filter(|row| row.count > 0.0);
+        Plan(done.map(|row| (row.path.clone(), planned(row))).collect())
+    }
+}
+
 /// A step of an outlook.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -76,6 +89,8 @@ pub struct Row {
     pub begins: f64,
     /// Seconds by which it may take longer before the run does.
     pub slack: Option<f64>,
+    /// The workers that it begins with, where they are chosen.
+    pub workers: Option<u32>,
     /// Where its figures come from; none where they are those of the steps inside.
     pub basis: Option<Basis>,
 }
@@ -206,6 +221,7 @@ fn collect(region: &Region, depth: usize, tally: &Tally, slack: &Slack, foresigh
                 dollars: step.dollars(),
                 begins: step.begins(),
                 slack,
+                workers: foresight.first_workers(&path),
                 basis,
                 path,
             }

@@ -20,7 +20,8 @@ use std::{
 };
 
 /// The options that say how a run is begun.
-const OF_THE_BEGINNING: [(&str, &str); 6] = [
+const OF_THE_BEGINNING: [(&str, &str); 7] = [
+    ("plan", "--plan"),
     ("seed", "--seed"),
     ("jobs", "--jobs"),
     ("memory", "--memory"),

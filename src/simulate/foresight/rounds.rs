@@ -3,10 +3,11 @@
 
 use super::{Chance, Foresight, done};
 use crate::{
-    forecast::{Chosen, Crew, Limits, Pace, Spread, Stand, Task},
+    forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Platform, Remaining, Spread, Stand, Task},
+    plan::plain,
     schedule::{Event, Launch, Time},
     units::{Duration, Money},
-    wire::{Begun, Exchange, Lap, Progress, Round, Standing, Train, Workers},
+    wire::{Adapt, Begun, Exchange, Lap, Progress, Round, Standing, Train, Workers},
 };
 
 /// A training of more rounds is not followed further.
@@ -32,6 +33,31 @@ struct UnderWay<'a> {
     dollars: f64,
     workers: u32,
     told: Vec<(Duration, Event)>,
+}
+
+/// The workers that a training begins with, by the formulas.
+fn first(train: &Train, task: &Task, cpus: f64, platform: &Platform, adapt: Adapt, limits: Limits) -> Option<u32> {
+    let crew = |workers: u32| Crew { workers, memory: platform.least_memory, cpus, exchange: Exchange::ScatterReduce };
+    let batch = task.batch_after(0.0);
+    let alone = crew(1).step(task, batch, platform, Pace::UNKNOWN).computing;
+    let bytes = task.exchanged();
+    let exchange = |workers: u32| {
+        let chosen = || Exchange::choose(workers.into(), bytes, platform.link);
+        train.team.exchange.unwrap_or_else(chosen).time(workers.into(), bytes, platform.link)
+    };
+    let belief = Belief::new(Some(alone / batch), &exchange, &[]);
+    let remaining = Remaining {
+        steps: task.epochs * task.samples / batch,
+        batch,
+        now: None,
+        change: platform.change,
+        rate: adapt.rate,
+        try_steps: 1.0,
+        tries: 0,
+    };
+    let limits = Limits { seconds: limits.seconds.map(|seconds| seconds - adapt.reserve), ..limits };
+    let candidates = train.team.workers.fitting(task.shards);
+    Decision::of(&belief, &candidates, &remaining, limits, adapt.goal).map(|decision| decision.workers)
 }
 
 /// Who is in a round, and when it is over.
@@ -90,6 +116,7 @@ impl UnderWay<'_> {
         let chosen = team.adapt.and_then(|adapt| {
             let (train, standing) = (self.train, &self.standing);
             let (link, change) = (self.foresight.platform.link, self.foresight.platform.change);
+            let adapt = Adapt { first: adapt.first.or_else(|| self.planned(adapt, limits)), ..adapt };
             Stand { train, adapt, standing, limits, link, change }.choose()
         });
         if let Some(Chosen { workers, until, within, why }) = chosen {
@@ -107,6 +134,18 @@ impl UnderWay<'_> {
             Workers::Within(..) => None,
         };
         Plan { workers, until: change.map_or(f64::INFINITY, |change| change as f64), within: f64::INFINITY }
+    }
+
+    /// The workers to begin with, by the formulas alone.
+    fn planned(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
+        let foresight = self.foresight;
+        let path = plain(&self.launch.attempt.step.0);
+        if let Some(workers) = foresight.planned.borrow().get(&path) {
+            return Some(*workers);
+        }
+        let workers = first(self.train, self.task, self.cpus, foresight.platform, adapt, limits)?;
+        foresight.planned.borrow_mut().insert(path, workers);
+        Some(workers)
     }
 
     /// A round, which ends at `left` seconds of the training at the latest.

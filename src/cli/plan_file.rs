@@ -1,0 +1,112 @@
+//! A plan as a file: made by `smltc plan -o`, read by people, and done by `smltc run --plan` and `smltc deploy --plan`.
+
+use super::{Exit, foresee::Known, history::unusable};
+use crate::{
+    disk::replace,
+    plan::Plan,
+    prices::Prices,
+    schedule::Options,
+    simulate::Outlook,
+    value::{Fields, Value},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// What was planned, and what it was planned for.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// The program that made it.
+    smltc: String,
+    /// The workflow.
+    workflow: String,
+    /// Its arguments.
+    args: Json,
+    /// The seed of everything random.
+    seed: u64,
+    /// The hash of what the workflow file and all that it imports say.
+    files: String,
+    /// The hash of what each dataset holds.
+    data: BTreeMap<String, String>,
+    /// What things cost.
+    prices: Prices,
+    /// What is to be expected: seconds and dollars in the middle and in 9 of 10 runs.
+    expected: Json,
+    /// What is thought of each step, and the workers that a training begins with.
+    steps: Plan,
+}
+
+impl PlanFile {
+    /// What a workflow is planned to do.
+    pub fn new(known: &Known, args: &Fields, options: &Options, outlook: &Outlook) -> Self {
+        let spread =
+            |numbers: &crate::simulate::Sorted| json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) });
+        Self {
+            smltc: env!("CARGO_PKG_VERSION").into(),
+            workflow: known.prepared.graph.workflow.to_string(),
+            args: Value::Record(args.clone()).to_json(),
+            seed: options.seed.get(),
+            files: known.prepared.files.hash().to_string(),
+            data: known.hashes(),
+            prices: options.prices.clone(),
+            expected: json!({ "seconds": spread(&outlook.seconds), "dollars": spread(&outlook.dollars) }),
+            steps: outlook.plan(),
+        }
+    }
+
+    /// Writes it.
+    pub fn write(&self, path: &Path) -> Result<(), Exit> {
+        // All of it is numbers and texts.
+        let text = serde_json::to_string_pretty(self).map_err(unusable)? + "\n";
+        replace(path, text.as_bytes())
+            .map_err(|error| unusable(format_args!("the plan can't be written to `{}`: {error}", path.display())))
+    }
+
+    /// Reads one.
+    fn read(path: &Path) -> Result<Self, Exit> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| unusable(format_args!("the plan `{}` can't be read: {error}", path.display())))?;
+        serde_json::from_str(&text).map_err(|error| {
+            unusable(format_args!(
+                "`{}` is not a plan: {error}\nhelp: `smltc plan FILE -o {}` makes one",
+                path.display(),
+                path.display()
+            ))
+        })
+    }
+
+    /// The plan of a file, if it is for what is to be done now. What has changed since is told, all of it.
+    pub fn accept(path: &Path, known: &Known, args: &Fields, options: &Options) -> Result<Plan, Exit> {
+        let plan = Self::read(path)?;
+        let mut changed = Vec::new();
+        let mut compare = |is_same: bool, what: String| {
+            if !is_same {
+                changed.push(what);
+            }
+        };
+        compare(plan.smltc == env!("CARGO_PKG_VERSION"), format!("it was made by smltc {}", plan.smltc));
+        let workflow = &known.prepared.graph.workflow;
+        compare(*plan.workflow == **workflow, format!("it is for the workflow `{}`, not `{workflow}`", plan.workflow));
+        compare(
+            plan.files == known.prepared.files.hash().to_string(),
+            "the workflow file, or one it imports, has changed".into(),
+        );
+        compare(plan.args == Value::Record(args.clone()).to_json(), format!("it is for the arguments {}", plan.args));
+        compare(plan.seed == options.seed.get(), format!("it is for `--seed {}`", plan.seed));
+        compare(plan.prices == options.prices, format!("it is for the prices of {}", plan.prices.as_of));
+        let hashes = known.hashes();
+        for (name, hash) in &plan.data {
+            compare(hashes.get(name) == Some(hash), format!("the data of `{name}` has changed"));
+        }
+        if changed.is_empty() {
+            return Ok(plan.steps);
+        }
+        let list: String = changed.iter().map(|what| format!("\n  {what}")).collect();
+        Err(unusable(format_args!(
+            "the plan `{}` is not for this run:{list}\nhelp: `smltc plan FILE -o {}` plans anew",
+            path.display(),
+            path.display()
+        )))
+    }
+}
