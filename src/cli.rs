@@ -39,6 +39,8 @@ mod logs;
 #[cfg(feature = "local")]
 mod metrics;
 #[cfg(feature = "local")]
+mod page;
+#[cfg(feature = "local")]
 mod params;
 #[cfg(feature = "local")]
 mod plan;

@@ -7,10 +7,12 @@ mod outlook;
 mod sample;
 mod slack;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use experience::Experience;
 pub use foresight::{Foresight, Slowdown};
-pub use outlook::{Basis, Outlook, Question, Row, SURE, Wish};
+pub use outlook::{Basis, Outlook, Point, Question, Row, SURE, Wish};
 pub use tally::{Ends, Sorted, Tally};
 
 use crate::{

@@ -85,6 +85,7 @@ pub const SWITCHES: Switches = Switches {
         "--prices",
         "--runs",
         "--out",
+        "--html",
         "-o",
         "--slow-from",
         "--slow-by",

@@ -1,10 +1,13 @@
 use super::{
     Exit, foresee,
     foresee::{Known, Subject, inside, money, time},
+    history::unusable,
+    page,
     plan_file::PlanFile,
     table::{Cell, Table},
 };
 use crate::{
+    disk::replace,
     seed::Seed,
     simulate::{Basis, Ends, Outlook, Row, Sorted, Wish},
 };
@@ -28,6 +31,9 @@ pub struct Args {
     /// Write the plan into a file, for `smltc run --plan`
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write a page for the browser into a file, with when each step is done and what other numbers of workers would cost
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// Simulated runs of a workflow of few steps, and the least of them for one of many.
@@ -50,6 +56,12 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     match args.of.json {
         true => super::say(format_args!("{:#}\n", to_json(&known, &subject, &outlook))),
         false => print(&args, &known, &outlook),
+    }
+    if let Some(html) = &args.html {
+        let frontier =
+            known.ask(&subject.args, &subject.options, |question| question.frontier(Seed::new(args.of.seed)));
+        replace(html, page::html(&known, &outlook, &frontier).as_bytes())
+            .map_err(|error| unusable(format_args!("`{}` can't be written: {error}", html.display())))?;
     }
     if let Some(out) = &args.out {
         PlanFile::new(&known, &subject.args, &subject.options, &outlook).write(out)?;

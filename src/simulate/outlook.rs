@@ -127,6 +127,21 @@ pub enum Wish {
     },
 }
 
+/// What a number of workers takes and costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The workers of each training.
+    pub workers: u32,
+    /// Seconds of a run.
+    pub seconds: f64,
+    /// Dollars of a run.
+    pub dollars: f64,
+    /// Whether the limits of the whole are kept.
+    pub kept: bool,
+}
+
+/// The most workers that are looked at.
+const MOST_WORKERS: u32 = 256;
 /// The share of runs with which limits count as kept.
 pub const SURE: f64 = 0.95;
 /// Runs from which it is seen whether another argument would do.
@@ -158,6 +173,24 @@ impl Question<'_> {
             failure: tally.failure().map(|(step, why)| (step.to_owned(), why.to_owned())),
             wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(runs, seed) },
         }
+    }
+
+    /// What other numbers of workers for all trainings would take and cost: the powers of two that all of them can have.
+    pub fn frontier(&self, seed: Seed) -> Vec<Point> {
+        let point = |workers: u32| {
+            let options = Options { workers: Some(workers), enforce: false, ..self.options.clone() };
+            let free = Question { options: &options, ..*self }.tally(TRIES, seed);
+            let limits = &self.graph.limits;
+            let (seconds, dollars) = (free.seconds(), free.dollars());
+            let in_time = limits.deadline.is_none_or(|deadline| seconds.within(deadline.after.secs_f64()) >= SURE);
+            let affordable = match limits.budget.as_ref().map(|budget| budget.amount) {
+                Some(Amount::Money(money)) => dollars.within(money.to_f64()) >= SURE,
+                _ => true,
+            };
+            let (seconds, dollars) = (seconds.median(), dollars.median());
+            (free.ends().failed == 0).then_some(Point { workers, seconds, dollars, kept: in_time && affordable })
+        };
+        (0..=MOST_WORKERS.ilog2()).map(|power| 1 << power).map_while(point).collect()
     }
 
     /// What would let its limits hold.

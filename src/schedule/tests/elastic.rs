@@ -99,6 +99,7 @@ fn a_job_says_who_trains_and_how() {
         backups: 3,
         checkpoint: Some(Every::Epochs(2)),
         replan: Some(Every::Epochs(5)),
+        adapt: None,
     };
     assert_eq!(job.team, wanted);
 }

@@ -1,0 +1,176 @@
+use super::*;
+use crate::{
+    check,
+    cli::world::Files,
+    forecast::Platform,
+    graph,
+    plan::{Capacity, Plan},
+    prices::Prices,
+    units::Size,
+    value::Dataset,
+    wire::{Facts, Progress},
+};
+use std::fs;
+
+const IMAGES: &str = r#"
+import std/nn.{dense, relu}
+
+dataset images {
+  source: "images.csv"
+  label: "label"
+}
+
+model net(inputs: Int) = dense(inputs, 2048) |> relu |> dense(2048, 2048) |> relu |> dense(2048, 10)
+"#;
+
+/// A workflow with the images before it.
+struct Workflow(Graph);
+
+impl Workflow {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("main.smlt");
+        fs::write(&file, format!("{IMAGES}{text}")).unwrap();
+        let files = Files::open(&file).unwrap();
+        let program = check::check(&files).value;
+        Self(graph::build(program.workflows.last().unwrap(), &files))
+    }
+
+    fn ask<T>(&self, slowdown: Option<Slowdown>, ask: impl FnOnce(Question) -> T) -> T {
+        let options = Options {
+            seed: Seed::new(0),
+            enforce: true,
+            prices: Prices::embedded(),
+            run_id: "simulated".into(),
+            capacity: Capacity::new(1000, Size::from_mib(1 << 30)),
+            workers: None,
+            plan: Plan::default(),
+        };
+        let (platform, experience) = (Platform::lambda(), Experience::default());
+        let read = |_: &Dataset| {
+            Some(Facts { width: 784, classes: 10, rows: 60_000, columns: Vec::new(), shards: Vec::new() })
+        };
+        let foresight = Foresight::new(&platform, None, &experience, &read).with_slowdown(slowdown);
+        ask(Question { graph: &self.0, args: &Fields::new(), options: &options, foresight: &foresight })
+    }
+
+    fn run(&self, slowdown: Option<Slowdown>, seed: u64) -> Trace {
+        self.ask(slowdown, |Question { graph, args, options, foresight }| {
+            simulate(graph, args, options, foresight, Seed::new(seed))
+        })
+    }
+}
+
+/// The workers of each round, and when it began.
+fn teams(trace: &Trace) -> Vec<(f64, u32)> {
+    let begun = trace.notices.iter().filter_map(|(at, notice)| match notice {
+        Notice::Progress { progress: Progress::Begun(begun), .. } => Some((at.0.secs_f64(), begun.workers)),
+        _ => None,
+    });
+    begun.collect()
+}
+
+fn is_whole(trace: &Trace) -> bool {
+    matches!(&trace.verdict, Some(Verdict::Succeeded { marks, .. }) if marks.is_empty())
+}
+
+/// A training with a range of workers, and with a number of them.
+fn training(workers: &str) -> Workflow {
+    Workflow::new(&format!(
+        r#"
+@deadline(20min)
+workflow main() -> Int {{
+  @resources(memory: 1769MiB)
+  let trained = train net(inputs: 784) {{
+    data: images
+    batch: 1024
+    shards: 64
+    workers: {workers}
+    epochs: 20
+  }}
+  trained.epochs
+}}"#
+    ))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let workflow = training("1..64");
+    let [first, again, other] = [1, 1, 2].map(|seed| workflow.run(None, seed));
+    assert_eq!(first.notices, again.notices);
+    assert_ne!(first.elapsed, other.elapsed);
+}
+
+#[test]
+fn a_training_that_becomes_slow_gets_more_workers_and_keeps_its_deadline() {
+    let workflow = training("1..64");
+    let slow = Slowdown { from: Time(Duration::from_millis(200_000)), factor: 3.0 };
+    for seed in 0..10 {
+        let trace = workflow.run(Some(slow), seed);
+        assert!(is_whole(&trace), "{seed}: {:?}", trace.verdict);
+        assert!(trace.elapsed <= Duration::from_millis(1_200_000));
+        let most = |late: bool| {
+            teams(&trace).iter().filter(|(at, _)| (*at > 300.0) == late).map(|(_, workers)| *workers).max()
+        };
+        assert!(most(true) > most(false), "{seed}: {:?}", teams(&trace));
+    }
+    // The workers that are enough at first are not later.
+    let fewest = teams(&workflow.run(Some(slow), 0)).last().map(|(_, workers)| workers / 4).unwrap();
+    assert!(!is_whole(&training(&fewest.max(1).to_string()).run(Some(slow), 0)));
+}
+
+#[test]
+fn what_is_charged_is_what_the_rounds_held() {
+    let trace = training("1..64").run(None, 3);
+    let prices = Prices::embedded();
+    let (begins, end) = (teams(&trace), trace.elapsed.secs_f64());
+    let ends = begins.iter().skip(1).map(|(at, _)| *at).chain([end]);
+    let rate = prices.rate(Size::from_mib(1769)).to_f64();
+    let held: f64 = begins.iter().zip(ends).map(|((at, workers), end)| f64::from(*workers) * (end - at) * rate).sum();
+    let spent = trace.spent.to_f64();
+    assert!((spent / held - 1.0).abs() < 0.01, "{spent} and {held}");
+}
+
+#[test]
+fn steps_that_wait_for_nothing_have_time_to_spare() {
+    let workflow = Workflow::new(
+        r#"
+workflow main() -> Int {
+  let long = train net(inputs: 784) { data: images, batch: 256, epochs: 20 }
+  let short = train net(inputs: 784) { data: images, batch: 256, epochs: 1 }
+  long.epochs + short.epochs
+}"#,
+    );
+    let outlook = workflow.ask(None, |question| question.outlook(20, Seed::new(0)));
+    let row = |name: &str| outlook.rows.iter().find(|row| &*row.name == name).unwrap();
+    assert_eq!(outlook.critical, ["main/long"]);
+    let (long, short) = (row("long"), row("short"));
+    assert_eq!(long.slack, Some(0.0));
+    let spare = long.seconds.median() - short.seconds.median();
+    assert!((short.slack.unwrap() / spare - 1.0).abs() < 0.01);
+    assert_eq!((long.basis, long.count), (Some(Basis::Reckoned), 1.0));
+}
+
+#[test]
+fn what_would_let_limits_hold_does() {
+    let text = |deadline: &str, epochs: i64| {
+        format!(
+            "@deadline({deadline})\nworkflow main(epochs: Int = {epochs}) -> Int {{\n  let trained = train net(inputs: 784) \
+             {{ data: images, batch: 256, epochs: epochs }}\n  trained.epochs\n}}"
+        )
+    };
+    let outlook = |deadline: &str, epochs: i64| {
+        let workflow = Workflow::new(&text(deadline, epochs));
+        let args = Fields::from([("epochs".into(), crate::value::Value::Int(epochs))]);
+        workflow.ask(None, |question| Question { args: &args, ..question }.outlook(100, Seed::new(0)))
+    };
+    let tight = outlook("1min", 50);
+    assert!(tight.ends.kept() < 0.05 && !tight.blamed.is_empty());
+    let [Wish::Limits { deadline: Some(deadline), budget: None }, Wish::Param { value, instead_of: 50, .. }] =
+        &tight.wishes[..]
+    else {
+        panic!("{:?}", tight.wishes)
+    };
+    assert!(outlook(&deadline.to_string(), 50).ends.kept() >= 0.9);
+    assert!(*value > 1 && outlook("1min", *value).ends.kept() >= 0.9);
+}
