@@ -79,7 +79,10 @@ fn judge(limits: &Limits, least: Least, span: Span, body: &Body, report: &mut dy
         let each = Money::new(start);
         report(
             Diagnostic::new(Code::E0502, span, message)
-                .label(format!("{} steps, each {each} to start with", least.steps))
+                .label(match least.steps {
+                    1 => format!("a step takes {each} to start with"),
+                    steps => format!("{steps} steps, each {each} to start with"),
+                })
                 .help("allow more money, or let it have fewer steps"),
         );
     }

@@ -1,5 +1,9 @@
-use crate::graph::Region;
+use crate::{
+    graph::Region,
+    units::{Duration, Money},
+};
 use petgraph::{Direction, graph::NodeIndex};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +22,18 @@ pub struct Planned {
     /// The workers that a training begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
+}
+
+impl Planned {
+    /// The time that it takes.
+    pub fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// What it costs.
+    pub fn price(&self) -> Money {
+        Money::new(Decimal::try_from(self.dollars).unwrap_or(Decimal::MAX))
+    }
 }
 
 impl Plan {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    plan::Capacity,
+    plan::{Capacity, Plan},
     prices::Prices,
     schedule::{Mark, StepPath},
     seed::Seed,
@@ -29,6 +29,7 @@ pub fn recipe() -> Recipe {
         run_id: "one".into(),
         capacity: Capacity::default(),
         workers: Some(4),
+        plan: Plan::default(),
     };
     Recipe { files: Hash::of(b"text"), options }
 }

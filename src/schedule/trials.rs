@@ -75,11 +75,13 @@ impl<'g> Scheduler<'g> {
 
     /// Begins the next trial, or the next rung of one, if there is any; `true` when something changed.
     pub(super) fn pull_trial(&mut self, site: Site) -> bool {
-        let Some((_, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else {
+        let Some((path, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else {
             return false;
         };
-        if let Some((usual, price)) = trials.usual {
-            let others = trials.tasks.len();
+        let (trial, usual, others) = (format!("{path}/trial"), trials.usual, trials.tasks.len());
+        // Before one was seen, a trial takes what was planned.
+        let usual = usual.or_else(|| self.options.plan.step(&trial).map(|step| (step.time(), step.price())));
+        if let Some((usual, price)) = usual {
             if let Some((limit, kind)) = self.no_room(scope, usual, price, others) {
                 let reason = format!("no further trial would end within {}", self.limit_name(limit, kind));
                 self.stop_trials(site, &reason);
