@@ -54,6 +54,17 @@ pub fn print(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The link that explains every other exchange best.
+pub fn link(table: &Table, model: &Model, system: &System) -> Link {
+    let half: Vec<_> = measured(table, model, system).into_iter().step_by(2).collect();
+    Link { nodes: system.nodes, ..Link::USUAL }.fitted(system.exchange, &half)
+}
+
+fn measured(table: &Table, model: &Model, system: &System) -> Vec<Measured> {
+    let row = |(workers, seconds)| Measured { workers, bytes: model.bytes, seconds };
+    table.of(model, system).into_iter().map(row).collect()
+}
+
 /// A system with a model.
 struct Group {
     model: &'static Model,
@@ -71,10 +82,8 @@ struct Row {
 impl Group {
     fn new(table: &Table, model: &'static Model, system: &'static System) -> Self {
         let (exchange, bytes) = (system.exchange, model.bytes);
-        let measured = table.of(model, system).into_iter();
-        let measured: Vec<_> = measured.map(|(workers, seconds)| Measured { workers, bytes, seconds }).collect();
-        let half: Vec<_> = measured.iter().step_by(2).copied().collect();
-        let link = Link { nodes: system.nodes, ..Link::USUAL }.fitted(exchange, &half);
+        let measured = measured(table, model, system);
+        let link = link(table, model, system);
         let row = |(index, measured): (usize, Measured)| Row {
             measured,
             predicted: exchange.time(measured.workers, bytes, link),

@@ -5,6 +5,7 @@
 
 mod cost;
 mod exchange;
+mod replans;
 mod table;
 
 use smlt::wire::Exchange;
@@ -25,9 +26,20 @@ fn main() -> io::Result<()> {
         println!("nothing to compare with: there are no measured tables in {}", folder.display());
         return Ok(());
     }
-    exchange::print(&folder)?;
-    println!();
-    cost::print(&folder)
+    // One part alone: `cargo bench --bench planning -- replans`.
+    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
+    if wanted("exchange") {
+        exchange::print(&folder)?;
+        println!();
+    }
+    if wanted("cost") {
+        cost::print(&folder)?;
+        println!();
+    }
+    if wanted("replans") {
+        replans::print(&folder)?;
+    }
+    Ok(())
 }
 
 /// A model that was measured.

@@ -1,10 +1,12 @@
 //! How many workers a training goes on with.
 //!
-//! As in Bayesian optimization with constraints (Gardner et al., 2014), what is expected to improve most, for the price of
-//! trying it, is tried next (Snoek et al., 2012, section 3.2); a try is a round of the training, so that no work is lost.
+//! What is tried next is what is expected to save most, all told, when the best is settled for right after it: the knowledge
+//! gradient (Frazier, Powell and Dayanik, 2009), with limits that must be kept as in Gardner et al., 2014. Unlike expected
+//! improvement, it sees that a try tells of other numbers of workers too, and that there is nothing to learn where all is
+//! known. A try is a round of the training, so that no work is lost.
 
-use super::{Belief, Spread};
-use crate::{normal, wire::Goal};
+use super::{Belief, Spread, belief::Thought};
+use crate::wire::Goal;
 
 /// What is left of the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,20 +51,43 @@ pub struct Decision {
     pub feasible: bool,
 }
 
-/// The chance with which a limit must be kept.
-const SURE: f64 = 0.9;
+/// A limit must be kept unless a normal draw is so many deviations above its mean, which one in ten is.
+const SURE: f64 = 1.2816;
 /// A number of workers is left for another only where that is better by this share at least.
 const WORTH: f64 = 0.01;
+/// Something is tried only where that is expected to save this share at least: a round has costs of its own.
+const SAVED: f64 = 0.001;
+/// What is less sure than this is not settled for before it was tried.
+const UNSURE: f64 = 0.1;
+/// What a try may bring, in deviations: the middles of seven equal shares of all that a normal draw may be.
+const OUTCOMES: [f64; 7] = [-1.4652, -0.7916, -0.3661, 0.0, 0.3661, 0.7916, 1.4652];
 
 impl Decision {
     /// Decides on the workers of the next round among `candidates`, which are not none.
     pub fn of(belief: &Belief, candidates: &[u32], remaining: &Remaining, limits: Limits, goal: Goal) -> Option<Self> {
-        let options: Vec<Prospect> =
-            candidates.iter().map(|workers| Prospect::new(belief, *workers, remaining, limits, goal)).collect();
-        let best = best(&options, remaining)?;
-        let probe = best_try(&options, best, remaining).filter(|_| remaining.tries > 0);
-        Some(probe.unwrap_or(best).decision(probe.is_some()))
+        let options: Vec<Thought> = candidates.iter().map(|workers| belief.of(*workers, remaining.batch)).collect();
+        let outlook = Outlook { remaining: *remaining, limits, goal };
+        let best = outlook.best(options.iter().map(|option| (option.workers(), option.step)))?;
+        let settled = options.iter().find(|option| option.workers() == best.workers)?;
+        let gain = |tried: &Thought| outlook.gain(belief, &options, settled, tried);
+        let tries = remaining.tries > 0 && remaining.steps > remaining.try_steps;
+        let tried = options.iter().filter(|_| tries).map(|option| (gain(option), option));
+        match tried.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+            Some((gain, tried)) if gain > SAVED * best.value => {
+                Some(outlook.prospect(tried.workers(), tried.step).decision(true))
+            }
+            // To look at it soon costs next to nothing.
+            _ => Some(best.decision(tries && settled.step.deviation > UNSURE)),
+        }
     }
+}
+
+/// What is ahead of a training.
+#[derive(Clone, Copy, Debug)]
+struct Outlook {
+    remaining: Remaining,
+    limits: Limits,
+    goal: Goal,
 }
 
 /// What one number of workers promises.
@@ -73,77 +98,108 @@ struct Prospect {
     dollars: f64,
     /// What there is to be made least of.
     value: f64,
-    /// The chance that the limits are kept.
-    chance: f64,
-    /// Of `value`, what a step adds.
-    step: f64,
-    /// And a change of the workers.
-    change: f64,
+    /// How many times the limits it takes, when it is as bad as it may surely be.
+    overrun: f64,
 }
 
-impl Prospect {
-    fn new(belief: &Belief, workers: u32, remaining: &Remaining, limits: Limits, goal: Goal) -> Self {
-        let step = belief.step(workers, remaining.batch);
-        let change = if remaining.now == Some(workers) { 0.0 } else { remaining.change };
-        let seconds = Spread::new(step.median * remaining.steps + change, step.deviation);
-        let rate = remaining.rate * f64::from(workers);
-        let value = |seconds: f64| match goal {
-            Goal::MinCost => rate * seconds,
-            Goal::MinTime => seconds,
-            // Its logarithm has the same least place, and adds up.
-            Goal::Balanced => (rate.max(f64::MIN_POSITIVE)).sqrt() * seconds,
-        };
-        let within = |most: Option<f64>, median: f64| match most {
-            None => 1.0,
-            Some(most) if most <= 0.0 => 0.0,
-            Some(most) => normal::cumulative((most / median.max(f64::MIN_POSITIVE)).ln() / seconds.deviation.max(1e-9)),
-        };
-        let dollars = rate * seconds.median;
-        let chance = within(limits.seconds, seconds.median).min(within(limits.dollars, dollars));
-        Self {
+impl Outlook {
+    fn prospect(&self, workers: u32, step: Spread) -> Prospect {
+        let change = if self.remaining.now == Some(workers) { 0.0 } else { self.remaining.change };
+        let seconds = step.median * self.remaining.steps + change;
+        let dollars = self.remaining.rate * f64::from(workers) * seconds;
+        // Nothing is left of a limit that is passed, but the least overrun is still the best.
+        let share = |of: f64, most: Option<f64>| most.map_or(0.0, |most| of / most.max(1e-9));
+        let overrun = share(seconds, self.limits.seconds).max(share(dollars, self.limits.dollars));
+        Prospect {
             workers,
-            seconds,
+            seconds: Spread::new(seconds, step.deviation),
             dollars,
-            value: value(seconds.median),
-            chance,
-            step: value(step.median),
-            change: value(change),
+            value: self.value(workers, seconds),
+            overrun: if overrun > 0.0 { overrun * (SURE * step.deviation).exp() } else { 0.0 },
         }
     }
 
-    fn decision(&self, tries: bool) -> Decision {
-        let Self { workers, seconds, dollars, chance, .. } = *self;
-        Decision { workers, tries, seconds, dollars, feasible: chance >= SURE }
+    fn value(&self, workers: u32, seconds: f64) -> f64 {
+        let rate = self.remaining.rate * f64::from(workers);
+        match self.goal {
+            Goal::MinCost => rate * seconds,
+            Goal::MinTime => seconds,
+            // Its logarithm has the same least place, and adds up.
+            Goal::Balanced => rate.max(f64::MIN_POSITIVE).sqrt() * seconds,
+        }
+    }
+
+    /// The best of those that keep the limits, or else the one that comes nearest to keeping them.
+    fn best(&self, options: impl Iterator<Item = (u32, Spread)>) -> Option<Prospect> {
+        let (mut best, mut now, mut nearest) = (None::<Prospect>, None, None::<Prospect>);
+        for option in options.map(|(workers, step)| self.prospect(workers, step)) {
+            if !option.is_feasible() {
+                if nearest.is_none_or(|nearest| option.overrun < nearest.overrun) {
+                    nearest = Some(option);
+                }
+                continue;
+            }
+            if best.is_none_or(|best| option.value < best.value) {
+                best = Some(option);
+            }
+            if self.remaining.now == Some(option.workers) {
+                now = Some(option);
+            }
+        }
+        let Some(best) = best else { return nearest };
+        Some(now.filter(|now| now.value <= best.value * (1.0 + WORTH)).unwrap_or(best))
+    }
+
+    /// What it is expected to save that a round tries so many workers and the then best are settled for, instead of those that
+    /// would be now.
+    fn gain(&self, belief: &Belief, options: &[Thought], settled: &Thought, tried: &Thought) -> f64 {
+        let moved = |option: &Thought| {
+            let moves = belief.moves(option, tried);
+            let left = (option.step.deviation.powi(2) - moves * moves).max(0.0).sqrt();
+            (option.workers(), Spread::new(option.step.median, left), moves)
+        };
+        let after =
+            |(workers, step, moves): (u32, Spread, f64), outcome: f64| (workers, step.times((moves * outcome).exp()));
+        let all: Vec<_> = options.iter().map(moved).collect();
+        let (settled, tried) = (moved(settled), moved(tried));
+        let saved = |outcome: f64| {
+            let round = Remaining { steps: self.remaining.try_steps, ..self.remaining };
+            let (workers, step) = after(tried, outcome);
+            let round = Self { remaining: round, ..*self }.prospect(workers, step);
+            let then = Self {
+                remaining: Remaining {
+                    steps: self.remaining.steps - self.remaining.try_steps,
+                    now: Some(workers),
+                    ..self.remaining
+                },
+                limits: Limits {
+                    seconds: self.limits.seconds.map(|most| most - round.seconds.median),
+                    dollars: self.limits.dollars.map(|most| most - round.dollars),
+                },
+                ..*self
+            };
+            let then = then.best(all.iter().map(|option| after(*option, outcome))).map_or(0.0, |then| then.worth());
+            let (workers, step) = after(settled, outcome);
+            self.prospect(workers, step).worth() - round.value - then
+        };
+        OUTCOMES.iter().map(|outcome| saved(*outcome)).sum::<f64>() / OUTCOMES.len() as f64
     }
 }
 
-/// The best of those that keep the limits, or else the one that comes nearest to keeping them.
-fn best<'p>(options: &'p [Prospect], remaining: &Remaining) -> Option<&'p Prospect> {
-    let feasible = options.iter().filter(|option| option.chance >= SURE);
-    let Some(best) = feasible.min_by(|a, b| a.value.total_cmp(&b.value)) else {
-        // Where none has a chance at all, the quickest.
-        return options
-            .iter()
-            .max_by(|a, b| a.chance.total_cmp(&b.chance).then(b.seconds.median.total_cmp(&a.seconds.median)));
-    };
-    let now = options.iter().find(|option| remaining.now == Some(option.workers) && option.chance >= SURE);
-    Some(now.filter(|now| now.value <= best.value * (1.0 + WORTH)).unwrap_or(best))
-}
+impl Prospect {
+    fn is_feasible(&self) -> bool {
+        self.overrun <= 1.0
+    }
 
-/// What to try before `best` is settled for: where most is expected to be saved for the price of trying it.
-fn best_try<'p>(options: &'p [Prospect], best: &Prospect, remaining: &Remaining) -> Option<&'p Prospect> {
-    let steps = remaining.try_steps.min(remaining.steps);
-    let worth = |option: &Prospect| {
-        let deviation = option.seconds.deviation.max(1e-9);
-        let ahead = (best.value / option.value.max(f64::MIN_POSITIVE)).ln();
-        let saved = deviation * normal::log_shortfall(ahead / deviation).exp() * best.value * option.chance;
-        // What the steps of the try cost more than those of the best do, and the change there and back.
-        let price = (option.step - best.step).max(0.0) * steps + option.change + best.change;
-        (saved - price, saved / price.max(f64::MIN_POSITIVE))
-    };
-    let tried = options.iter().filter(|option| option.workers != best.workers).map(|option| (worth(option), option));
-    let worthy = tried.filter(|((gain, _), _)| *gain > WORTH * best.value);
-    worthy.max_by(|((_, a), _), ((_, b), _)| a.total_cmp(b)).map(|(_, option)| option)
+    /// Its value, which is the worse the more the limits are overrun.
+    fn worth(&self) -> f64 {
+        self.value * self.overrun.max(1.0)
+    }
+
+    fn decision(&self, tries: bool) -> Decision {
+        let Self { workers, seconds, dollars, .. } = *self;
+        Decision { workers, tries, seconds, dollars, feasible: self.is_feasible() }
+    }
 }
 
 #[cfg(test)]
@@ -190,11 +246,22 @@ mod tests {
 
     #[test]
     fn a_try_must_be_worth_its_price() {
-        let belief = Belief::new(Some(0.1), EXCHANGE, &[]);
+        let seen = Seen { workers: 16, batch: 100.0, seconds: 10.0 / 16.0 + 0.8, exchanging: None };
+        let belief = Belief::new(Some(0.1), EXCHANGE, &[seen]);
         let at = |steps: f64, tries: u32| {
             let remaining = Remaining { steps, tries, now: Some(16), ..remaining() };
             Decision::of(&belief, &ALL, &remaining, Limits::default(), Goal::MinTime).unwrap().tries
         };
         assert!(at(10_000.0, 1) && !at(10_000.0, 0) && !at(10.0, 1));
+    }
+
+    #[test]
+    fn what_was_never_seen_is_tried_before_it_is_settled_for() {
+        let belief = Belief::new(Some(0.1), EXCHANGE, &[]);
+        let with = |tries: u32| {
+            let remaining = Remaining { tries, ..remaining() };
+            Decision::of(&belief, &ALL, &remaining, Limits::default(), Goal::MinTime).unwrap()
+        };
+        assert!(with(1).tries && !with(0).tries);
     }
 }
