@@ -30,8 +30,8 @@ pub struct Chosen {
     pub workers: u32,
     /// It ends once so many epochs have passed, if not before.
     pub until: u64,
-    /// It ends after this time, where it is there to see how so many workers do.
-    pub within: Option<Duration>,
+    /// It ends after this time, too.
+    pub within: Duration,
     /// Why so many workers.
     pub why: String,
 }
@@ -40,8 +40,10 @@ pub struct Chosen {
 const TRIES: usize = 5;
 /// Seconds of a round that only tries, in times of what it takes to begin one.
 const LONG: f64 = 3.0;
-/// Where all is settled, it is looked at again once this share of the rest is over: things may have slowed down.
-const AGAIN: f64 = 0.25;
+/// Where all is settled, it is looked at again once this share of the rest is over, but not so soon that beginning rounds
+/// would take a twentieth of the time: things may have slowed down.
+const AGAIN: f64 = 0.1;
+const RARELY: f64 = 20.0;
 
 impl Stand<'_> {
     /// Chooses the workers of the next round; `None` where no number of the range serves.
@@ -53,7 +55,7 @@ impl Stand<'_> {
             let first = self.adapt.first.filter(|first| candidates.contains(first));
             let workers = first.or_else(|| first_guess(&candidates, self.adapt.goal))?;
             let why = if first.is_some() { "as planned" } else { "to see how they do" };
-            let within = first.is_none().then(|| Duration::from_secs_f64(self.try_time()));
+            let within = Duration::from_secs_f64(self.try_time());
             return Some(Chosen { workers, until: epochs + 1, within, why: why.into() });
         };
         let exchange = |workers: u32| self.exchange(workers);
@@ -82,14 +84,19 @@ impl Stand<'_> {
         let seconds = self.limits.seconds.map(|seconds| seconds - self.adapt.reserve);
         let limits = Limits { seconds, ..self.limits };
         let decision = Decision::of(&belief, &candidates, &remaining, limits, self.adapt.goal)?;
-        // The epochs that are left, by the steps of those that have passed.
+        let rest = decision.seconds.median.max(1e-3);
+        let within = match decision.tries {
+            true => self.try_time(),
+            false => (AGAIN * rest).max(RARELY * self.change),
+        };
+        // The epochs that pass meanwhile, by the steps of those that have passed.
         let done = self.standing.last.as_ref().map_or(0, |last| last.steps[1]) as f64;
         let left = if epochs == 0 { 1.0 } else { epochs as f64 * steps / done.max(1.0) };
-        let ahead = if decision.tries { 1.0 } else { (left * AGAIN).ceil().max(1.0) };
+        let ahead = (left * (within / rest).min(1.0)).ceil().max(1.0);
         Some(Chosen {
             workers: decision.workers,
             until: epochs + ahead as u64,
-            within: decision.tries.then(|| Duration::from_secs_f64(self.try_time())),
+            within: Duration::from_secs_f64(within),
             why: self.why(&decision, limits),
         })
     }

@@ -83,7 +83,7 @@ workflow main() -> Int {{
   @resources(memory: 1769MiB)
   let trained = train net(inputs: 784) {{
     data: images
-    batch: 1024
+    batch: 4096
     shards: 64
     workers: {workers}
     epochs: 20
@@ -105,18 +105,18 @@ fn the_same_seed_gives_the_same_run() {
 fn a_training_that_becomes_slow_gets_more_workers_and_keeps_its_deadline() {
     let workflow = training("1..64");
     let slow = Slowdown { from: Time(Duration::from_millis(200_000)), factor: 3.0 };
+    let mut kept = 0;
     for seed in 0..10 {
         let trace = workflow.run(Some(slow), seed);
         assert!(is_whole(&trace), "{seed}: {:?}", trace.verdict);
         assert!(trace.elapsed <= Duration::from_millis(1_200_000));
-        let most = |late: bool| {
-            teams(&trace).iter().filter(|(at, _)| (*at > 300.0) == late).map(|(_, workers)| *workers).max()
-        };
-        assert!(most(true) > most(false), "{seed}: {:?}", teams(&trace));
+        let (before, after): (Vec<_>, Vec<_>) = teams(&trace).into_iter().partition(|(at, _)| *at <= 200.0);
+        let (settled, most) = (before.last().unwrap().1, after.iter().map(|(_, workers)| *workers).max().unwrap());
+        assert!(most > settled, "{seed}: {:?}", teams(&trace));
+        kept += usize::from(is_whole(&training(&settled.to_string()).run(Some(slow), seed)));
     }
-    // The workers that are enough at first are not later.
-    let fewest = teams(&workflow.run(Some(slow), 0)).last().map(|(_, workers)| workers / 4).unwrap();
-    assert!(!is_whole(&training(&fewest.max(1).to_string()).run(Some(slow), 0)));
+    // Those who were enough before are hardly ever now.
+    assert!(kept <= 3, "{kept}");
 }
 
 #[test]
@@ -164,13 +164,13 @@ fn what_would_let_limits_hold_does() {
         let args = Fields::from([("epochs".into(), crate::value::Value::Int(epochs))]);
         workflow.ask(None, |question| Question { args: &args, ..question }.outlook(100, Seed::new(0)))
     };
-    let tight = outlook("1min", 50);
-    assert!(tight.ends.kept() < 0.05 && !tight.blamed.is_empty());
+    let tight = outlook("30min", 50);
+    assert!(tight.ends.kept() < 0.3 && !tight.blamed.is_empty(), "{:?} {:?}", tight.ends, tight.seconds.median());
     let [Wish::Limits { deadline: Some(deadline), budget: None }, Wish::Param { value, instead_of: 50, .. }] =
         &tight.wishes[..]
     else {
         panic!("{:?}", tight.wishes)
     };
     assert!(outlook(&deadline.to_string(), 50).ends.kept() >= 0.9);
-    assert!(*value > 1 && outlook("1min", *value).ends.kept() >= 0.9);
+    assert!(*value > 1 && outlook("30min", *value).ends.kept() >= 0.9);
 }

@@ -174,7 +174,7 @@ impl Leader<'_> {
         };
         let next = planned(&self.train.team.clone().with_workers(workers));
         let until = next.until.map_or(until, |other| other.min(until));
-        (Next { until: Some(until), ..next }, Some(Begun { number: self.standing.rounds, workers, why }), within)
+        (Next { until: Some(until), ..next }, Some(Begun { number: self.standing.rounds, workers, why }), Some(within))
     }
 
     /// Dollars a second of the workers of the round under way.

@@ -123,7 +123,7 @@ impl UnderWay<'_> {
             let begun = Begun { number: self.standing.rounds, workers, why };
             let event = Event::Progress(self.launch.attempt.clone(), Progress::Begun(begun));
             self.told.push((Duration::from_secs_f64(self.seconds), event));
-            return Plan { workers, until: until as f64, within: within.map_or(f64::INFINITY, Duration::secs_f64) };
+            return Plan { workers, until: until as f64, within: within.secs_f64() };
         }
         let workers = match &team.workers {
             Workers::Staged(staged) => staged.after(self.epochs as u64),
@@ -170,8 +170,9 @@ impl UnderWay<'_> {
         // A batch that changes ends a stretch, too.
         let change = task.batch.next_change(self.epochs as u64).map_or(f64::INFINITY, |change| change as f64);
         let ahead = (until.min(change).min(task.epochs) - self.epochs).max(0.0);
-        // At least a step is made, or nothing would be seen.
-        let quick = (ahead * epoch).min(within.max(step.seconds()));
+        // Rounds are of whole steps, and at least one is made, or nothing would be seen.
+        let whole = |epochs: f64| (epochs * steps).round().max(1.0) / steps;
+        let quick = whole(within / epoch).min(ahead) * epoch;
         let at = self.now.after(Duration::from_secs_f64(self.seconds + begins));
         let slow = self.foresight.slowed(at, quick);
         let most = (left - self.seconds - begins).max(0.0);
@@ -191,17 +192,20 @@ impl UnderWay<'_> {
         self.dollars += self.train.team.adapt.map_or(0.0, |adapt| adapt.rate) * f64::from(workers) * elapsed;
         let share = step.exchanging / step.seconds().max(f64::MIN_POSITIVE);
         let lap = Lap { waiting: Duration::from_secs_f64(worked * share), ..Lap::default() };
-        self.standing.went(&Round {
+        let round = Round {
             number: self.standing.rounds,
             workers: workers as usize,
             doubled: Vec::new(),
-            steps: [(before[0] * steps) as u64, ((self.epochs * steps).ceil()) as u64],
-            ahead: ((task.epochs - self.epochs) * steps).ceil() as u64,
+            steps: [before[0], self.epochs].map(|epochs| (epochs * steps).round() as u64),
+            ahead: ((task.epochs - self.epochs) * steps).round() as u64,
             epochs: [before[0] as u64, (self.epochs + 1e-9) as u64],
             samples: (gone * task.samples) as u64,
             elapsed: Duration::from_secs_f64(worked),
             loss: 0.0,
             laps: vec![lap],
-        });
+        };
+        self.standing.went(&round);
+        let event = Event::Progress(self.launch.attempt.clone(), Progress::Round(round));
+        self.told.push((Duration::from_secs_f64(self.seconds), event));
     }
 }
