@@ -22,7 +22,7 @@ use crate::{
     store::Objects,
     units::{Duration, Money, Size},
     value::{Dataset, Fields},
-    wire::Facts,
+    wire::{Facts, Failure, Kind},
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
@@ -104,7 +104,6 @@ pub struct Subject {
     pub args: Fields,
     pub options: Options,
     pub on: On,
-    pub memory: Size,
 }
 
 /// What is known beforehand of a workflow's steps, and of where they run.
@@ -161,24 +160,24 @@ impl Subject {
             workers: args.workers,
             plan: Plan::default(),
         };
-        Ok(Self { prepared, args: values, options, on: args.on, memory })
+        Ok(Self { prepared, args: values, options, on: args.on })
     }
 
     /// What is known of it; `slowdown` is what is to happen on the way.
     pub fn known(&self, slowdown: Option<Slowdown>) -> Result<Known<'_>, Exit> {
-        let known = Known::of(&self.prepared, self.on, &self.options, self.memory)?;
+        let known = Known::of(&self.prepared, self.on, &self.options)?;
         Ok(Known { slowdown, ..known })
     }
 }
 
 impl<'a> Known<'a> {
     /// What is known of a workflow that is to be run so.
-    pub fn of(prepared: &'a Prepared, on: On, options: &Options, memory: Size) -> Result<Self, Exit> {
+    pub fn of(prepared: &'a Prepared, on: On, options: &Options) -> Result<Self, Exit> {
         let home = Home::of(prepared.files.project());
         let (platform, cores, experience) = match on {
             On::Here => {
                 let cores = options.capacity.cpus.to_f64();
-                (Platform::here(memory), Some(cores), experience(&home, prepared)?)
+                (Platform::here(), Some(cores), experience(&home, prepared)?)
             }
             On::Aws => (Platform::lambda(), None, Experience::default()),
         };
@@ -249,6 +248,19 @@ pub fn limits(graph: &Graph, ends: Ends, blamed: Option<&str>) -> String {
     way(failed, "could not be followed to the end");
     let blame = blamed.map_or_else(String::new, |path| format!("; most are cut short in `{}`", inside(path)));
     format!("{name}: {runs} {}{blame}", ways.join(", "))
+}
+
+/// What is told of a step that fails in simulated runs.
+pub fn failed_step(step: &str, failure: &Failure) -> String {
+    let name = inside(step);
+    let Failure { kind, message, help, .. } = failure;
+    match (kind, help) {
+        (Kind::OutOfMemory, Some(help)) => format!("`{name}` runs out of memory: {message}\nhelp: {help}"),
+        _ => format!(
+            "not foreseen further than `{name}`, which fails with what simulated steps give: {message}\n\
+             help: run the workflow once; what its steps give is then known"
+        ),
+    }
 }
 
 /// Whether the limits hold, as an exit code.

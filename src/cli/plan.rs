@@ -92,12 +92,8 @@ fn print(args: &Args, known: &Known, outlook: &Outlook) {
         let path: Vec<&str> = outlook.critical.iter().map(|path| inside(path)).collect();
         super::say(format_args!("\nwhat decides the time: {}\n", path.join(" → ")));
     }
-    if let Some((step, why)) = &outlook.failure {
-        let name = inside(step);
-        super::say(format_args!(
-            "\nnot foreseen further than `{name}`, which fails with made-up values: {why}\n\
-             help: run the workflow once; what its steps give is then known\n"
-        ));
+    if let Some((step, failure)) = &outlook.failure {
+        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure)));
     }
     for wish in &outlook.wishes {
         super::say(format_args!("help: {}\n", mend(wish, args)));

@@ -244,7 +244,7 @@ fn planned(args: &Args, prepared: &Prepared, values: &Fields, options: &Options)
     if args.plan.is_none() && !chooses(&prepared.graph.root) {
         return Ok(Plan::default());
     }
-    let known = Known::of(prepared, On::Here, options, options.capacity.memory)?;
+    let known = Known::of(prepared, On::Here, options)?;
     let outlook = |runs| known.ask(values, options, |question| question.outlook(runs, options.seed));
     match &args.plan {
         None => Ok(outlook(SIMULATED).plan()),

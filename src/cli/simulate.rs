@@ -1,6 +1,6 @@
 use super::{
     Exit, foresee,
-    foresee::{Known, inside, money, time},
+    foresee::{Known, money, time},
 };
 use crate::{
     schedule::Time,
@@ -67,8 +67,8 @@ fn print(known: &Known, tally: &Tally) {
     super::say(format_args!("{}\n", foresee::limits(graph, tally.ends(), blamed)));
     histogram("time", &tally.seconds(), &time);
     histogram("cost", &tally.dollars(), &money);
-    if let Some((step, why)) = tally.failure() {
-        super::say(format_args!("\nwhat fails with made-up values: `{}`: {why}\n", inside(step)));
+    if let Some((step, failure)) = tally.failure() {
+        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure)));
     }
 }
 

@@ -18,12 +18,12 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Those of a training.
-    pub fn of(task: &Task, platform: &Platform) -> Self {
+    /// Those of one of so many workers of a training.
+    pub fn of(task: &Task, workers: u32, platform: &Platform) -> Self {
         let largest = task.batch.values().max().unwrap_or(1) as f64;
         Self {
             base: platform.base_memory.bytes() as f64,
-            samples: (task.samples + task.judged) * task.sample_bytes,
+            samples: (task.samples + task.judged) * task.sample_bytes / f64::from(workers.max(1)),
             weights: 3.0 * 4.0 * task.work.parameters,
             optimizer: 4.0 * task.moments * task.work.parameters,
             activations: 2.0 * 4.0 * task.work.activations * (largest / task.shards.max(1) as f64),
@@ -56,5 +56,34 @@ impl fmt::Display for Needs {
         let terms: Vec<String> =
             terms.map(|(name, bytes)| format!("{name} {:.0} MiB", bytes / 1024.0 / 1024.0)).collect();
         f.write_str(&terms.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        layers::Work,
+        wire::{Averaging, Staged},
+    };
+
+    #[test]
+    fn needs_are_told_by_what_they_are_for() {
+        let mib = f64::from(1 << 20);
+        let task = Task {
+            work: Work { operations: 1.0, parameters: 25.0 * mib, activations: 8.0 * mib },
+            samples: 75.0,
+            judged: 25.0,
+            sample_bytes: mib,
+            batch: Staged::fixed(4),
+            shards: 2,
+            epochs: 1.0,
+            averaging: Averaging::EXACT,
+            moments: 2.0,
+        };
+        let needs = Needs::of(&task, 2, &Platform::lambda());
+        assert_eq!(needs.total(), Size::from_mib(64 + 50 + 300 + 200 + 128));
+        let told = "the weights 300 MiB, the optimizer 200 MiB, the activations 128 MiB, the program 64 MiB, the samples 50 MiB";
+        assert_eq!(needs.to_string(), told);
     }
 }

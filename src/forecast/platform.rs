@@ -23,8 +23,6 @@ pub struct Platform {
     pub memory_per_cpu: Option<Size>,
     /// The least memory of a worker.
     pub least_memory: Size,
-    /// The most.
-    pub most_memory: Size,
     /// What a worker holds before it has read anything.
     pub base_memory: Size,
     /// Seconds until a new worker works.
@@ -55,7 +53,7 @@ impl Platform {
     }
 
     /// This machine, as far as nothing of it was measured: a worker process on processors of a usual kind.
-    pub fn here(memory: Size) -> Self {
+    pub fn here() -> Self {
         Self {
             name: "this machine".into(),
             as_of: "2026-11-29".into(),
@@ -64,7 +62,6 @@ impl Platform {
             call: 3e-5,
             memory_per_cpu: None,
             least_memory: Size::from_mib(1),
-            most_memory: memory,
             base_memory: Size::from_mib(32),
             start: Spread::new(0.02, 0.2),
             object: Spread::new(0.0005, 0.5),
@@ -92,6 +89,6 @@ mod tests {
     fn a_function_has_a_processor_for_1769_mib() {
         let lambda = Platform::lambda();
         assert!((lambda.cpus(Size::from_mib(1769), 9.0) - 1.0).abs() < 1e-9);
-        assert_eq!(Platform::here(Size::from_mib(1024)).cpus(Size::from_mib(1769), 2.0), 2.0);
+        assert_eq!(Platform::here().cpus(Size::from_mib(1769), 2.0), 2.0);
     }
 }

@@ -1,9 +1,5 @@
 use super::{Platform, Spread, Task};
-use crate::{
-    prices::Prices,
-    units::{Money, Size},
-    wire::Exchange,
-};
+use crate::{units::Size, wire::Exchange};
 
 /// Who trains: so many workers with so much memory, and the way that their gradients take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,26 +94,5 @@ impl Crew {
         // More workers than can be had at once come in waves of ten seconds.
         let waves = 10.0 * f64::from(self.workers.saturating_sub(1) / platform.burst.max(1));
         start + waves + platform.object.median + bytes / platform.object_bytes
-    }
-
-    /// Seconds in which a checkpoint is written.
-    pub fn checkpoint(&self, task: &Task, platform: &Platform) -> f64 {
-        platform.object.median + task.checkpoint() / platform.object_bytes
-    }
-
-    /// Dollars a second of all workers.
-    pub fn rate(&self, prices: &Prices) -> f64 {
-        prices.rate(self.memory).to_f64() * f64::from(self.workers)
-    }
-
-    /// What their starts cost together.
-    pub fn starts(&self, prices: &Prices) -> f64 {
-        prices.start().to_f64() * f64::from(self.workers)
-    }
-
-    /// What so many seconds of all workers and their start cost.
-    pub fn cost(&self, seconds: f64, prices: &Prices) -> Money {
-        let dollars = self.rate(prices) * seconds + self.starts(prices);
-        Money::new(rust_decimal::Decimal::try_from(dollars).unwrap_or(rust_decimal::Decimal::MAX))
     }
 }

@@ -48,24 +48,26 @@ impl Experience {
             }
         }
         for (at, event) in log {
-            match event {
+            let (attempt, done, since) = match event {
                 Event::Done(attempt, done) => {
-                    let Some(since) = begun.get(&attempt) else { continue };
-                    let seconds = at.since(*since).secs_f64().max(0.001);
-                    let passed = epochs.get(&attempt.step).copied().filter(|_| done.trained.is_some());
-                    let lived = self
-                        .steps
-                        .entry(plain(&attempt.step.0))
-                        .or_insert_with(|| Lived { seconds: Vec::new(), output: Value::None });
-                    match (&done.trained, passed) {
-                        (Some(_), None) => {}
-                        (_, Some(passed)) => lived.seconds.push(seconds / passed as f64),
-                        (None, None) => lived.seconds.push(seconds),
-                    }
-                    lived.output = done.output;
+                    let since = begun.get(&attempt);
+                    (attempt, done, since)
                 }
-                _ => {}
+                // It took no time, for another run had done it.
+                Event::Served(attempt, done) => (attempt, done, None),
+                _ => continue,
+            };
+            let unknown = || Lived { seconds: Vec::new(), output: Value::None };
+            let lived = self.steps.entry(plain(&attempt.step.0)).or_insert_with(unknown);
+            // Of a training it is told by the epoch.
+            let times = match &done.trained {
+                Some(_) => epochs.get(&attempt.step).copied().unwrap_or(0),
+                None => 1,
+            };
+            if let Some(since) = since.filter(|_| times > 0) {
+                lived.seconds.push(at.since(*since).secs_f64().max(0.001) / times as f64);
             }
+            lived.output = done.output;
         }
     }
 
@@ -78,10 +80,5 @@ impl Experience {
     /// What came of a step last.
     pub fn output(&self, path: &str) -> Option<&Value> {
         self.steps.get(&plain(path)).map(|lived| &lived.output)
-    }
-
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
     }
 }

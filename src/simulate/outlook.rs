@@ -16,6 +16,7 @@ use crate::{
     types::Type,
     units::{Duration, Money},
     value::{Fields, Value},
+    wire::Failure,
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 
@@ -48,7 +49,7 @@ pub struct Outlook {
     /// The steps that missed limits cut short or ended, with how often each was.
     pub blamed: Vec<(String, usize)>,
     /// A failure that no limit brought about: the step, and why.
-    pub failure: Option<(String, String)>,
+    pub failure: Option<(String, Failure)>,
     /// What would let the limits hold, where they often don't.
     pub wishes: Vec<Wish>,
 }
@@ -170,7 +171,7 @@ impl Question<'_> {
             rows,
             critical: critical(&self.graph.root, &slack, &tally).into_iter().map(str::to_owned).collect(),
             blamed: tally.blamed().into_iter().map(|(path, count)| (path.to_owned(), count)).collect(),
-            failure: tally.failure().map(|(step, why)| (step.to_owned(), why.to_owned())),
+            failure: tally.failure().cloned(),
             wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(runs, seed) },
         }
     }

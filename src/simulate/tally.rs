@@ -6,7 +6,7 @@ use crate::{
     schedule::{Notice, Time, Verdict},
     source::Name,
     units::{Duration, Money},
-    wire::Kind,
+    wire::{Failure, Kind},
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -96,7 +96,7 @@ pub struct Tally {
     steps: BTreeMap<String, Step>,
     /// How often a step was the one that a missed limit cut short or ended.
     blamed: BTreeMap<String, usize>,
-    failure: Option<(String, String)>,
+    failure: Option<(String, Failure)>,
 }
 
 /// A step in one run.
@@ -160,7 +160,7 @@ impl Tally {
                 Kind::DeadlineExceeded => (&mut ends.late, Some(step)),
                 Kind::BudgetExceeded => (&mut ends.poor, Some(step)),
                 _ => {
-                    self.failure.get_or_insert_with(|| (step.to_string(), failure.message.clone()));
+                    self.failure.get_or_insert_with(|| (step.to_string(), failure.clone()));
                     (&mut ends.failed, None)
                 }
             },
@@ -205,8 +205,8 @@ impl Tally {
     }
 
     /// The first other failure, if there was one: the step, and why.
-    pub fn failure(&self) -> Option<(&str, &str)> {
-        self.failure.as_ref().map(|(step, why)| (&**step, &**why))
+    pub fn failure(&self) -> Option<&(String, Failure)> {
+        self.failure.as_ref()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Chance, Foresight, done};
 use crate::{
-    forecast::{Crew, Pace, Spread, Stretch, Task},
+    forecast::{Crew, Needs, Pace, Spread, Stretch, Task},
     schedule::{Event, Launch, Time},
     simulate::sample,
     units::Duration,
@@ -28,6 +28,10 @@ impl Foresight<'_> {
             let at = Duration::from_secs_f64(chance.own(self.platform.start));
             return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
         };
+        if let Some(failure) = self.too_small(launch, train, &task) {
+            let at = Duration::from_secs_f64(chance.own(self.platform.start));
+            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
+        }
         if train.team.is_several() {
             return self.rounds(launch, now, train, &task, threads, chance);
         }
@@ -54,6 +58,19 @@ impl Foresight<'_> {
         let share = ((seconds - begin) / learning.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
         let epochs = (from + (task.epochs - from) * share).max(1.0);
         done(launch, self.trained(launch, train, epochs, cut, seconds, chance))
+    }
+
+    /// Why a training does not fit its memory, if it does not: in a cloud that of its functions, elsewhere what it declares.
+    fn too_small(&self, launch: &Launch, train: &Train, task: &Task) -> Option<Failure> {
+        let memory = if self.cores.is_none() { launch.memory } else { launch.memory_limit? };
+        let most = train.team.workers.fitting(task.shards).last().copied().unwrap_or(1);
+        let needs = Needs::of(task, most, self.platform);
+        let total = needs.total();
+        let message = || format!("it has {memory}, and needs about {} MiB: {needs}", total.mib());
+        (total > memory).then(|| {
+            Failure::new(Kind::OutOfMemory, message())
+                .help("give it more with `@resources(memory: …)`, or more shards, a smaller batch or a smaller model")
+        })
     }
 
     /// The moment at which one of so many workers is lost, if one is within so many seconds.
