@@ -59,11 +59,14 @@ const WORTH: f64 = 0.01;
 const SAVED: f64 = 0.001;
 /// What is less sure than this is not settled for before it was tried.
 const UNSURE: f64 = 0.1;
+/// To try one number of workers tells about the same as to try another less than so many times as large.
+const APART: f64 = 1.05;
 /// What a try may bring, in deviations: the middles of seven equal shares of all that a normal draw may be.
 const OUTCOMES: [f64; 7] = [-1.4652, -0.7916, -0.3661, 0.0, 0.3661, 0.7916, 1.4652];
 
 impl Decision {
-    /// Decides on the workers of the next round among `candidates`, which are not none.
+    /// Decides on the workers of the next round among `candidates`, which are not none and
+    /// begin with the fewest.
     pub fn of(belief: &Belief, candidates: &[u32], remaining: &Remaining, limits: Limits, goal: Goal) -> Option<Self> {
         let options: Vec<Thought> = candidates.iter().map(|workers| belief.of(*workers, remaining.batch)).collect();
         let outlook = Outlook { remaining: *remaining, limits, goal };
@@ -71,7 +74,14 @@ impl Decision {
         let settled = options.iter().find(|option| option.workers() == best.workers)?;
         let gain = |tried: &Thought| outlook.gain(belief, &options, settled, tried);
         let tries = remaining.tries > 0 && remaining.steps > remaining.try_steps;
-        let tried = options.iter().filter(|_| tries).map(|option| (gain(option), option));
+        let mut least = 0.0;
+        let told_apart = |option: &&Thought| {
+            let workers = f64::from(option.workers());
+            let apart = workers >= least;
+            least = if apart { workers * APART } else { least };
+            apart || option.workers() == best.workers
+        };
+        let tried = options.iter().filter(|_| tries).filter(told_apart).map(|option| (gain(option), option));
         match tried.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
             Some((gain, tried)) if gain > SAVED * best.value => {
                 Some(outlook.prospect(tried.workers(), tried.step).decision(true))
