@@ -66,7 +66,7 @@ enum Strategy {
     Grid(Vec<Fields>),
     /// Successive halving.
     Halving(Vec<Ladder>),
-    /// Draws for `startup` trials, then what a model of the results proposes.
+    /// Draws far apart for `startup` trials, then what a model of the results proposes.
     Model {
         trials: u64,
         startup: u64,
@@ -232,6 +232,9 @@ impl Search {
                     Model::Gp => gp::propose(&self.space, &history, seed),
                 }
                 .map(Some)
+            }
+            Strategy::Model { trials, startup, .. } => {
+                self.space.draw_apart(self.seed, trial, *startup.min(trials)).map(Some)
             }
             _ => self.space.draw(seed).map(Some),
         }

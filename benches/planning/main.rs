@@ -1,10 +1,12 @@
-//! How near what a plan reckons with comes to what others measured: `cargo bench --bench planning`. Prints tables in Markdown.
+//! How near what a plan reckons with comes to what others measured, and how well searches choose: `cargo bench --bench
+//! planning`, or with the name of a part behind `--`. Prints tables in Markdown.
 //!
-//! The tables of SMLT (arXiv 2205.01853) carry no licence, so that they are not part of this repository: they are read from
-//! the folder that `SMLT_DATA` names, or from `../shared/data`.
+//! The measured tables carry no licence, so that they are not part of this repository: they are read from the folder that
+//! `SMLT_DATA` names, or from `../shared/data`.
 
 mod cost;
 mod exchange;
+mod lynceus;
 mod replans;
 mod table;
 
@@ -14,30 +16,35 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The parts, each by its name on the command line, with the folder of its tables and what prints them.
+type Part = (&'static str, &'static str, fn(&Path) -> io::Result<()>);
+
+const PARTS: [Part; 4] = [
+    ("exchange", "smlt", exchange::print),
+    ("cost", "smlt", cost::print),
+    ("replans", "smlt", replans::print),
+    ("lynceus", "lynceus", lynceus::print),
+];
+
 fn main() -> io::Result<()> {
+    let args: Vec<String> = env::args().collect();
     // `cargo test --all-targets` runs benches too.
-    if !env::args().any(|arg| arg == "--bench") {
+    if !args.iter().any(|arg| arg == "--bench") {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = env::var_os("SMLT_DATA").map_or_else(usual, PathBuf::from).join("smlt");
-    if !folder.is_dir() {
-        println!("nothing to compare with: there are no measured tables in {}", folder.display());
-        return Ok(());
-    }
-    // One part alone: `cargo bench --bench planning -- replans`.
-    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
-    if wanted("exchange") {
-        exchange::print(&folder)?;
+    let data = env::var_os("SMLT_DATA").map_or_else(usual, PathBuf::from);
+    let is_named = |part: &str| args.iter().any(|arg| arg == part);
+    let all = !PARTS.iter().any(|(part, ..)| is_named(part));
+    for (part, folder, print) in PARTS {
+        let folder = data.join(folder);
+        match folder.is_dir() {
+            _ if !all && !is_named(part) => continue,
+            false => println!("{part}: there are no measured tables in {}", folder.display()),
+            true => print(&folder)?,
+        }
         println!();
-    }
-    if wanted("cost") {
-        cost::print(&folder)?;
-        println!();
-    }
-    if wanted("replans") {
-        replans::print(&folder)?;
     }
     Ok(())
 }

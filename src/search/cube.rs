@@ -11,9 +11,9 @@ use crate::{
 pub(super) enum Coordinate {
     /// Nowhere: the dimension does not exist there.
     Absent,
-    /// The share of the distribution's draws that are smaller, from 0 to 1.
+    /// The share of the distribution's draws that are smaller, from 0 to 1; options that are numbers have an order too.
     Number(f64),
-    /// The place of one of several options.
+    /// The place of one of several options without an order.
     Choice(usize),
 }
 
@@ -29,12 +29,13 @@ impl Space {
 }
 
 impl Distribution {
-    /// Where a value lies. A whole number lies in the middle of its own stretch.
+    /// Where a value lies. One of countable numbers lies in the middle of its own stretch.
     pub(super) fn locate(&self, value: &Value) -> Coordinate {
         match (self, value) {
-            (Self::Choice(options), value) => {
-                options.iter().position(|option| option == value).map_or(Coordinate::Absent, Coordinate::Choice)
-            }
+            (Self::Choice(options), value) => match options.iter().position(|option| option == value) {
+                Some(option) if ordered(options) => Coordinate::Number((option as f64 + 0.5) * self.stretch()),
+                option => option.map_or(Coordinate::Absent, Coordinate::Choice),
+            },
             (Self::Int { low, .. }, Value::Int(value)) => {
                 let offset = value.wrapping_sub(*low) as u64;
                 Coordinate::Number((offset as f64 + 0.5) * self.stretch())
@@ -54,6 +55,10 @@ impl Distribution {
     pub(super) fn value(&self, at: Coordinate) -> Value {
         match (self, at) {
             (Self::Choice(options), Coordinate::Choice(option)) => options.get(option).cloned().unwrap_or(Value::None),
+            (Self::Choice(options), Coordinate::Number(share)) => {
+                let option = (share * options.len() as f64) as usize;
+                options.get(option).or(options.last()).cloned().unwrap_or(Value::None)
+            }
             (Self::Int { low, high }, Coordinate::Number(share)) => {
                 let offset = ((share / self.stretch()) as u64).min(high.wrapping_sub(*low) as u64);
                 Value::Int(low.wrapping_add(offset as i64))
@@ -69,18 +74,27 @@ impl Distribution {
         }
     }
 
-    /// The number of options, where there are any.
+    /// The number of options, where there are any without an order.
     pub(super) fn options(&self) -> usize {
-        if let Self::Choice(options) = self { options.len() } else { 0 }
+        match self {
+            Self::Choice(options) if !ordered(options) => options.len(),
+            _ => 0,
+        }
     }
 
-    /// How much of the unit interval one value takes; nothing but whole numbers take any.
+    /// How much of the unit interval one value takes; nothing but countable numbers take any.
     pub(super) fn stretch(&self) -> f64 {
         match self {
             Self::Int { low, high } => 1.0 / (high.wrapping_sub(*low) as u64 as f64 + 1.0),
+            Self::Choice(options) if ordered(options) => 1.0 / options.len() as f64,
             _ => 0.0,
         }
     }
+}
+
+/// Whether options are numbers, each greater than the one before.
+fn ordered(options: &[Value]) -> bool {
+    options.iter().all(|option| option.as_f64().is_some()) && options.is_sorted_by(|a, b| a.as_f64() < b.as_f64())
 }
 
 /// The share of the way from `low` to `high`; the halves keep the widest range within what a number can hold.

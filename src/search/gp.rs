@@ -2,12 +2,13 @@
 //!
 //! Snoek et al., "Practical Bayesian Optimization of Machine Learning Algorithms", 2012: a Gaussian process is fitted to the
 //! results so far, and the next point is the one that is expected to improve most upon the best of them. For what is under
-//! way, the process takes its own guess as the result.
+//! way, the process takes its own guess as the result. Where trials failed, a second process learns where they do.
 
 mod cholesky;
 mod kernel;
 mod likelihood;
 mod process;
+mod success;
 
 use super::{
     SearchError,
@@ -18,6 +19,7 @@ use super::{
 use crate::{normal, seed::Seed, value::Fields};
 pub use cholesky::Cholesky;
 use process::Process;
+use success::Success;
 
 /// As the time for a fit grows with the cube of the number of results, no more than these are looked at: the best half of
 /// them, and the latest of all others.
@@ -44,25 +46,30 @@ pub(super) fn propose(space: &Space, history: &History, seed: Seed) -> Result<Fi
         others.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         results.extend(others.into_iter().take(MAX_RESULTS / 2));
     }
-    let costs: Vec<Option<f64>> = results.iter().map(|(_, result)| result.cost).collect();
     let points: Vec<Point> = results.iter().map(|(_, result)| result.point.clone()).collect();
+    let failed: Vec<bool> = results.iter().map(|(_, result)| result.cost.is_none()).collect();
+    // Failures rank last, so the costs are those of the first points.
+    let costs: Vec<f64> = results.iter().filter_map(|(_, result)| result.cost).collect();
+    let known = points[..costs.len()].to_vec();
     let pending = &history.pending[history.pending.len().saturating_sub(MAX_PENDING)..];
-    let best = points.first().cloned();
-    let process = Process::fit(points, standardize(&costs)).believe(pending);
-    Maximizer { space, least: process.least(), process, seed }.best(best)
+    let best = known.first().cloned();
+    let process = Process::fit(known, standardize(&costs)).believe(pending);
+    let tried = history.results.iter().map(|result| &result.point).chain(&history.pending).collect();
+    let success = Success::learn(points, &failed);
+    Maximizer { space, least: process.least(), process, success, tried, seed }.best(best)
 }
 
-/// Costs with mean 0 and deviation 1. A failure counts as the worst, and what lies far above the
-/// middle, as the cost of a training that all but diverged does, is cut: it would flatten all that matters.
-fn standardize(costs: &[Option<f64>]) -> Vec<f64> {
-    let mut known: Vec<f64> = costs.iter().copied().flatten().collect();
-    known.sort_by(f64::total_cmp);
-    let (Some(best), Some(worst)) = (known.first(), known.last()) else { return vec![0.0; costs.len()] };
-    let middle = known[known.len() / 2];
+/// Costs with mean 0 and deviation 1. What lies far above the middle, as the cost of a training that all but diverged does, is
+/// cut: it would flatten all that matters.
+fn standardize(costs: &[f64]) -> Vec<f64> {
+    let mut sorted = costs.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (Some(best), Some(worst)) = (sorted.first(), sorted.last()) else { return Vec::new() };
+    let middle = sorted[sorted.len() / 2];
     let most = if middle > *best { worst.min(middle + 4.0 * (middle - best)) } else { *worst };
     // Between 0 and 1 no sum can overflow, and the halves of any two numbers have a difference.
     let width = (most / 2.0 - best / 2.0).max(f64::MIN_POSITIVE);
-    let share = |cost: &Option<f64>| (cost.map_or(most, |cost| cost.min(most)) / 2.0 - best / 2.0) / width;
+    let share = |cost: &f64| (cost.min(most) / 2.0 - best / 2.0) / width;
     let shares: Vec<f64> = costs.iter().map(share).collect();
     let count = shares.len() as f64;
     let mean = shares.iter().sum::<f64>() / count;
@@ -76,10 +83,13 @@ struct Maximizer<'s> {
     space: &'s Space,
     process: Process,
     least: f64,
+    success: Option<Success>,
+    /// What was tried or is under way, which would only give the same again.
+    tried: Vec<&'s Point>,
     seed: Seed,
 }
 
-/// A point, and the logarithm of the improvement expected of it.
+/// A point, and the logarithm of the improvement expected of it; nothing is expected of what was tried.
 #[derive(Clone, Debug)]
 struct Candidate {
     point: Fields,
@@ -112,9 +122,14 @@ impl Maximizer<'_> {
             Some(at) => dimension.distribution.value(*at),
         })?;
         let at = self.space.locate(&point);
-        let (mean, deviation) = self.process.predict(&at);
-        let improvement = normal::log_shortfall((self.least - mean) / deviation) + deviation.ln();
+        let improvement = if self.tried.contains(&&at) { f64::NEG_INFINITY } else { self.improvement(&at) };
         Ok(Candidate { point, at, improvement })
+    }
+
+    fn improvement(&self, at: &Point) -> f64 {
+        let (mean, deviation) = self.process.predict(at);
+        let chance = self.success.as_ref().map_or(0.0, |success| success.log_chance(at));
+        normal::log_shortfall((self.least - mean) / deviation) + deviation.ln() + chance
     }
 
     /// Goes up along one dimension after the other, by steps that halve when none leads up (Hooke and Jeeves, "Direct Search",
@@ -124,6 +139,8 @@ impl Maximizer<'_> {
         while step >= STEPS.1 && tried < MAX_STEPS {
             let before = best.improvement;
             for (index, dimension) in self.space.0.iter().enumerate() {
+                // A shorter step would end at the same value.
+                let step = step.max(dimension.distribution.stretch());
                 for coordinate in beside(best.at[index], step, dimension.distribution.options()) {
                     let mut at = best.at.clone();
                     at[index] = coordinate;

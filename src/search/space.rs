@@ -1,6 +1,6 @@
 //! What the dimensions of a search are drawn from.
 
-use super::SearchError;
+use super::{SearchError, cube::Coordinate};
 use crate::{
     expr::{self, Expr, Scope, Var},
     seed::{Generator, Seed},
@@ -10,6 +10,9 @@ use crate::{
 
 /// The points of a grid must fit into memory and into a life.
 const MAX_GRID: usize = 100_000;
+
+/// The most strata that a dimension is cut into.
+const MAX_STRATA: u64 = 1000;
 
 /// The dimensions of a search.
 #[derive(Clone, Debug)]
@@ -67,6 +70,21 @@ impl Space {
     /// The point that a seed draws. Each dimension draws from a seed of its own, so that adding one changes no other.
     pub(super) fn draw(&self, seed: Seed) -> Result<Fields, SearchError> {
         self.point(|_, dimension| dimension.distribution.draw(&mut seed.child(&dimension.name).generator()))
+    }
+
+    /// The draw of a number from 0, of `count`, each of which lies in a stratum of its own along every dimension (McKay et al.,
+    /// "A Comparison of Three Methods for Selecting Values of Input Variables", 1979).
+    pub(super) fn draw_apart(&self, seed: Seed, number: u64, count: u64) -> Result<Fields, SearchError> {
+        let count = count.clamp(1, MAX_STRATA);
+        let seed = seed.child(number / count);
+        self.point(|_, dimension| {
+            let seed = seed.child(&dimension.name);
+            let mut strata: Vec<u64> = (0..count).collect();
+            seed.generator().shuffle(&mut strata);
+            let within = seed.child(number).generator().unit();
+            let share = (strata[(number % count) as usize] as f64 + within) / count as f64;
+            dimension.distribution.value(Coordinate::Number(share))
+        })
     }
 
     /// The point whose values `choose` gives, first to last, for the dimensions that exist; the others are `none`.

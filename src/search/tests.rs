@@ -205,7 +205,7 @@ fn what_learns_reads_no_result_that_may_be_missing() {
                     _ => {
                         let task: Task = running.pop_front().unwrap();
                         let value = objective(&search.trials()[task.trial as usize], 9);
-                        search.tell(&task, Some(if task.trial >= change { value - 7.0 } else { value }));
+                        search.tell(&task, Some(if task.trial >= change { value + 7.0 } else { value }));
                     }
                 }
             }
@@ -269,6 +269,17 @@ fn a_grid_takes_every_combination() {
     assert_eq!(points.len(), 8);
     assert_eq!(points[0], "(lr: 0.0001, width: 32)");
     assert_eq!(points[7], "(lr: 0.1, width: 64)");
+}
+
+#[test]
+fn draws_that_a_model_begins_with_lie_apart() {
+    let space = plane();
+    let draws: Vec<Fields> = (0..10).map(|number| space.draw_apart(Seed::new(3), number, 10).unwrap()).collect();
+    let order = |draw: &Fields| ((draw["lr"].as_f64().unwrap().log10() + 4.0) / 0.3) as usize;
+    let mut strata: Vec<usize> = draws.iter().map(order).collect();
+    strata.sort_unstable();
+    assert_eq!(strata, (0..10).collect::<Vec<_>>());
+    assert_eq!(draws.iter().filter(|draw| draw["width"] == Value::Int(32)).count(), 5);
 }
 
 #[test]

@@ -39,6 +39,15 @@ fn the_widest_ranges_are_walked_from_end_to_end() {
 }
 
 #[test]
+fn numbers_to_choose_from_have_an_order() {
+    let choice = |options: &[f64]| Distribution::Choice(options.iter().copied().map(Value::Float).collect());
+    assert_eq!(choice(&[1.0, 2.0, 8.0, 9.0]).locate(&Value::Float(2.0)), Coordinate::Number(0.375));
+    assert_eq!(choice(&[2.0, 1.0]).locate(&Value::Float(1.0)), Coordinate::Choice(1));
+    let words = Distribution::Choice(vec![Value::String("a".into())]);
+    assert_eq!(words.locate(&Value::String("a".into())), Coordinate::Choice(0));
+}
+
+#[test]
 fn what_does_not_exist_lies_nowhere() {
     for distribution in [Distribution::Int { low: 0, high: 9 }, Distribution::Choice(vec![Value::Int(1)])] {
         assert_eq!(distribution.locate(&Value::None), Coordinate::Absent);

@@ -25,7 +25,7 @@ fn wave(point: &Point) -> f64 {
 }
 
 fn values(points: &[Point]) -> Vec<f64> {
-    standardize(&points.iter().map(|point| Some(wave(point))).collect::<Vec<_>>())
+    standardize(&points.iter().map(wave).collect::<Vec<_>>())
 }
 
 #[test]
@@ -97,13 +97,41 @@ fn a_belief_changes_the_doubt_and_not_the_guess() {
 
 #[test]
 fn costs_far_above_the_middle_are_cut() {
-    let costs = standardize(&[Some(3.0), Some(1e300), Some(1.0), None, Some(2.0)]);
+    let costs = standardize(&[3.0, 1e300, 1.0, 1e200, 2.0]);
     assert!(costs.iter().all(|cost| cost.abs() < 3.0), "{costs:?}");
     assert_eq!(costs[1], costs[3]);
     assert!(costs[4] - costs[2] > 0.1);
-    assert_eq!(standardize(&[Some(5.0), Some(5.0), None]), [0.0; 3]);
-    assert_eq!(standardize(&[None]), [0.0]);
-    assert!(standardize(&[Some(f64::MIN), Some(0.0), Some(f64::MAX)]).iter().all(|cost| cost.is_finite()));
+    assert_eq!(standardize(&[5.0, 5.0]), [0.0; 2]);
+    assert!(standardize(&[f64::MIN, 0.0, f64::MAX]).iter().all(|cost| cost.is_finite()));
+}
+
+#[test]
+fn failures_are_expected_where_trials_failed() {
+    let points = points(20);
+    let fails = |point: &Point| matches!(point[0], Coordinate::Number(x) if x > 0.6);
+    let failed: Vec<bool> = points.iter().map(fails).collect();
+    let success = Success::learn(points, &failed).unwrap();
+    let chance = |x: f64| success.log_chance(&vec![Coordinate::Number(x), Coordinate::Number(0.5)]).exp();
+    assert!(chance(0.2) > 0.9 && chance(0.9) < 0.1, "{} {}", chance(0.2), chance(0.9));
+    assert!(Success::learn(vec![Vec::new()], &[false]).is_none());
+}
+
+#[test]
+fn nothing_is_tried_twice_while_there_is_something_else() {
+    let mut space = square();
+    for dimension in &mut space.0 {
+        dimension.distribution = Distribution::Int { low: 0, high: 3 };
+    }
+    let mut results: Vec<Observation> = space
+        .grid(4)
+        .unwrap()
+        .iter()
+        .map(|point| space.locate(point))
+        .map(|point| Observation { cost: Some(wave(&point)), point })
+        .collect();
+    let left = results.remove(5);
+    let point = propose(&space, &History { results, pending: Vec::new() }, Seed::new(1)).unwrap();
+    assert_eq!(space.locate(&point), left.point);
 }
 
 fn square() -> Space {

@@ -88,9 +88,10 @@ impl Estimator {
 
 impl Axis {
     fn new(distribution: &Distribution, points: impl Iterator<Item = Coordinate>) -> Self {
-        if let Distribution::Choice(options) = distribution {
+        let options = distribution.options();
+        if options > 0 {
             let option = |at| if let Coordinate::Choice(option) = at { Some(option) } else { None };
-            return Self::Choices { kernels: points.map(option).chain([None]).collect(), options: options.len() };
+            return Self::Choices { kernels: points.map(option).chain([None]).collect(), options };
         }
         let mean = |at| if let Coordinate::Number(share) = at { Some(share) } else { None };
         let means: Vec<Option<f64>> = points.map(mean).collect();

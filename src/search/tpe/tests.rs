@@ -19,7 +19,7 @@ fn interval() -> Distribution {
 }
 
 fn options(count: i64) -> Distribution {
-    Distribution::Choice((0..count).map(Value::Int).collect())
+    Distribution::Choice((0..count).map(|option| Value::String(option.to_string().into())).collect())
 }
 
 #[test]
