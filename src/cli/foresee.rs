@@ -34,7 +34,7 @@ pub struct Common {
     /// The workflow file
     pub file: PathBuf,
     /// The workflow in it; may be left out when there is one only, or one called `main`
-    workflow: Option<String>,
+    pub workflow: Option<String>,
     /// Where it is to run
     #[arg(long, value_enum, default_value_t)]
     pub on: On,

@@ -84,8 +84,9 @@ fn print(args: &Args, known: &Known, outlook: &Outlook) {
         "{}\n\n",
         foresee::limits(graph, outlook.ends, outlook.blamed.first().map(|(path, _)| path.as_str()))
     ));
-    let mut table =
-        Table::new(["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by", "workers"]);
+    let head = ["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by", "workers"];
+    let chosen = outlook.rows.iter().any(|row| row.workers.is_some());
+    let mut table = Table::new(head.into_iter().take(head.len() - usize::from(!chosen)));
     outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
     table.print();
     if !outlook.critical.is_empty() {
@@ -110,9 +111,10 @@ fn mend(wish: &Wish, args: &Args) -> String {
         Wish::Limits { budget: Some(budget), .. } => format!("with `@budget({budget})` all of it gets done"),
         Wish::Limits { .. } => "with wider limits all of it gets done".into(),
         Wish::Param { name, value, instead_of } => format!(
-            "with `--{name} {value}` instead of {instead_of} all of it gets done within the limits: `smltc plan {} --{name} \
+            "with `--{name} {value}` instead of {instead_of} all of it gets done within the limits: `smltc plan {}{} --{name} \
              {value}`",
-            args.of.file.display()
+            args.of.file.display(),
+            args.of.workflow.as_ref().map_or_else(String::new, |workflow| format!(" {workflow}")),
         ),
     }
 }

@@ -69,8 +69,7 @@ impl PlanFile {
             .map_err(|error| unusable(format_args!("the plan `{}` can't be read: {error}", path.display())))?;
         serde_json::from_str(&text).map_err(|error| {
             unusable(format_args!(
-                "`{}` is not a plan: {error}\nhelp: `smltc plan FILE -o {}` makes one",
-                path.display(),
+                "`{}` is not a plan: {error}\nhelp: `smltc plan FILE -o plan.json` makes one",
                 path.display()
             ))
         })

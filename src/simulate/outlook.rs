@@ -160,7 +160,7 @@ impl Question<'_> {
 
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
-        let tally = self.tally(runs, seed);
+        let tally = self.tally(TRIES, seed);
         let slack = Slack::of(&self.graph.root, &tally);
         let mut rows = Vec::new();
         collect(&self.graph.root, 0, &tally, &slack, self.foresight, &mut rows);
@@ -172,7 +172,7 @@ impl Question<'_> {
             critical: critical(&self.graph.root, &slack, &tally).into_iter().map(str::to_owned).collect(),
             blamed: tally.blamed().into_iter().map(|(path, count)| (path.to_owned(), count)).collect(),
             failure: tally.failure().cloned(),
-            wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(runs, seed) },
+            wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(seed) },
         }
     }
 
@@ -195,9 +195,9 @@ impl Question<'_> {
     }
 
     /// What would let its limits hold.
-    fn wishes(&self, runs: usize, seed: Seed) -> Vec<Wish> {
+    fn wishes(&self, seed: Seed) -> Vec<Wish> {
         let unlimited = Options { enforce: false, ..self.options.clone() };
-        let free = Question { options: &unlimited, ..*self }.tally(runs, seed);
+        let free = Question { options: &unlimited, ..*self }.tally(TRIES, seed);
         let limits = &self.graph.limits;
         let (seconds, dollars) = (free.seconds().quantile(SURE), free.dollars().quantile(SURE));
         let deadline = limits.deadline.filter(|deadline| deadline.after.secs_f64() < seconds);

@@ -2,7 +2,7 @@
 //! come about (Gelbart et al., "Bayesian Optimization with Unknown Constraints", 2014).
 
 use super::{process::Process, standardize};
-use crate::search::{cube::Point, normal};
+use crate::{normal, search::cube::Point};
 
 /// A process that has seen where trials succeed and where they fail, as a regression on two values (Rasmussen and Williams,
 /// 2006, section 6.5).
