@@ -160,7 +160,7 @@ impl Question<'_> {
 
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
-        let tally = self.tally(TRIES, seed);
+        let tally = self.tally(runs, seed);
         let slack = Slack::of(&self.graph.root, &tally);
         let mut rows = Vec::new();
         collect(&self.graph.root, 0, &tally, &slack, self.foresight, &mut rows);
