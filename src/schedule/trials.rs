@@ -81,12 +81,12 @@ impl<'g> Scheduler<'g> {
         let (trial, usual, others) = (format!("{path}/trial"), trials.usual, trials.tasks.len());
         // Before one was seen, a trial takes what was planned.
         let usual = usual.or_else(|| self.options.plan.step(&trial).map(|step| (step.time(), step.price())));
-        if let Some((usual, price)) = usual {
-            if let Some((limit, kind)) = self.no_room(scope, usual, price, others) {
-                let reason = format!("no further trial would end within {}", self.limit_name(limit, kind));
-                self.stop_trials(site, &reason);
-                return true;
-            }
+        if let Some((usual, price)) = usual
+            && let Some((limit, kind)) = self.no_room(scope, usual, price, others)
+        {
+            let reason = format!("no further trial would end within {}", self.limit_name(limit, kind));
+            self.stop_trials(site, &reason);
+            return true;
         }
         let Some((_, _, trials)) = self.trials_mut(site) else { return false };
         match trials.tries.search.ask() {
