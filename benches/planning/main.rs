@@ -5,6 +5,7 @@
 
 mod cost;
 mod exchange;
+mod fleets;
 mod replans;
 mod table;
 
@@ -20,14 +21,18 @@ fn main() -> io::Result<()> {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
+    // One part alone: `cargo bench --bench planning -- replans`.
+    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
+    if wanted("fleets") {
+        fleets::print()?;
+        println!();
+    }
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = env::var_os("SMLT_DATA").map_or_else(usual, PathBuf::from).join("smlt");
     if !folder.is_dir() {
         println!("nothing to compare with: there are no measured tables in {}", folder.display());
         return Ok(());
     }
-    // One part alone: `cargo bench --bench planning -- replans`.
-    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
     if wanted("exchange") {
         exchange::print(&folder)?;
         println!();
