@@ -8,7 +8,6 @@ use crate::verdict;
 use smlt::{
     check,
     cli::world::Files,
-    diagnostic::Severity,
     forecast::Platform,
     graph::{self, Graph},
     plan::{Capacity, Plan},
@@ -52,7 +51,9 @@ fn deadlines() -> io::Result<()> {
         let fleet = Subject::fleet(most, &format!("@deadline({deadline}s)"))?;
         let chosen = fleet.runs(None);
         let fixed: Vec<Vec<Trace>> = powers(most).map(|workers| fleet.runs(Some(workers))).collect();
-        let best = |run: usize| fixed.iter().map(|runs| &runs[run]).filter(|run| is_whole(run)).map(dollars).min_by(f64::total_cmp);
+        let best = |run: usize| {
+            fixed.iter().map(|runs| &runs[run]).filter(|run| is_whole(run)).map(dollars).min_by(f64::total_cmp)
+        };
         let kept = chosen.iter().filter(|run| is_whole(run)).count() as f64;
         // Where no fixed number keeps the deadline, there is no cost to compare with.
         let both: Vec<[f64; 2]> =
@@ -73,7 +74,9 @@ fn deadlines() -> io::Result<()> {
 }
 
 fn budgets() -> io::Result<()> {
-    println!("| workers | budget, $ | within it | all epochs done | largest overrun, $ | of one round of a worker | goal |");
+    println!(
+        "| workers | budget, $ | within it | all epochs done | largest overrun, $ | of one round of a worker | goal |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     let rate = Prices::embedded().rate(MEMORY.parse().expect("a size")).to_f64();
     for most in FLEETS {
@@ -178,16 +181,17 @@ impl Subject {
         fs::write(&file, format!("{DECLARATIONS}\n{text}"))?;
         let files = Files::open(&file).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let checked = check::check(&files);
-        let wrong = checked.diagnostics.iter().find(|diagnostic| diagnostic.severity() == Severity::Error);
-        let workflow = checked.value.workflows.last().filter(|_| wrong.is_none());
-        let workflow = workflow.ok_or_else(|| io::Error::other(format!("it does not check: {wrong:?}")))?;
+        let workflow = checked.value.workflows.last().filter(|_| checked.is_ok());
+        let workflow = workflow.ok_or_else(|| io::Error::other(format!("{:?}", checked.diagnostics)))?;
         Ok(Self { graph: graph::build(workflow, &files), rows })
     }
 
     /// One training by up to so many workers.
     fn fleet(most: u32, limits: &str) -> io::Result<Self> {
         let training = training(&format!("1..{most}"), most, 10);
-        let text = format!("{limits}\n@resources(memory: {MEMORY})\nworkflow main() -> Int {{\n  let trained = {training}\n  trained.epochs\n}}\n");
+        let text = format!(
+            "{limits}\n@resources(memory: {MEMORY})\nworkflow main() -> Int {{\n  let trained = {training}\n  trained.epochs\n}}\n"
+        );
         Self::new(&text, rows(most))
     }
 

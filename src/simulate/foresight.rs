@@ -5,7 +5,7 @@ mod training;
 
 use super::{experience::Experience, sample};
 use crate::{
-    forecast::{Platform, Spread, rows, shape},
+    forecast::{Exchanges, Platform, Spread, rows, shape},
     layers,
     plan::plain,
     schedule::{Event, Launch, Time},
@@ -22,6 +22,7 @@ pub struct Foresight<'a> {
     /// The processors, which the steps under way share; none where each has its own.
     cores: Option<f64>,
     experience: &'a Experience,
+    exchanges: Exchanges,
     /// Reads the facts of data.
     read: &'a dyn Fn(&Dataset) -> Option<Facts>,
     /// The facts read so far.
@@ -69,6 +70,7 @@ impl<'a> Foresight<'a> {
             platform,
             cores,
             experience,
+            exchanges: Exchanges::new(platform.link),
             read,
             facts: RefCell::default(),
             slowdown: None,
