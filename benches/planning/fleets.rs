@@ -119,7 +119,7 @@ fn times() -> io::Result<()> {
     let row = |what: &str, text: &str, most: f64, time: &dyn Fn(Question)| -> io::Result<()> {
         let subject = Subject::new(text, rows(256))?;
         let start = processor()?;
-        subject.ask(None, |question| time(question));
+        subject.ask(None, time);
         let seconds = processor()? - start;
         println!("| {what} | {seconds:.2} | {most} s: {} |", verdict(seconds <= most));
         Ok(())
