@@ -6,6 +6,7 @@
 mod adapt;
 mod belief;
 mod decision;
+mod exchanges;
 mod needs;
 mod platform;
 mod spread;
@@ -15,8 +16,9 @@ mod team;
 pub use adapt::{Chosen, Stand};
 pub use belief::{Belief, Seen};
 pub use decision::{Decision, Limits, Remaining};
+pub use exchanges::Exchanges;
 pub use needs::Needs;
 pub use platform::Platform;
 pub use spread::Spread;
-pub use task::{Task, rows, shape};
+pub use task::{Known, Task, rows};
 pub use team::{Crew, Pace, Step, Stretch};

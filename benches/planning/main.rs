@@ -6,6 +6,7 @@
 
 mod cost;
 mod exchange;
+mod fleets;
 mod lynceus;
 mod replans;
 mod table;
@@ -16,14 +17,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The parts, each by its name on the command line, with the folder of its tables and what prints them.
-type Part = (&'static str, &'static str, fn(&Path) -> io::Result<()>);
+/// The parts, each by its name on the command line, with the folder of measured tables that it needs, and what prints it.
+type Part = (&'static str, Option<&'static str>, fn(&Path) -> io::Result<()>);
 
-const PARTS: [Part; 4] = [
-    ("exchange", "smlt", exchange::print),
-    ("cost", "smlt", cost::print),
-    ("replans", "smlt", replans::print),
-    ("lynceus", "lynceus", lynceus::print),
+const PARTS: [Part; 5] = [
+    ("exchange", Some("smlt"), exchange::print),
+    ("cost", Some("smlt"), cost::print),
+    ("replans", Some("smlt"), replans::print),
+    ("lynceus", Some("lynceus"), lynceus::print),
+    ("fleets", None, |_| fleets::print()),
 ];
 
 fn main() -> io::Result<()> {
@@ -33,16 +35,26 @@ fn main() -> io::Result<()> {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
+    // One part alone: `cargo bench --bench planning -- replans`.
+    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
+    if wanted("fleets") {
+        fleets::print()?;
+        println!();
+    }
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = env::var_os("SMLT_DATA").map_or_else(usual, PathBuf::from);
     let is_named = |part: &str| args.iter().any(|arg| arg == part);
     let all = !PARTS.iter().any(|(part, ..)| is_named(part));
     for (part, folder, print) in PARTS {
-        let folder = data.join(folder);
-        match folder.is_dir() {
-            _ if !all && !is_named(part) => continue,
-            false => println!("{part}: there are no measured tables in {}", folder.display()),
-            true => print(&folder)?,
+        if !all && !is_named(part) {
+            continue;
+        }
+        let folder = folder.map(|folder| data.join(folder));
+        match &folder {
+            Some(folder) if !folder.is_dir() => {
+                println!("{part}: there are no measured tables in {}", folder.display());
+            }
+            folder => print(folder.as_deref().unwrap_or(&data))?,
         }
         println!();
     }

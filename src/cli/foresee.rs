@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     data::{self, Files},
-    forecast::Platform,
+    forecast::{self, Platform},
     graph::Graph,
+    layers::Shape,
     limits::Amount,
     local::memory_of_machine,
     plan::{Capacity, Plan},
@@ -22,7 +23,7 @@ use crate::{
     store::Objects,
     units::{Duration, Money, Size},
     value::{Dataset, Fields},
-    wire::{Facts, Failure, Kind},
+    wire::{Failure, Kind},
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
@@ -187,7 +188,7 @@ impl<'a> Known<'a> {
 
     /// Asks about the workflow.
     pub fn ask<T>(&self, args: &Fields, options: &Options, ask: impl FnOnce(Question) -> T) -> T {
-        let read = |dataset: &Dataset| self.facts(dataset);
+        let read = |dataset: &Dataset| self.data(dataset);
         let foresight =
             Foresight::new(&self.platform, self.cores, &self.experience, &read).with_slowdown(self.slowdown);
         ask(Question { graph: &self.prepared.graph, args, options, foresight: &foresight })
@@ -198,12 +199,12 @@ impl<'a> Known<'a> {
         self.hashes.borrow().clone()
     }
 
-    /// The facts of data that lies on this machine.
-    fn facts(&self, dataset: &Dataset) -> Option<Facts> {
+    /// What is known of data that lies on this machine.
+    fn data(&self, dataset: &Dataset) -> Option<forecast::Known> {
         let files = Files::find(dataset, self.prepared.files.project(), &self.objects).ok()?;
         let data = data::load(dataset, &files).ok()?;
         self.hashes.borrow_mut().insert(dataset.name.to_string(), data.hash.to_string());
-        Some(data.facts)
+        Some(forecast::Known { shape: Shape(data.train.shape), facts: data.facts })
     }
 }
 

@@ -1,10 +1,10 @@
 //! The workers of a training's next round, when they are a range of which the best number is found out on the way.
 
-use super::{Belief, Decision, Limits, Remaining, Seen};
+use super::{Belief, Decision, Exchanges, Limits, Remaining, Seen};
 use crate::{
     layers,
     units::Duration,
-    wire::{Adapt, Exchange, Goal, Link, Standing, Train, shards},
+    wire::{Adapt, Goal, Standing, Train, shards},
 };
 
 /// Where a training stands between two rounds.
@@ -17,8 +17,8 @@ pub struct Stand<'a> {
     pub standing: &'a Standing,
     /// What is left of the limits.
     pub limits: Limits,
-    /// What lies between workers and their store.
-    pub link: Link,
+    /// What exchanges take.
+    pub exchanges: &'a Exchanges,
     /// Seconds that it takes to begin a round with other workers.
     pub change: f64,
 }
@@ -58,7 +58,8 @@ impl Stand<'_> {
             let within = Duration::from_secs_f64(self.try_time());
             return Some(Chosen { workers, until: epochs + 1, within, why: why.into() });
         };
-        let exchange = |workers: u32| self.exchange(workers);
+        let bytes = 4.0 * layers::parameters(&self.train.model.layers).unwrap_or(1e6);
+        let exchange = |workers: u32| self.exchanges.of(self.train.team.exchange, workers, bytes as u64).1;
         let seen: Vec<Seen> = self
             .standing
             .went
@@ -99,13 +100,6 @@ impl Stand<'_> {
             within: Duration::from_secs_f64(within),
             why: self.why(&decision, limits),
         })
-    }
-
-    /// Seconds of an exchange, for each step.
-    fn exchange(&self, workers: u32) -> f64 {
-        let bytes = 4.0 * layers::parameters(&self.train.model.layers).unwrap_or(1e6);
-        let way = |way: Exchange| way.time(workers.into(), bytes as u64, self.link);
-        way(self.train.team.exchange.unwrap_or_else(|| Exchange::choose(workers.into(), bytes as u64, self.link)))
     }
 
     fn try_time(&self) -> f64 {

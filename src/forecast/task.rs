@@ -27,12 +27,28 @@ pub struct Task {
     pub moments: f64,
 }
 
+/// What is known of data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Its facts.
+    pub facts: Facts,
+    /// The shape of a sample.
+    pub shape: Shape,
+}
+
+impl From<Facts> for Known {
+    /// Data whose samples are flat rows.
+    fn from(facts: Facts) -> Self {
+        let shape = Shape(vec![facts.width as usize]);
+        Self { facts, shape }
+    }
+}
+
 impl Task {
-    /// What a training of data with such facts has to do; `None` where its layers don't fit the data, which the training
-    /// will say better.
-    pub fn of(train: &Train, facts: &Facts) -> Option<Self> {
-        let shape = shape(&train.data, facts);
-        let work = layers::work(&train.model.layers, &shape).ok()?;
+    /// What a training of such data has to do; `None` where its layers don't fit the data, which the training will say better.
+    pub fn of(train: &Train, known: &Known) -> Option<Self> {
+        let Known { facts, shape } = known;
+        let work = layers::work(&train.model.layers, shape).ok()?;
         let samples = rows(&train.data, facts, Part::Train);
         let judged = rows(train.valid.as_ref().unwrap_or(&train.data), facts, Part::Valid);
         let epochs = match (&train.rung, train.horizon) {
@@ -78,11 +94,6 @@ impl Task {
     pub fn batch_after(&self, epochs: f64) -> f64 {
         self.batch.after(epochs.max(0.0) as u64).max(1) as f64
     }
-}
-
-/// The shape of one sample.
-pub fn shape(data: &Dataset, facts: &Facts) -> Shape {
-    if data.shape.is_empty() { Shape(vec![facts.width as usize]) } else { Shape(data.shape.clone()) }
 }
 
 /// The rows of a part of a dataset; `otherwise` is the part that is meant where the whole is given.

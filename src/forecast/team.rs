@@ -71,10 +71,16 @@ impl Crew {
         }
     }
 
+    /// Seconds in which each judges its part of the samples by which the training is judged.
+    pub fn judging(&self, task: &Task, platform: &Platform, pace: Pace) -> f64 {
+        let own = task.judged / f64::from(self.workers.max(1));
+        pace.computing * own * task.work.operations / (platform.operations * self.cpus)
+    }
+
     /// Seconds of a stretch, without the start of the workers.
     pub fn stretch(&self, task: &Task, stretch: Stretch, platform: &Platform, pace: Pace) -> f64 {
         let (mut at, mut seconds) = (stretch.from, 0.0);
-        let judging = task.judged * task.work.operations / (platform.operations * self.cpus) * pace.computing;
+        let judging = self.judging(task, platform, pace);
         while at < stretch.to {
             let change = task.batch.next_change(at as u64).map_or(f64::INFINITY, |change| change as f64);
             let until = stretch.to.min(change);

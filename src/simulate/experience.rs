@@ -12,6 +12,8 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Experience {
     steps: HashMap<String, Lived>,
+    /// What came of each item, trial and round last, by its whole path.
+    outputs: HashMap<String, Value>,
 }
 
 /// What is known of a step.
@@ -67,7 +69,8 @@ impl Experience {
             if let Some(since) = since.filter(|_| times > 0) {
                 lived.seconds.push(at.since(*since).secs_f64().max(0.001) / times as f64);
             }
-            lived.output = done.output;
+            lived.output = done.output.clone();
+            self.outputs.insert(attempt.step.to_string(), done.output);
         }
     }
 
@@ -77,8 +80,8 @@ impl Experience {
         Spread::of(&seconds[seconds.len().saturating_sub(KEPT)..], DOUBT)
     }
 
-    /// What came of a step last.
+    /// What came of a step last: of this very item or round, or else of any.
     pub fn output(&self, path: &str) -> Option<&Value> {
-        self.steps.get(&plain(path)).map(|lived| &lived.output)
+        self.outputs.get(path).or_else(|| self.steps.get(&plain(path)).map(|lived| &lived.output))
     }
 }

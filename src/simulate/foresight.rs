@@ -5,14 +5,14 @@ mod training;
 
 use super::{experience::Experience, sample};
 use crate::{
-    forecast::{Platform, Spread, rows, shape},
+    forecast::{Exchanges, Known, Platform, Spread, rows},
     layers,
     plan::plain,
     schedule::{Event, Launch, Time},
     seed::{Generator, Seed},
     units::Duration,
     value::{Dataset, Part, Value},
-    wire::{Done, Facts, Failure, Kind, Op},
+    wire::{Done, Failure, Kind, Op},
 };
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -22,10 +22,11 @@ pub struct Foresight<'a> {
     /// The processors, which the steps under way share; none where each has its own.
     cores: Option<f64>,
     experience: &'a Experience,
-    /// Reads the facts of data.
-    read: &'a dyn Fn(&Dataset) -> Option<Facts>,
-    /// The facts read so far.
-    facts: RefCell<Vec<(Dataset, Facts)>>,
+    exchanges: Exchanges,
+    /// Finds out what is known of data.
+    read: &'a dyn Fn(&Dataset) -> Option<Known>,
+    /// What was read so far.
+    data: RefCell<Vec<(Dataset, Known)>>,
     slowdown: Option<Slowdown>,
     /// The workers that trainings begin with, by their paths without numbers, where they are chosen.
     planned: RefCell<BTreeMap<String, u32>>,
@@ -63,14 +64,15 @@ impl<'a> Foresight<'a> {
         platform: &'a Platform,
         cores: Option<f64>,
         experience: &'a Experience,
-        read: &'a dyn Fn(&Dataset) -> Option<Facts>,
+        read: &'a dyn Fn(&Dataset) -> Option<Known>,
     ) -> Self {
         Self {
             platform,
             cores,
             experience,
+            exchanges: Exchanges::new(platform.link),
             read,
-            facts: RefCell::default(),
+            data: RefCell::default(),
             slowdown: None,
             planned: RefCell::default(),
         }
@@ -111,7 +113,7 @@ impl<'a> Foresight<'a> {
         };
         match &launch.op {
             Op::Inspect(inspect) => {
-                let facts = self.facts(&inspect.data);
+                let facts = self.known(&inspect.data).facts;
                 let bytes = (facts.rows * facts.width * 4) as f64;
                 let seconds = seconds(Spread::new(LEAST + bytes / self.platform.object_bytes, DOUBT));
                 ended(launch, seconds, Value::from(facts))
@@ -121,9 +123,9 @@ impl<'a> Foresight<'a> {
                 ended(launch, seconds, output.unwrap_or_else(|| sample::value(&command.output)))
             }
             Op::Evaluate(evaluate) => {
-                let facts = self.facts(&evaluate.data);
+                let Known { facts, shape } = self.known(&evaluate.data);
                 // A model that does not fit is told of by the step itself.
-                let work = layers::work(&evaluate.model.layers, &shape(&evaluate.data, &facts)).unwrap_or_default();
+                let work = layers::work(&evaluate.model.layers, &shape).unwrap_or_default();
                 let operations = rows(&evaluate.data, &facts, Part::Test) * work.operations;
                 let seconds = seconds(Spread::new(LEAST + operations / (self.platform.operations * threads), DOUBT));
                 let metrics = evaluate.metrics.iter().map(|metric| (metric.name.clone(), Value::Float(sample::GOOD)));
@@ -141,15 +143,15 @@ impl<'a> Foresight<'a> {
         }
     }
 
-    /// The facts of data, read once.
-    fn facts(&self, data: &Dataset) -> Facts {
+    /// What is known of data, found out once.
+    fn known(&self, data: &Dataset) -> Known {
         let is_it = |known: &Dataset| Dataset { part: data.part, ..known.clone() } == *data;
-        if let Some((_, facts)) = self.facts.borrow().iter().find(|(known, _)| is_it(known)) {
-            return facts.clone();
+        if let Some((_, known)) = self.data.borrow().iter().find(|(known, _)| is_it(known)) {
+            return known.clone();
         }
-        let facts = (self.read)(data).unwrap_or_else(sample::facts);
-        self.facts.borrow_mut().push((data.clone(), facts.clone()));
-        facts
+        let known = (self.read)(data).unwrap_or_else(|| sample::facts().into());
+        self.data.borrow_mut().push((data.clone(), known.clone()));
+        known
     }
 }
 

@@ -48,7 +48,7 @@ impl Workflow {
         };
         let (platform, experience) = (Platform::lambda(), Experience::default());
         let read = |_: &Dataset| {
-            Some(Facts { width: 784, classes: 10, rows: 60_000, columns: Vec::new(), shards: Vec::new() })
+            Some(Facts { width: 784, classes: 10, rows: 60_000, columns: Vec::new(), shards: Vec::new() }.into())
         };
         let foresight = Foresight::new(&platform, None, &experience, &read).with_slowdown(slowdown);
         ask(Question { graph: &self.0, args: &Fields::new(), options: &options, foresight: &foresight })

@@ -9,7 +9,7 @@ use super::{Allowance, Attended, End, Limit, Sat, What, Word, tell};
 use crate::{
     data::dealt,
     elastic::{Next, Participant, replan},
-    forecast::{Chosen, Limits, Stand},
+    forecast::{Chosen, Exchanges, Limits, Stand},
     ml,
     runs::logs,
     units::Duration,
@@ -167,7 +167,7 @@ impl Leader<'_> {
         };
         let chosen = self.train.team.adapt.and_then(|adapt| {
             let (train, standing) = (&self.train, &self.standing);
-            Stand { train, adapt, standing, limits, link: Link::LOCAL, change: CHANGE }.choose()
+            Stand { train, adapt, standing, limits, exchanges: &Exchanges::new(Link::LOCAL), change: CHANGE }.choose()
         });
         let Some(Chosen { workers, until, within, why }) = chosen else {
             return (planned(&self.train.team), None, None);

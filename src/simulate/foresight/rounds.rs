@@ -115,9 +115,9 @@ impl UnderWay<'_> {
         };
         let chosen = team.adapt.and_then(|adapt| {
             let (train, standing) = (self.train, &self.standing);
-            let (link, change) = (self.foresight.platform.link, self.foresight.platform.change);
+            let (exchanges, change) = (&self.foresight.exchanges, self.foresight.platform.change);
             let adapt = Adapt { first: adapt.first.or_else(|| self.planned(adapt, limits)), ..adapt };
-            Stand { train, adapt, standing, limits, link, change }.choose()
+            Stand { train, adapt, standing, limits, exchanges, change }.choose()
         });
         if let Some(Chosen { workers, until, within, why }) = chosen {
             let begun = Begun { number: self.standing.rounds, workers, why };
@@ -153,8 +153,7 @@ impl UnderWay<'_> {
         self.standing.rounds += 1;
         let Plan { workers, until, within } = self.plan();
         let (task, platform) = (self.task, self.foresight.platform);
-        let named = self.train.team.exchange;
-        let exchange = named.unwrap_or_else(|| Exchange::choose(workers.into(), task.exchanged(), platform.link));
+        let (exchange, _) = self.foresight.exchanges.of(self.train.team.exchange, workers, task.exchanged());
         let crew = Crew { workers, memory: self.launch.memory, cpus: self.cpus, exchange };
         let begins = match (self.standing.rounds, self.workers == workers) {
             (1, _) => crew.begin(task, false, platform),
@@ -165,7 +164,7 @@ impl UnderWay<'_> {
         let step = crew.step(task, batch, platform, self.truth);
         let noise = Spread::new(1.0, platform.straggling / 4.0).draw(&mut chance.own);
         let steps = task.samples / batch;
-        let judging = task.judged * task.work.operations / (platform.operations * self.cpus) * self.truth.computing;
+        let judging = crew.judging(task, platform, self.truth);
         let epoch = ((steps * step.seconds() + judging) * noise).max(1e-9);
         // A batch that changes ends a stretch, too.
         let change = task.batch.next_change(self.epochs as u64).map_or(f64::INFINITY, |change| change as f64);

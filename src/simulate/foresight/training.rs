@@ -22,8 +22,8 @@ impl Foresight<'_> {
         threads: f64,
         chance: &mut Chance,
     ) -> Vec<(Duration, Event)> {
-        let facts = self.facts(&train.data);
-        let Some(task) = Task::of(train, &facts) else {
+        let known = self.known(&train.data);
+        let Some(task) = Task::of(train, &known) else {
             let failure = Failure::new(Kind::TaskFailed, "the model does not fit the data");
             let at = Duration::from_secs_f64(chance.own(self.platform.start));
             return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
@@ -32,12 +32,14 @@ impl Foresight<'_> {
             let at = Duration::from_secs_f64(chance.own(self.platform.start));
             return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
         }
-        if train.team.is_several() {
+        let measured = self.experience.seconds(&launch.attempt.step.0);
+        // A team that changes by plan did so in earlier runs, too.
+        if train.team.adapt.is_some() || train.team.is_several() && measured.is_none() {
             return self.rounds(launch, now, train, &task, threads, chance);
         }
         let crew = self.crew(launch, train, &task, threads);
         let from = train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, epochs_of);
-        let (begin, learning) = match self.experience.seconds(&launch.attempt.step.0) {
+        let (begin, learning) = match measured {
             // What was measured began with a start, too.
             Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
             None => {

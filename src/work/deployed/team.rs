@@ -3,7 +3,7 @@
 use super::{Call, Deployed, Facts, ledger::PRICES, unfinished};
 use crate::{
     elastic::{Next, Participant, replan},
-    forecast::{Chosen, Limits, Stand},
+    forecast::{Chosen, Exchanges, Limits, Stand},
     ml,
     step::Step,
     store::{self, Key, OpenError, Terms},
@@ -202,7 +202,7 @@ fn next(train: &Train, step: &Step, job: &Job, standing: &Standing, call: &mut C
         let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first: None, reserve: 0.0 };
         let limits =
             Limits { seconds: job.time_left.map(Duration::secs_f64), dollars: job.money_left.map(Money::to_f64) };
-        Stand { train, adapt, standing, limits, link: Link::USUAL, change: CHANGE }.choose()
+        Stand { train, adapt, standing, limits, exchanges: &Exchanges::new(Link::USUAL), change: CHANGE }.choose()
     });
     match chosen {
         None => {
