@@ -19,7 +19,7 @@ use crate::{
     runs::{Home, Run, Runs},
     schedule::Options,
     seed::Seed,
-    simulate::{Ends, Experience, Foresight, Question, SURE, Slowdown},
+    simulate::{Ends, Experience, Foresight, Question, SURE, Slowdown, Sorted},
     store::Objects,
     units::{Duration, Money, Size},
     value::{Dataset, Fields},
@@ -27,6 +27,7 @@ use crate::{
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
+use serde_json::{Value as Json, json};
 use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 /// The options of both.
@@ -247,13 +248,13 @@ pub fn limits(graph: &Graph, ends: Ends, blamed: Option<&str>) -> String {
     way(late, "miss the deadline");
     way(poor, "spend the budget and fail");
     way(failed, "could not be followed to the end");
-    let blame = blamed.map_or_else(String::new, |path| format!("; most are cut short in `{}`", inside(path)));
+    let blame = blamed.map_or_else(String::new, |path| format!("; most are cut short in `{}`", words::inside(path)));
     format!("{name}: {runs} {}{blame}", ways.join(", "))
 }
 
 /// What is told of a step that fails in simulated runs.
 pub fn failed_step(step: &str, failure: &Failure) -> String {
-    let name = inside(step);
+    let name = words::inside(step);
     let Failure { kind, message, help, .. } = failure;
     match (kind, help) {
         (Kind::OutOfMemory, Some(help)) => format!("`{name}` runs out of memory: {message}\nhelp: {help}"),
@@ -269,11 +270,18 @@ pub fn exit(ends: Ends) -> Exit {
     if ends.kept() >= SURE { Exit::Ok } else { Exit::LimitMissed }
 }
 
-/// A step's path inside its workflow.
-pub fn inside(path: &str) -> &str {
-    path.split_once('/').map_or(path, |(_, inside)| inside)
+/// The middle of some numbers, and what 9 of 10 are not above, as JSON.
+pub fn spread(numbers: &Sorted) -> Json {
+    json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) })
 }
 
+/// How runs ended, as JSON.
+pub fn ends(ends: Ends) -> Json {
+    let Ends { whole, cut, late, poor, failed } = ends;
+    json!({ "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed })
+}
+
+/// A time as a glance takes it in.
 pub fn time(seconds: f64) -> String {
     words::brief(Duration::from_secs_f64(seconds))
 }

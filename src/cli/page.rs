@@ -1,7 +1,10 @@
 //! An outlook as a page of HTML that needs nothing else: what is expected, when each step is done, and what other numbers of
 //! workers would take and cost.
 
-use super::foresee::{self, Known, inside, money, time};
+use super::{
+    foresee::{self, Known, money, time},
+    words::inside,
+};
 use crate::simulate::{Outlook, Point, Row};
 use std::fmt::{self, Display};
 

@@ -1,15 +1,16 @@
 use super::{
     Exit, foresee,
-    foresee::{Known, Subject, inside, money, time},
+    foresee::{Known, Subject, ends, money, spread, time},
     history::unusable,
     page,
     plan_file::PlanFile,
     table::{Cell, Table},
+    words,
 };
 use crate::{
     disk::replace,
     seed::Seed,
-    simulate::{Basis, Ends, Outlook, Row, Sorted, Wish},
+    simulate::{Basis, Outlook, Row, Wish},
 };
 use console::Style;
 use serde_json::{Value as Json, json};
@@ -90,7 +91,7 @@ fn print(args: &Args, known: &Known, outlook: &Outlook) {
     outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
     table.print();
     if !outlook.critical.is_empty() {
-        let path: Vec<&str> = outlook.critical.iter().map(|path| inside(path)).collect();
+        let path: Vec<&str> = outlook.critical.iter().map(|path| words::inside(path)).collect();
         super::say(format_args!("\nwhat decides the time: {}\n", path.join(" → ")));
     }
     if let Some((step, failure)) = &outlook.failure {
@@ -147,14 +148,12 @@ fn line(row: &Row, outlook: &Outlook) -> Vec<Cell> {
 
 fn to_json(known: &Known, subject: &Subject, outlook: &Outlook) -> Json {
     let graph = &known.prepared.graph;
-    let spread = |numbers: &Sorted| json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) });
-    let Ends { whole, cut, late, poor, failed } = outlook.ends;
     json!({
         "workflow": graph.workflow,
         "on": known.platform.name,
         "prices_as_of": subject.options.prices.as_of,
         "runs": outlook.ends.runs(),
-        "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
+        "ends": ends(outlook.ends),
         "seconds": spread(&outlook.seconds),
         "dollars": spread(&outlook.dollars),
         "critical_path": outlook.critical,

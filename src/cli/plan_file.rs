@@ -1,6 +1,10 @@
-//! A plan as a file: made by `smltc plan -o`, read by people, and done by `smltc run --plan` and `smltc deploy --plan`.
+//! A plan as a file: made by `smltc plan -o`, read by people, and done by `smltc run --plan`.
 
-use super::{Exit, foresee::Known, history::unusable};
+use super::{
+    Exit,
+    foresee::{Known, spread},
+    history::unusable,
+};
 use crate::{
     disk::replace,
     plan::Plan,
@@ -19,6 +23,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub struct PlanFile {
     /// The program that made it.
     smltc: String,
+    /// Where it is to run.
+    on: String,
     /// The workflow.
     workflow: String,
     /// Its arguments.
@@ -40,10 +46,9 @@ pub struct PlanFile {
 impl PlanFile {
     /// What a workflow is planned to do.
     pub fn new(known: &Known, args: &Fields, options: &Options, outlook: &Outlook) -> Self {
-        let spread =
-            |numbers: &crate::simulate::Sorted| json!({ "median": numbers.median(), "p90": numbers.quantile(0.9) });
         Self {
             smltc: env!("CARGO_PKG_VERSION").into(),
+            on: known.platform.name.clone(),
             workflow: known.prepared.graph.workflow.to_string(),
             args: Value::Record(args.clone()).to_json(),
             seed: options.seed.get(),
@@ -85,6 +90,7 @@ impl PlanFile {
             }
         };
         compare(plan.smltc == env!("CARGO_PKG_VERSION"), format!("it was made by smltc {}", plan.smltc));
+        compare(plan.on == known.platform.name, format!("it is for {}, not for {}", plan.on, known.platform.name));
         let workflow = &known.prepared.graph.workflow;
         compare(*plan.workflow == **workflow, format!("it is for the workflow `{}`, not `{workflow}`", plan.workflow));
         compare(

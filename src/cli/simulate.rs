@@ -1,11 +1,11 @@
 use super::{
     Exit, foresee,
-    foresee::{Known, money, time},
+    foresee::{Known, ends, money, time},
 };
 use crate::{
     schedule::Time,
     seed::Seed,
-    simulate::{Ends, Slowdown, Sorted, Tally},
+    simulate::{Slowdown, Sorted, Tally},
     units::Duration,
 };
 use serde_json::{Value as Json, json};
@@ -99,12 +99,11 @@ fn histogram(name: &str, numbers: &Sorted, words: &dyn Fn(f64) -> String) {
 }
 
 fn to_json(known: &Known, tally: &Tally) -> Json {
-    let Ends { whole, cut, late, poor, failed } = tally.ends();
     json!({
         "workflow": known.prepared.graph.workflow,
         "on": known.platform.name,
         "runs": tally.runs(),
-        "ends": { "whole": whole, "cut_short": cut, "late": late, "over_budget": poor, "failed": failed },
+        "ends": ends(tally.ends()),
         "seconds": tally.seconds().numbers(),
         "dollars": tally.dollars().numbers(),
         "blamed": tally.blamed().iter().map(|(path, runs)| json!({ "step": path, "runs": runs })).collect::<Vec<_>>(),

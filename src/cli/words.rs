@@ -105,7 +105,12 @@ pub fn metrics(epoch: &EpochMetrics) -> String {
 
 /// A step's name inside its workflow.
 pub fn step(path: &StepPath) -> &str {
-    path.0.split_once('/').map_or(&*path.0, |(_, inside)| inside)
+    inside(&path.0)
+}
+
+/// A path inside its workflow.
+pub fn inside(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, inside)| inside)
 }
 
 /// Some things, counted.

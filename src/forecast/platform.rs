@@ -47,7 +47,7 @@ pub struct Platform {
 
 impl Platform {
     /// AWS Lambda with a Redis of five nodes in the same region. Starts, transfers and limits as measured by the sources that
-    /// `docs/src/forecast.md` names.
+    /// `docs/src/plan.md` names.
     pub fn lambda() -> Self {
         serde_json::from_str(include_str!("lambda.json")).expect("a test reads the embedded figures")
     }
