@@ -160,7 +160,7 @@ impl Maker {
             12 => {
                 let (limit, kind) = match self.random.below(2) {
                     0 => ("@deadline(400ms)", "DeadlineExceeded"),
-                    _ => ("@budget($0.00000001)", "BudgetExceeded"),
+                    _ => ("@budget($0.00004)", "BudgetExceeded"),
                 };
                 format!(
                     "let {name} = try {{\n{limit}\nlet r{name} = run slow({a})\nr{name}.n\n}} catch {kind} {{ {b} }}"

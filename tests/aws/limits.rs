@@ -68,7 +68,7 @@ fn limits_that_are_kept_change_nothing() {
 fn a_limit_that_is_missed_fails_its_scope_is_skipped_or_is_caught() {
     let mut cloud = Cloud::start();
     strikes(&mut cloud, "@deadline(800ms)\nworkflow main() { run slow(20.0) }", "DeadlineExceeded");
-    strikes(&mut cloud, "@budget($0.00000001)\nworkflow main() { run slow(20.0) }", "BudgetExceeded");
+    strikes(&mut cloud, "@budget($0.00004)\nworkflow main() { run slow(20.0) }", "BudgetExceeded");
     strikes(
         &mut cloud,
         "@deadline(900ms)\nworkflow main() { try { run slow(20.0) } catch DeadlineExceeded { run add(1, 1) } }",
@@ -90,7 +90,7 @@ fn a_limit_that_is_missed_fails_its_scope_is_skipped_or_is_caught() {
 }",
         "workflow main() -> Int {
   let a = try {
-    @budget($0.000000001)
+    @budget($0.00004)
     let b = run slow(20.0)
     b.n
   } catch BudgetExceeded { 5 }
