@@ -56,6 +56,8 @@ pub struct Search {
     larger: bool,
     decisions: Vec<Decision>,
     trials: Vec<Trial>,
+    /// From so many decisions on no trial begins.
+    narrow: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -165,7 +167,7 @@ impl Search {
     pub fn new(space: Space, strategy: &Call, parallel: usize, seed: Seed, larger: bool) -> Result<Self, SearchError> {
         let strategy = Strategy::parse(strategy, &space)?;
         let parallel = parallel.max(1);
-        Ok(Self { space, strategy, parallel, seed, larger, decisions: Vec::new(), trials: Vec::new() })
+        Ok(Self { space, strategy, parallel, seed, larger, decisions: Vec::new(), trials: Vec::new(), narrow: None })
     }
 
     /// The trials that there will be.
@@ -177,23 +179,79 @@ impl Search {
         }
     }
 
+    /// The trials that may be under way at the same time.
+    pub fn parallel(&self) -> usize {
+        self.parallel
+    }
+
+    /// The decisions made so far: trials begun, and those that went on to a rung.
+    pub fn decisions(&self) -> usize {
+        self.decisions.len()
+    }
+
+    /// From so many decisions on no trial begins; those that lead go on instead, as far as their rungs reach. What is left of
+    /// time or money then goes to the best there is (Liaw et al., "HyperSched", 2019).
+    pub fn narrow(&mut self, decisions: usize) {
+        self.narrow.get_or_insert(decisions);
+    }
+
+    /// Whether trials begin no more.
+    pub fn is_narrow(&self) -> bool {
+        self.narrow.is_some_and(|decisions| self.decisions.len() >= decisions)
+    }
+
+    /// The epochs of a whole training, where trials pause at rungs.
+    pub fn epochs(&self) -> Option<u64> {
+        match &self.strategy {
+            Strategy::Halving(ladders) => {
+                ladders.iter().filter_map(|ladder| ladder.epochs(0)).map(|(_, all)| all).max()
+            }
+            _ => None,
+        }
+    }
+
+    /// The epochs of a rung, beyond those of the rung before; 1 where trials don't pause at rungs.
+    pub fn epochs_of(&self, trial: u64, rung: usize) -> u64 {
+        match &self.strategy {
+            Strategy::Halving(ladders) => asha::ladder_of(ladders, trial).map_or(1, |ladder| ladder.ahead(rung)),
+            _ => 1,
+        }
+    }
+
+    /// The same for what is asked for next, if there is anything.
+    pub fn epochs_ahead(&self) -> Option<u64> {
+        match self.next() {
+            Next::Begin => Some(self.epochs_of(self.trials.len() as u64, 0)),
+            Next::Promote { trial, rung } => Some(self.epochs_of(trial, rung)),
+            Next::Wait | Next::Over => None,
+        }
+    }
+
+    fn busy(&self) -> usize {
+        self.decisions.iter().filter(|decision| decision.value.is_none()).count()
+    }
+
+    fn next(&self) -> Next {
+        let (busy, begun) = (self.busy(), self.trials.len() as u64);
+        match &self.strategy {
+            _ if busy >= self.parallel => Next::Wait,
+            Strategy::Halving(ladders) if self.is_narrow() => {
+                asha::lead(ladders, &self.decisions, self.parallel, self.larger)
+            }
+            Strategy::Halving(ladders) => asha::next(ladders, &self.decisions, begun, self.parallel, self.larger),
+            _ if begun < self.total() && !self.is_narrow() => Next::Begin,
+            _ if busy > 0 => Next::Wait,
+            _ => Next::Over,
+        }
+    }
+
     /// What to train next.
     ///
     /// # Errors
     /// When a condition of the space has no value.
     pub fn ask(&mut self) -> Result<Ask, SearchError> {
-        let busy = self.decisions.iter().filter(|decision| decision.value.is_none()).count();
-        if busy >= self.parallel {
-            return Ok(Ask::Wait);
-        }
         let begun = self.trials.len() as u64;
-        let next = match &self.strategy {
-            Strategy::Halving(ladders) => asha::next(ladders, &self.decisions, begun, self.parallel, self.larger),
-            _ if begun < self.total() => Next::Begin,
-            _ if busy > 0 => Next::Wait,
-            _ => Next::Over,
-        };
-        let (trial, rung) = match next {
+        let (trial, rung) = match self.next() {
             Next::Wait => return Ok(Ask::Wait),
             Next::Over => return Ok(Ask::Over),
             Next::Promote { trial, rung } => (trial, rung),

@@ -6,12 +6,14 @@ mod glue;
 mod operation;
 mod param;
 mod search;
+mod usual;
 
 pub use book::{Book, Bounds, Entry, Line, SEARCH_SHARE, Searching, Step, What, Work};
 pub use glue::{Lost, argument, assert, compute, times, told};
 pub use operation::{command, count, dataset, evaluate, seed, train, value};
 pub use param::Param;
 pub use search::{Dimension, Search, Trial, Tries, blames_the_choice};
+pub use usual::Usual;
 
 use crate::{
     expr::{Expr, Var},

@@ -52,6 +52,12 @@ impl Capacity {
         Self { cpus: Cpus(cpus.saturating_mul(1000)), memory }
     }
 
+    /// One of so many equal shares of the processors, each of one at least, and all of the memory.
+    #[must_use]
+    pub fn share(self, of: usize) -> Self {
+        Self { cpus: Cpus((self.cpus.0 / of.max(1) as u64).max(Cpus::ONE.0)), ..self }
+    }
+
     /// How many workers it has room for that take so many processors each.
     pub fn room_for(&self, cpus: Cpus) -> u32 {
         u32::try_from(self.cpus.0 / cpus.0.max(1)).unwrap_or(u32::MAX)

@@ -181,7 +181,7 @@ impl Scheduler<'_> {
             self.refuse(id, Kind::BudgetExceeded);
             return;
         }
-        let time = self.scopes.time_left(scope, self.now);
+        let time = self.scopes.time_left(scope, self.now).map(|(_, left)| left);
         if time.is_some_and(|left| left <= Duration::ZERO) || self.scopes.missed(scope).is_some() {
             self.refuse(id, Kind::DeadlineExceeded);
             return;
@@ -293,7 +293,7 @@ impl Scheduler<'_> {
         let Some(retry) = retry else { return self.ended(job, Err(failure)) };
         let wait = self.backoff(&retry, &job);
         let until = self.now.after(wait);
-        let late = self.scopes.time_left(job.scope, self.now).is_some_and(|left| left <= wait);
+        let late = self.scopes.time_left(job.scope, self.now).is_some_and(|(_, left)| left <= wait);
         if late || self.scopes.missed(job.scope).is_some() {
             return self.ended(job, Err(failure));
         }

@@ -138,12 +138,7 @@ impl Scheduler<'_> {
 
     /// The limit around that will be reached first, as things stand.
     pub(super) fn nearest_limit(&self, scope: ScopeId) -> Option<(ScopeId, Kind)> {
-        let due = self
-            .scopes
-            .around(scope)
-            .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
-            .min()
-            .map(|(left, id)| (left, (id, Kind::DeadlineExceeded)));
+        let due = self.scopes.time_left(scope, self.now).map(|(id, left)| (left, (id, Kind::DeadlineExceeded)));
         let poor = self.scopes.money_left(scope, self.now).and_then(|(id, left)| {
             Some((self.scopes.affords(left, Size::from_mib(2048))?, (id, Kind::BudgetExceeded)))
         });
@@ -157,7 +152,7 @@ impl Scheduler<'_> {
         let nearest = |limited: fn(&Scope) -> bool| self.scopes.around(own).find(|(_, scope)| limited(scope));
         let shares_deadline = nearest(|scope| scope.deadline.is_some()).is_some_and(|(id, _)| serves_others(id));
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
-        if shares_deadline && let Some(left) = self.scopes.time_left(own, self.now) {
+        if shares_deadline && let Some((_, left)) = self.scopes.time_left(own, self.now) {
             let share = left.checked_mul(SEARCH_SHARE.to_f64().unwrap_or(1.0)).unwrap_or(left);
             self.scopes.set_deadline(own, Due { at: self.now.after(share), on_miss: OnMiss::KeepBest });
         }
@@ -202,13 +197,8 @@ impl Scheduler<'_> {
         price: Money,
         others: usize,
     ) -> Option<(ScopeId, Kind)> {
-        let due = self
-            .scopes
-            .around(scope)
-            .filter_map(|(id, scope)| Some((scope.deadline?.at.since(self.now), id)))
-            .min()
-            .filter(|(left, _)| *left < usual);
-        if let Some((_, id)) = due {
+        let due = self.scopes.time_left(scope, self.now).filter(|(_, left)| *left < usual);
+        if let Some((id, _)) = due {
             return Some((id, Kind::DeadlineExceeded));
         }
         // What runs beside it is taken to need its whole price still: a search would rather stop a trial early.

@@ -219,9 +219,10 @@ impl Scopes {
         self.around(id).find_map(|(id, scope)| Some((id, scope.missed?)))
     }
 
-    /// The time until the nearest deadline around.
-    pub fn time_left(&self, id: ScopeId, now: Time) -> Option<Duration> {
-        self.around(id).filter_map(|(_, scope)| scope.deadline).map(|due| due.at.since(now)).min()
+    /// The time until the nearest deadline around, and its scope.
+    pub fn time_left(&self, id: ScopeId, now: Time) -> Option<(ScopeId, Duration)> {
+        let due = |(id, scope): (ScopeId, &Scope)| Some((id, scope.deadline?.at.since(now)));
+        self.around(id).filter_map(due).min_by_key(|(id, left)| (*left, *id))
     }
 
     /// The money left in the tightest budget around, and its scope, with what attempts under way have cost by now.

@@ -145,7 +145,7 @@ impl Env for View<'_, '_> {
         Some(match context {
             Context::Spent => Value::Money(scheduler.spent()),
             Context::Elapsed => Value::Duration(scheduler.now.0),
-            Context::Remaining => Value::Duration(scheduler.scopes.time_left(self.scope, scheduler.now)?),
+            Context::Remaining => Value::Duration(scheduler.scopes.time_left(self.scope, scheduler.now)?.1),
             Context::RunId => Value::String(scheduler.options.run_id.clone()),
         })
     }

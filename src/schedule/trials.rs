@@ -12,10 +12,10 @@ use crate::{
     graph::{self, Region, Train, Trial},
     plan::Resources,
     search::{Ask, Task},
-    step::{self, Tries},
+    step::{self, Tries, Usual},
     units::{Duration, Money},
     value::Value,
-    wire::{Failure, Kind, Op},
+    wire::{Failure, Goal, Kind, Op},
 };
 use std::collections::BTreeMap;
 
@@ -29,8 +29,7 @@ pub(super) struct Trials<'g> {
     pub inherited: Inherited,
     /// What is under way.
     pub tasks: BTreeMap<StepPath, UnderWay>,
-    /// The most that a first rung, or a whole trial, took.
-    usual: Option<(Duration, Money)>,
+    usual: Usual,
     failure: Option<Failure>,
     /// Whether nothing more is begun.
     closed: bool,
@@ -60,7 +59,7 @@ impl<'g> Scheduler<'g> {
             inherited: Inherited { seed: tries.seed, ..inherited },
             tries,
             tasks: BTreeMap::new(),
-            usual: None,
+            usual: Usual::default(),
             failure: None,
             closed: false,
         })
@@ -75,15 +74,15 @@ impl<'g> Scheduler<'g> {
 
     /// Begins the next trial, or the next rung of one, if there is any; `true` when something changed.
     pub(super) fn pull_trial(&mut self, site: Site) -> bool {
-        let Some((path, scope, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else {
+        if self.trials_mut(site).is_none_or(|(_, _, trials)| trials.closed) {
             return false;
-        };
-        let (trial, usual, others) = (format!("{path}/trial"), trials.usual, trials.tasks.len());
-        // Before one was seen, a trial takes what was planned.
-        let usual = usual.or_else(|| self.options.plan.step(&trial).map(|step| (step.time(), step.price())));
-        if let Some((usual, price)) = usual
-            && let Some((limit, kind)) = self.no_room(scope, usual, price, others)
-        {
+        }
+        self.narrow(site);
+        if let Some((limit, kind)) = self.lacks(site) {
+            // Those that lead may go on once those beside them are over.
+            if self.trials_mut(site).is_some_and(|(_, _, of)| of.tries.search.is_narrow() && !of.tasks.is_empty()) {
+                return false;
+            }
             let reason = format!("no further trial would end within {}", self.limit_name(limit, kind));
             self.stop_trials(site, &reason);
             return true;
@@ -103,6 +102,57 @@ impl<'g> Scheduler<'g> {
             Err(error) => self.fail_search(site, error.into()),
         }
         true
+    }
+
+    /// The limit within which what is tried next would not end, as far as is known.
+    fn lacks(&mut self, site: Site) -> Option<(ScopeId, Kind)> {
+        let (path, scope, trials) = self.trials_mut(site)?;
+        let (search, others) = (&trials.tries.search, trials.tasks.len());
+        let (ahead, trial) = (search.epochs_ahead()?, format!("{path}/trial"));
+        let usual = |epochs| trials.usual.of(epochs);
+        let (mut time, mut price) = usual(ahead).unzip();
+        // What is cut short is still better than what it was before; but money that brings one to its end is not for several.
+        if search.is_narrow() {
+            time = usual(1).map(|(time, _)| time);
+            let epochs = if others == 0 { 1 } else { search.epochs().unwrap_or(1) };
+            price = usual(epochs).map(|(_, price)| price);
+        }
+        // Before one was seen, a trial takes what was planned.
+        let planned = || self.options.plan.step(&trial).map(|step| (step.time(), step.price()));
+        let (time, price) = time.zip(price).or_else(planned)?;
+        self.no_room(scope, time, price, others)
+    }
+
+    /// Lets no new trial begin once what is left would bring none to its end: it then goes to the best of those that have begun.
+    fn narrow(&mut self, site: Site) {
+        let Some((path, scope, trials)) = self.trials_mut(site) else { return };
+        let search = &trials.tries.search;
+        let (begun, total) = (search.trials().len() as u64, search.total());
+        let whole = search.epochs().and_then(|epochs| trials.usual.of(epochs));
+        let Some((time, price)) = whole.filter(|_| !search.is_narrow() && begun < total) else { return };
+        let path = path.clone();
+        let Some(limit) = self.is_late(scope, time, price) else { return };
+        let message = format!(
+            "it began {begun} of {total} trials, of which the best go on until {} is near",
+            self.limit_name(limit.0, limit.1)
+        );
+        self.mark(path, message);
+        if let Some((_, _, trials)) = self.trials_mut(site) {
+            trials.tries.search.narrow(trials.tries.search.decisions());
+        }
+    }
+
+    /// The limit by which it is too late for a trial of a search that takes and costs so much as a whole.
+    fn is_late(&self, scope: ScopeId, time: Duration, price: Money) -> Option<(ScopeId, Kind)> {
+        let own = self.scopes.get(scope)?;
+        let gone = self.now.since(own.started).secs_f64();
+        let spent = own.spent.to_f64() + self.scopes.accrued(scope, self.now).to_f64();
+        let is_late = |left: f64, gone: f64, whole: f64| Usual::is_late(left, left + gone, whole);
+        let due = self.scopes.time_left(scope, self.now);
+        let due = due.filter(|(_, left)| is_late(left.secs_f64(), gone, time.secs_f64()));
+        let poor = self.scopes.money_left(scope, self.now);
+        let poor = poor.filter(|(_, left)| is_late(left.to_f64(), spent, price.to_f64()));
+        due.map(|(id, _)| (id, Kind::DeadlineExceeded)).or(poor.map(|(id, _)| (id, Kind::BudgetExceeded)))
     }
 
     fn fail_search(&mut self, site: Site, failure: Failure) {
@@ -131,7 +181,10 @@ impl<'g> Scheduler<'g> {
             return Ok(());
         }
         let (resources, retry, timeout) = (trials.resources, trials.inherited.retry.clone(), trials.inherited.timeout);
-        let (cache, goal) = (trials.inherited.cache, trials.inherited.goal);
+        let (cache, search) = (trials.inherited.cache, &trials.tries.search);
+        // The best have the machine for themselves, and till then each trial its share of it.
+        let (slots, hurry) = if search.is_narrow() { (1, Some(Goal::MinTime)) } else { (search.parallel(), None) };
+        let goal = trials.inherited.goal.or(hurry);
         let seed = trials.tries.seed_of(task.trial);
         let path = StepPath(format!("{path}/{}", task.name()).into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
@@ -142,7 +195,8 @@ impl<'g> Scheduler<'g> {
         }
         let mut op = Op::Train(Box::new(train));
         let adapt = self.adapt(site, &path, scope, goal, &resources);
-        let resources = resources.settle(&mut op, &self.options.capacity, adapt);
+        let share = if adapt.is_some() { self.options.capacity.share(slots) } else { self.options.capacity };
+        let resources = resources.settle(&mut op, &share, adapt);
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);
         }
@@ -159,8 +213,9 @@ impl<'g> Scheduler<'g> {
             Ok(done) => {
                 if done.trained.as_ref().is_some_and(|trained| trained.cut) {
                     stop = Some(None);
-                } else if task.rung.unwrap_or(0) == 0 {
-                    trials.usual = trials.usual.max(Some((ended.worked, ended.cost)));
+                } else {
+                    let epochs = trials.tries.search.epochs_of(task.trial, task.rung.unwrap_or(0));
+                    trials.usual.see(epochs, ended.worked, ended.cost);
                 }
                 (trials.tries.note(&task, done), None)
             }
@@ -209,8 +264,12 @@ impl<'g> Scheduler<'g> {
     fn stop_trials(&mut self, site: Site, reason: &str) {
         let Some((path, _, trials)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else { return };
         trials.closed = true;
-        let (path, begun, total) = (path.clone(), trials.tries.search.trials().len(), trials.tries.search.total());
-        self.mark(path, format!("it stopped after {begun} of {total} trials: {reason}; the best of them is kept"));
+        let search = &trials.tries.search;
+        let (path, begun, total) = (path.clone(), search.trials().len(), search.total());
+        // Where the best went on alone, that was told.
+        if !search.is_narrow() {
+            self.mark(path, format!("it stopped after {begun} of {total} trials: {reason}; the best of them is kept"));
+        }
         self.end_search(site);
     }
 

@@ -7,6 +7,7 @@
 //! seed gives the same search, at the price of a worker that idles behind a slow trial now and then.
 
 use super::{Decision, SearchError, better, settings::Settings};
+use std::collections::BTreeMap;
 
 /// The rungs of a search, or of one bracket of it, and how many trials climb them.
 #[derive(Clone, Debug)]
@@ -55,6 +56,12 @@ impl Ladder {
     /// The epochs after which a rung ends, and those of a whole training.
     pub(super) fn epochs(&self, rung: usize) -> Option<(u64, u64)> {
         Some((*self.rungs.get(rung)?, *self.rungs.last()?))
+    }
+
+    /// The epochs between the end of a rung and that of the one before.
+    pub(super) fn ahead(&self, rung: usize) -> u64 {
+        let before = rung.checked_sub(1).and_then(|before| self.rungs.get(before)).copied();
+        self.rungs.get(rung).map_or(0, |until| until - before.unwrap_or(0))
     }
 
     /// The trial that goes on to its next rung, if one does by what came of this ladder's decisions.
@@ -129,4 +136,21 @@ pub(super) fn next(ladders: &[Ladder], decisions: &[Decision], begun: u64, paral
         }
     }
     Next::Over
+}
+
+/// What follows once no trial begins any more: the leaders go on, the best of them first. There are as many as can be under way
+/// at the same time.
+pub(super) fn lead(ladders: &[Ladder], decisions: &[Decision], parallel: usize, larger: bool) -> Next {
+    let known = decisions.iter().filter(|decision| decision.known().is_some());
+    let latest: BTreeMap<u64, &Decision> = known.map(|decision| (decision.trial, decision)).collect();
+    let mut leaders: Vec<&Decision> = latest.into_values().collect();
+    leaders.sort_by(|a, b| better(a.known(), b.known(), larger).then(b.rung.cmp(&a.rung)));
+    let is_busy = |trial: u64| decisions.iter().any(|decision| decision.trial == trial && decision.value.is_none());
+    let has_more = |leader: &Decision| ladder_of(ladders, leader.trial).is_some_and(|of| of.ahead(leader.rung + 1) > 0);
+    let next = leaders.iter().take(parallel).find(|leader| has_more(leader) && !is_busy(leader.trial));
+    match next {
+        Some(leader) => Next::Promote { trial: leader.trial, rung: leader.rung + 1 },
+        None if decisions.iter().any(|decision| decision.value.is_none()) => Next::Wait,
+        None => Next::Over,
+    }
 }

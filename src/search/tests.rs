@@ -135,6 +135,35 @@ fn asha_never_promotes_what_failed() {
     assert_eq!(search.best(), None);
 }
 
+#[test]
+fn the_best_go_on_once_no_trial_begins_any_more() {
+    let mut search = Search::new(plane(), &asha(27), 2, Seed::new(1), true).unwrap();
+    let mut value = BTreeMap::new();
+    for begun in 0..8 {
+        let Ask::Run(task) = search.ask().unwrap() else { panic!("it waits") };
+        if begun == 5 {
+            search.narrow(search.decisions());
+        }
+        let of = objective(&search.trials()[task.trial as usize], task.epochs.unwrap().0);
+        value.insert(task.trial, of);
+        search.tell(&task, Some(of));
+    }
+    let begun = search.trials().len();
+    while let Ask::Run(task) = search.ask().unwrap() {
+        search.tell(&task, value.get(&task.trial).copied());
+    }
+    assert_eq!(search.trials().len(), begun);
+    // As many as can be under way reach the end, which are the best.
+    let ends =
+        |search: &Search| search.decisions.iter().filter(|of| of.rung == 2).map(|of| of.trial).collect::<Vec<_>>();
+    let mut best: Vec<(u64, f64)> = value.into_iter().filter(|(_, value)| value.is_finite()).collect();
+    best.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (mut ended, mut leaders) = (ends(&search), best.iter().take(2).map(|(trial, _)| *trial).collect::<Vec<_>>());
+    ended.sort_unstable();
+    leaders.sort_unstable();
+    assert_eq!(ended, leaders);
+}
+
 /// How many trials end each rung, by the trial that a bracket begins with.
 fn climbed(search: Search) -> BTreeMap<(u64, u64), usize> {
     let (asked, _) = run(search, |_| 0);

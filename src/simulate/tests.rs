@@ -119,6 +119,48 @@ fn a_training_that_becomes_slow_gets_more_workers_and_keeps_its_deadline() {
     assert!(kept <= 3, "{kept}");
 }
 
+/// A search by successive halving whose trials would take far longer than there is time or money.
+fn searching(limit: &str) -> Workflow {
+    Workflow::new(&format!(
+        r#"
+import std/search.{{asha}}
+import std/space.{{log_uniform}}
+
+{limit}
+workflow main() -> Int {{
+  @resources(memory: 1769MiB)
+  let best = search net(inputs: 784) {{
+    data: images
+    batch: 4096
+    maximize: valid.accuracy
+    strategy: asha(trials: 200, max_epochs: 16, reduction: 4)
+    space {{ lr: log_uniform(1e-3, 1e-1) }}
+  }}
+  best.epochs
+}}"#
+    ))
+}
+
+#[test]
+fn a_search_that_runs_out_of_time_or_money_brings_its_best_to_the_end() {
+    let (deadline, budget) = (Duration::from_millis(720_000), 0.05);
+    for limit in ["@deadline(12min)", "@budget($0.05)"] {
+        let workflow = searching(limit);
+        let mut epochs = 0;
+        for seed in 0..10 {
+            let trace = workflow.run(None, seed);
+            let Some(Verdict::Succeeded { value, marks }) = &trace.verdict else { panic!("{:?}", trace.verdict) };
+            assert_eq!(marks.len(), 1, "{marks:?}");
+            let is_kept =
+                if limit.contains("deadline") { trace.elapsed <= deadline } else { trace.spent.to_f64() <= budget };
+            assert!(is_kept, "{limit}: {} {}", trace.elapsed, trace.spent);
+            epochs += value.as_int().unwrap();
+        }
+        // Of 160. Where trials begin to the end, the best ones get through 64 and 52 epochs.
+        assert!(epochs >= 120, "{limit}: {epochs}");
+    }
+}
+
 #[test]
 fn what_is_charged_is_what_the_rounds_held() {
     let trace = training("1..64").run(None, 3);
