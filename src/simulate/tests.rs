@@ -120,7 +120,7 @@ fn a_training_that_becomes_slow_gets_more_workers_and_keeps_its_deadline() {
 }
 
 /// A search by successive halving whose trials would take far longer than there is time or money.
-fn searching(limit: &str) -> Workflow {
+fn searching(limit: &str, workers: &str) -> Workflow {
     Workflow::new(&format!(
         r#"
 import std/search.{{asha}}
@@ -132,6 +132,8 @@ workflow main() -> Int {{
   let best = search net(inputs: 784) {{
     data: images
     batch: 4096
+    shards: 16
+    workers: {workers}
     maximize: valid.accuracy
     strategy: asha(trials: 200, max_epochs: 16, reduction: 4)
     space {{ lr: log_uniform(1e-3, 1e-1) }}
@@ -145,7 +147,7 @@ workflow main() -> Int {{
 fn a_search_that_runs_out_of_time_or_money_brings_its_best_to_the_end() {
     let (deadline, budget) = (Duration::from_millis(720_000), 0.05);
     for limit in ["@deadline(12min)", "@budget($0.05)"] {
-        let workflow = searching(limit);
+        let workflow = searching(limit, "1");
         let mut epochs = 0;
         for seed in 0..10 {
             let trace = workflow.run(None, seed);
@@ -159,6 +161,15 @@ fn a_search_that_runs_out_of_time_or_money_brings_its_best_to_the_end() {
         // Of 160. Where trials begin to the end, the best ones get through 64 and 52 epochs.
         assert!(epochs >= 120, "{limit}: {epochs}");
     }
+}
+
+#[test]
+fn the_best_of_a_search_get_the_workers_that_the_others_had() {
+    let trace = searching("@deadline(12min)", "1..16").run(None, 0);
+    let alone = trace.notices.iter().find(|(_, notice)| matches!(notice, Notice::Limit { .. })).unwrap().0.0.secs_f64();
+    let (before, after): (Vec<_>, Vec<_>) = teams(&trace).into_iter().partition(|(at, _)| *at < alone);
+    let most = |teams: &[(f64, u32)]| teams.iter().map(|(_, workers)| *workers).max().unwrap();
+    assert!(most(&after) >= 4 * most(&before), "{before:?}, then {after:?}");
 }
 
 #[test]

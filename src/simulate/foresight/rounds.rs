@@ -1,7 +1,7 @@
 //! What is thought to come of a training by several workers, round by round. Where the workers are chosen on the way, they
 //! are chosen by what chooses them in a real run, which sees of the truth what real rounds would show.
 
-use super::{Chance, Foresight, done};
+use super::{Chance, Foresight, done, training::epochs_before};
 use crate::{
     forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Platform, Remaining, Spread, Stand, Task},
     plan::plain,
@@ -47,7 +47,7 @@ fn first(train: &Train, task: &Task, cpus: f64, platform: &Platform, adapt: Adap
     };
     let belief = Belief::new(Some(alone / batch), &exchange, &[]);
     let remaining = Remaining {
-        steps: task.epochs * task.samples / batch,
+        steps: (task.epochs - epochs_before(train)) * task.samples / batch,
         batch,
         now: None,
         change: platform.change,
@@ -79,6 +79,7 @@ impl Foresight<'_> {
     ) -> Vec<(Duration, Event)> {
         let mut wrong = || Spread::new(1.0, Pace::UNKNOWN.doubt).draw(&mut chance.common);
         let truth = Pace { computing: wrong(), exchanging: wrong(), doubt: 0.0 };
+        let epochs = epochs_before(train);
         let mut training = UnderWay {
             foresight: self,
             launch,
@@ -87,9 +88,9 @@ impl Foresight<'_> {
             task,
             cpus,
             truth,
-            standing: Standing::default(),
+            standing: Standing { epochs: epochs as u64, ..Standing::default() },
             seconds: 0.0,
-            epochs: 0.0,
+            epochs,
             dollars: 0.0,
             workers: 0,
             told: Vec::new(),

@@ -38,7 +38,7 @@ impl Foresight<'_> {
             return self.rounds(launch, now, train, &task, threads, chance);
         }
         let crew = self.crew(launch, train, &task, threads);
-        let from = train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, epochs_of);
+        let from = epochs_before(train);
         let (begin, learning) = match measured {
             // What was measured began with a start, too.
             Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
@@ -126,7 +126,7 @@ fn checkpoint(epochs: u64) -> Artifact {
     Artifact { bytes: epochs, ..sample::artifact("checkpoint") }
 }
 
-/// The epochs after which a checkpoint was written.
-fn epochs_of(checkpoint: &Artifact) -> f64 {
-    checkpoint.bytes as f64
+/// The epochs after which a training goes on.
+pub(super) fn epochs_before(train: &Train) -> f64 {
+    train.rung.as_ref().and_then(|rung| rung.resume.as_ref()).map_or(0.0, |checkpoint| checkpoint.bytes as f64)
 }
