@@ -108,18 +108,11 @@ impl<'g> Scheduler<'g> {
     fn lacks(&mut self, site: Site) -> Option<(ScopeId, Kind)> {
         let (path, scope, trials) = self.trials_mut(site)?;
         let (search, others) = (&trials.tries.search, trials.tasks.len());
-        let (ahead, trial) = (search.epochs_ahead()?, format!("{path}/trial"));
-        let usual = |epochs| trials.usual.of(epochs);
-        let (mut time, mut price) = usual(ahead).unzip();
-        // What is cut short is still better than what it was before; but money that brings one to its end is not for several.
-        if search.is_narrow() {
-            time = usual(1).map(|(time, _)| time);
-            let epochs = if others == 0 { 1 } else { search.epochs().unwrap_or(1) };
-            price = usual(epochs).map(|(_, price)| price);
-        }
+        let (ahead, alone) = (search.epochs_ahead()?, search.epochs().filter(|_| search.is_narrow()));
+        let (needed, trial) = (trials.usual.needed(ahead, alone, others), format!("{path}/trial"));
         // Before one was seen, a trial takes what was planned.
         let planned = || self.options.plan.step(&trial).map(|step| (step.time(), step.price()));
-        let (time, price) = time.zip(price).or_else(planned)?;
+        let (time, price) = needed.or_else(planned)?;
         self.no_room(scope, time, price, others)
     }
 

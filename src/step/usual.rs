@@ -29,6 +29,15 @@ impl Usual {
         Some((time.unwrap_or(Duration::from_millis(i64::MAX)), price.unwrap_or(Money::new(Decimal::MAX))))
     }
 
+    /// Without what time and money a trial does not begin so many epochs, beside so many others, as far as is known. Where the
+    /// best go on alone, whose whole training takes `alone` epochs, what is cut short is still better than what it was before;
+    /// but money that brings one of them to its end is not for several.
+    pub fn needed(&self, epochs: u64, alone: Option<u64>, others: usize) -> Option<(Duration, Money)> {
+        let Some(whole) = alone else { return self.of(epochs) };
+        let price = self.of(if others == 0 { 1 } else { whole });
+        self.of(1).zip(price).map(|((time, _), (_, price))| (time, price))
+    }
+
     /// Whether the best there is should have all that is left of the time or the money that a search had: no new trial would
     /// come to its end with it, and half of it is over, so that a search too short for a whole training still sees several.
     pub fn is_late(left: f64, all: f64, whole: f64) -> bool {

@@ -4,7 +4,7 @@ use super::{Deployed, Facts, Failed, facts::moment, ledger::millis, values};
 use crate::{
     limits::OnMiss,
     search::{Ask, Task},
-    step::{self, Searching, Tries},
+    step::{self, Searching, Tries, Usual},
     units::{Duration, Money},
     value::Value,
     wire::{Answer, Caught, Done, Errand, Failure, Invocation, Kind, Returned, key},
@@ -19,10 +19,24 @@ use std::{collections::BTreeMap, time::SystemTime};
 struct Memory {
     /// What came of all trials so far, by the errands' names.
     known: BTreeMap<String, Returned>,
-    /// When it last asked for trials, in milliseconds, and what it had cost by then.
-    asked: Option<(i64, Money)>,
-    /// The most that a first rung, or a whole trial, took.
-    usual: Option<(Duration, Money)>,
+    asked: Option<Asked>,
+    usual: Usual,
+    /// From so many decisions on no trial begins.
+    narrow: Option<usize>,
+}
+
+/// When a search last asked for trials.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Asked {
+    /// In milliseconds.
+    at: i64,
+    /// What it had cost by then.
+    spent: Money,
+    /// The epochs of each of them.
+    epochs: Vec<u64>,
+    /// The decisions made with them, and the trials begun.
+    decisions: usize,
+    begun: u64,
 }
 
 /// What came of a task.
@@ -46,6 +60,16 @@ impl Deployed {
         let seed = self.seed(searching.seed, invocation, facts);
         let mut tries = Tries::begin(&searching.search, facts, seed).map_err(of_search)?;
         let mut memory = self.recall(invocation, facts).map_err(of_search)?;
+        let began = invocation.began.as_deref().map(moment).transpose().map_err(of_search)?;
+        let elapsed = began.and_then(|began| SystemTime::now().duration_since(began).ok()).unwrap_or_default();
+        let whole = tries.search.epochs();
+        if let Some(asked) = memory.asked.clone().filter(|asked| asked.begun < tries.search.total())
+            && let Some(whole) = whole.and_then(|whole| memory.usual.of(whole))
+            && is_late(whole, elapsed.into(), invocation, facts).map_err(of_search)?
+        {
+            memory.narrow.get_or_insert(asked.decisions);
+        }
+        memory.narrow.into_iter().for_each(|decisions| tries.search.narrow(decisions));
         let (mut first, mut cut) = (None, false);
         let mut errands = Vec::new();
         // It asks for the same again, told the same.
@@ -54,7 +78,8 @@ impl Deployed {
                 continue;
             }
             let Some(returned) = memory.known.get(&task.name()) else {
-                errands.push(tries.errand(&searching.search, &task));
+                let epochs = tries.search.epochs_of(task.trial, task.rung.unwrap_or(0));
+                errands.push((epochs, tries.errand(&searching.search, &task)));
                 continue;
             };
             let number = match came(searching, &mut tries, &task, returned, invocation, facts, &self.shared)? {
@@ -70,10 +95,18 @@ impl Deployed {
             };
             tries.search.tell(&task, number);
         }
-        let errands = if cut { Vec::new() } else { affordable(errands, &memory, facts).map_err(of_search)? };
+        let alone = whole.filter(|_| tries.search.is_narrow());
+        let errands =
+            if cut { Vec::new() } else { affordable(errands, alone, &memory.usual, facts).map_err(of_search)? };
         if !errands.is_empty() {
-            let spent = facts.ledger.spent(&invocation.path).map_err(of_search)?.money;
-            memory.asked = Some((millis(SystemTime::now()), spent));
+            let (epochs, errands) = errands.into_iter().unzip();
+            memory.asked = Some(Asked {
+                at: millis(SystemTime::now()),
+                spent: facts.ledger.spent(&invocation.path).map_err(of_search)?.money,
+                epochs,
+                decisions: tries.search.decisions(),
+                begun: tries.search.trials().len() as u64,
+            });
             self.remember(invocation, &memory).map_err(of_search)?;
             return Ok(Answer { more: true, vars: [(key(searching.var), None)].into(), errands, ..Answer::default() });
         }
@@ -84,8 +117,6 @@ impl Deployed {
                 None => Tries::fruitless(first.as_ref()),
             }));
         };
-        let began = invocation.began.as_deref().map(moment).transpose().map_err(of_search)?;
-        let elapsed = began.and_then(|began| SystemTime::now().duration_since(began).ok()).unwrap_or_default();
         let spent = facts.ledger.spent(&invocation.path).map_err(of_search)?.money;
         outcome.insert("cost".into(), Value::Money(spent));
         outcome.insert("elapsed".into(), Value::Duration(elapsed.into()));
@@ -101,12 +132,15 @@ impl Deployed {
         let remembered = self.shared.get(&self.key(invocation, "searches"))?;
         let remembered = remembered.map(|text| serde_json::from_slice(&text)).transpose().map_err(lost)?;
         let mut memory: Memory = remembered.unwrap_or_default();
-        if let Some((at, before)) = memory.asked {
-            let took = Duration::from_millis(millis(SystemTime::now()) - at);
+        if let Some(asked) = &memory.asked {
+            let took = Duration::from_millis(millis(SystemTime::now()) - asked.at);
             let spent = facts.ledger.spent(&invocation.path)?.money;
-            let of = Decimal::from(invocation.returned.len());
-            let price = spent.checked_sub(before).and_then(|spent| spent.checked_div(of));
-            memory.usual = memory.usual.max(Some((took, price.unwrap_or(Money::ZERO))));
+            // They ran side by side, and the longest of them took the time.
+            let (longest, all) =
+                (asked.epochs.iter().max().copied().unwrap_or(1), asked.epochs.iter().sum::<u64>().max(1));
+            let price = spent.checked_sub(asked.spent).and_then(|spent| spent.checked_mul(Decimal::from(longest)));
+            let price = price.and_then(|price| price.checked_div(Decimal::from(all)));
+            memory.usual.see(longest, took, price.unwrap_or(Money::ZERO));
         }
         let named = |returned: &Returned| (returned.name.clone(), returned.clone());
         memory.known.extend(invocation.returned.iter().map(named));
@@ -118,19 +152,35 @@ impl Deployed {
     }
 }
 
-/// Those errands for which there is time and money, as far as is known.
-fn affordable(mut errands: Vec<Errand>, memory: &Memory, facts: &Facts) -> Result<Vec<Errand>, Failure> {
-    let (usual, price) = memory.usual.unwrap_or_default();
-    if facts.limits.time_left().is_some_and(|left| left.is_zero() || Duration::from(left) < usual) {
-        errands.clear();
+/// Whether it is too late for new trials of a search that take and cost so much as a whole.
+fn is_late(whole: (Duration, Money), gone: Duration, invocation: &Invocation, facts: &Facts) -> Result<bool, Failure> {
+    let is_late = |left: f64, gone: f64, whole: f64| Usual::is_late(left, left + gone, whole);
+    let (time, price) = whole;
+    if let Some(left) = facts.limits.time_left()
+        && is_late(left.as_secs_f64(), gone.secs_f64(), time.secs_f64())
+    {
+        return Ok(true);
     }
-    if let Some(left) = facts.limits.money_left(&facts.ledger)? {
-        let mut needed = Money::ZERO;
-        errands.retain(|_| {
-            needed = needed.checked_add(price).unwrap_or(needed);
-            left > Money::ZERO && needed <= left
-        });
-    }
+    let Some(left) = facts.limits.money_left(&facts.ledger)? else { return Ok(false) };
+    Ok(is_late(left.to_f64(), facts.ledger.spent(&invocation.path)?.money.to_f64(), price.to_f64()))
+}
+
+/// Those errands for which there is time and money, as far as is known, each with its epochs; see [`Usual::needed`].
+fn affordable(
+    mut errands: Vec<(u64, Errand)>,
+    alone: Option<u64>,
+    usual: &Usual,
+    facts: &Facts,
+) -> Result<Vec<(u64, Errand)>, Failure> {
+    let (left, money) = (facts.limits.time_left(), facts.limits.money_left(&facts.ledger)?);
+    let (mut needed, mut others) = (Money::ZERO, 0);
+    errands.retain(|(epochs, _)| {
+        let (time, price) = usual.needed(*epochs, alone, others).unwrap_or_default();
+        needed = needed.checked_add(price).unwrap_or(needed);
+        others += 1;
+        let in_time = left.is_none_or(|left| !left.is_zero() && Duration::from(left) >= time);
+        in_time && money.is_none_or(|left| left > Money::ZERO && needed <= left)
+    });
     Ok(errands)
 }
 
