@@ -40,7 +40,7 @@ impl Limits {
     #[must_use]
     pub fn inside(&self, own: &Self) -> Self {
         Self {
-            deadline: own.deadline,
+            deadline: own.deadline.clone(),
             budget: own.budget.clone(),
             timeout: own.timeout.or(self.timeout),
             retry: own.retry.clone().or_else(|| self.retry.clone()),
@@ -66,13 +66,16 @@ pub enum Caching {
     Within(Duration),
 }
 
-/// `@deadline(2h, on_miss: keep_best)`
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// `@deadline(2h, on_miss: keep_best, warn_at: [80%])`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deadline {
     /// From the scope's start.
     pub after: Duration,
     /// What happens then; when nothing is said, what can keep its best does, and all else fails.
     pub on_miss: Option<OnMiss>,
+    /// The shares at which to warn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warn_at: Vec<Percent>,
 }
 
 /// `@budget($5, warn_at: [50%])`

@@ -192,7 +192,7 @@ impl<'g> Emitter<'g> {
         begun.push((self.run.clone(), run));
         let begin = self.names.state(&format!("{}: begin", graph.workflow));
         let next = self.put(&mut states, begin, None, Does::Pass, begun, next);
-        let deadline = graph.limits.deadline.map(|deadline| deadline.after);
+        let deadline = graph.limits.deadline.as_ref().map(|deadline| deadline.after);
         let doc = graph.doc.as_deref().and_then(|doc| doc.lines().next());
         let comment = format!("{}: {}", graph.file, doc.unwrap_or(&graph.workflow));
         Machine {

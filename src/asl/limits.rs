@@ -29,12 +29,12 @@ pub(super) struct Entered {
 /// The limits that a scope has itself.
 pub(super) fn bounds(limits: &Limits) -> Option<Bounds> {
     let Limits { deadline, budget, .. } = limits;
-    (deadline.is_some() || budget.is_some()).then(|| Bounds::Said { deadline: *deadline, budget: budget.clone() })
+    (deadline.is_some() || budget.is_some()).then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
 }
 
 /// Whether what misses a limit of these has the value `none`.
 fn skips(limits: &Limits) -> bool {
-    let deadline = limits.deadline.and_then(|deadline| deadline.on_miss);
+    let deadline = limits.deadline.as_ref().and_then(|deadline| deadline.on_miss);
     let budget = limits.budget.as_ref().and_then(|budget| budget.on_miss);
     [deadline, budget].contains(&Some(OnMiss::Skip))
 }

@@ -53,7 +53,7 @@ impl Around {
     /// What holds inside a scope with limits of its own.
     pub fn inside(self, limits: &Limits) -> Self {
         Self {
-            deadline: limits.deadline.map(|deadline| deadline.after).or(self.deadline),
+            deadline: limits.deadline.as_ref().map(|deadline| deadline.after).or(self.deadline),
             budget: limits.budget.as_ref().map(|budget| budget.amount).or(self.budget),
         }
     }
@@ -125,13 +125,13 @@ impl Checker {
             match name {
                 "deadline" => {
                     let after = args.required(self, place, "after", &Type::Duration);
-                    let on_miss = self.on_miss(&mut args);
+                    let (on_miss, warn_at) = (self.on_miss(&mut args), self.warn_at(place, &mut args));
                     if let Some((Value::Duration(after), span)) = after {
                         if after <= Duration::ZERO {
                             self.out_of_range(span, "a deadline must be later than now");
                         }
                         self.wider_deadline(place.around, after, span);
-                        limits.deadline = Some(Deadline { after, on_miss });
+                        limits.deadline = Some(Deadline { after, on_miss, warn_at });
                     }
                 }
                 "budget" => limits.budget = self.budget(place, &mut args, target),
@@ -225,17 +225,24 @@ impl Checker {
             _ => None,
         };
         let on_miss = self.on_miss(args);
-        let warn_at = match args.optional(self, place, "warn_at", &Type::Percent.list()) {
-            Some((Value::List(shares), _)) => shares
-                .into_iter()
-                .filter_map(|share| match share {
-                    Value::Percent(share) => Some(share),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
-        };
+        let warn_at = self.warn_at(place, args);
         Some(Budget { amount: amount?, on_miss, warn_at })
+    }
+
+    /// The shares of a limit at which to warn.
+    fn warn_at(&mut self, place: &mut Place, args: &mut Args) -> Vec<Percent> {
+        let Some((Value::List(shares), span)) = args.optional(self, place, "warn_at", &Type::Percent.list()) else {
+            return Vec::new();
+        };
+        let share = |share: Value| match share {
+            Value::Percent(share) => Some(share),
+            _ => None,
+        };
+        let shares: Vec<Percent> = shares.into_iter().filter_map(share).collect();
+        if shares.iter().any(|share| *share <= Percent::new(0.into()) || *share >= Percent::new(100.into())) {
+            self.out_of_range(span, "a warning comes between nothing and the whole of a limit");
+        }
+        shares
     }
 
     /// Warns of a deadline that is wider than the one around it: it can't widen anything.

@@ -68,7 +68,7 @@ impl Followed<'_> {
         };
         if let (Some(args), Some((_, graph))) = (begun, self.here) {
             let workflow: Name = graph.workflow.clone();
-            let deadline = graph.limits.deadline.map(|deadline| deadline.after);
+            let deadline = graph.limits.deadline.as_ref().map(|deadline| deadline.after);
             // The whole has nothing around it to take a share of.
             let budget = graph.limits.budget.as_ref().and_then(|budget| match budget.amount {
                 Amount::Money(money) => Some(money),

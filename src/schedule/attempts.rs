@@ -255,9 +255,7 @@ impl Scheduler<'_> {
 
     /// Enters a cost into its scope and all around it.
     fn charge(&mut self, scope: ScopeId, cost: Money) {
-        for (scope, share, amount) in self.scopes.charge(scope, cost) {
-            self.note(Notice::Limit { scope, message: format!("{share} of the budget of {amount} is spent") });
-        }
+        self.scopes.charge(scope, cost);
         let total = self.spent();
         self.note(Notice::Spent { total });
     }

@@ -1,7 +1,7 @@
 //! What happens when a deadline or a budget is reached.
 
 use super::{
-    Scheduler, Site, StepPath,
+    Notice, Scheduler, Site, StepPath,
     attempts::Owner,
     failures::Part,
     scope::{Due, Purse, Scope, ScopeId},
@@ -19,6 +19,9 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
     pub(super) fn enforce(&mut self) {
+        for (scope, message) in self.scopes.warnings(self.now) {
+            self.note(Notice::Limit { scope, message });
+        }
         while self.verdict.is_none() {
             let reached = self.scopes.reach(self.now);
             if reached.is_empty() {
@@ -82,7 +85,7 @@ impl Scheduler<'_> {
     pub(super) fn on_miss_of(&self, id: ScopeId, kind: Kind) -> Option<OnMiss> {
         let scope = self.scopes.get(id)?;
         match kind {
-            Kind::DeadlineExceeded => scope.deadline.map(|due| due.on_miss),
+            Kind::DeadlineExceeded => scope.deadline.as_ref().map(|due| due.on_miss),
             _ => scope.budget.as_ref().map(|purse| purse.on_miss),
         }
     }
@@ -105,7 +108,7 @@ impl Scheduler<'_> {
     /// `the deadline of 5min of `main` passed`
     fn reason(&self, id: ScopeId, kind: Kind) -> String {
         let Some(scope) = self.scopes.get(id) else { return "the limit was reached".into() };
-        match (kind, scope.deadline, &scope.budget) {
+        match (kind, &scope.deadline, &scope.budget) {
             (Kind::DeadlineExceeded, Some(due), _) => {
                 format!("the deadline of {} of `{}` passed", due.at.since(scope.started), scope.path)
             }
@@ -154,7 +157,7 @@ impl Scheduler<'_> {
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
         if shares_deadline && let Some((_, left)) = self.scopes.time_left(own, self.now) {
             let share = left.checked_mul(SEARCH_SHARE.to_f64().unwrap_or(1.0)).unwrap_or(left);
-            self.scopes.set_deadline(own, Due { at: self.now.after(share), on_miss: OnMiss::KeepBest });
+            self.scopes.set_deadline(own, Due::keep_best(self.now.after(share)));
         }
         if shares_budget && let Some((_, left)) = self.scopes.money_left(own, self.now) {
             let amount = left.checked_mul(SEARCH_SHARE).unwrap_or(left);

@@ -2,7 +2,7 @@
 
 use super::{StepPath, Time};
 use crate::{
-    limits::{Amount, Limits, OnMiss},
+    limits::{Amount, Deadline, Limits, OnMiss},
     prices::Prices,
     units::{Duration, Money, Percent, Size},
     wire::Kind,
@@ -30,10 +30,26 @@ pub(super) struct Scope {
 }
 
 /// A deadline once its scope has started.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Due {
     pub at: Time,
     pub on_miss: OnMiss,
+    /// The shares still to be warned of, and when they have passed, the first of them first.
+    warn_at: Vec<(Time, Percent)>,
+}
+
+impl Due {
+    /// A deadline that nobody wrote, and nobody is warned of.
+    pub const fn keep_best(at: Time) -> Self {
+        Self { at, on_miss: OnMiss::KeepBest, warn_at: Vec::new() }
+    }
+
+    fn of(deadline: &Deadline, now: Time) -> Self {
+        let passed = |share: &Percent| Some((now.after(deadline.after.checked_mul(share.to_f64())?), *share));
+        let mut warn_at: Vec<_> = deadline.warn_at.iter().filter_map(passed).collect();
+        warn_at.sort();
+        Self { at: now.after(deadline.after), on_miss: deadline.on_miss.unwrap_or(OnMiss::KeepBest), warn_at }
+    }
 }
 
 /// A budget in money.
@@ -77,6 +93,9 @@ pub(super) struct Scopes {
     deadlines: BTreeSet<(Time, ScopeId)>,
     /// The scopes with a budget from which is paid at this moment.
     paying: BTreeSet<ScopeId>,
+    /// The shares of deadlines that are warned of, the next one first, and the scopes with such shares of a budget.
+    alarms: BTreeSet<(Time, ScopeId)>,
+    thrifty: BTreeSet<ScopeId>,
     next: u32,
     enforce: bool,
     prices: Prices,
@@ -90,6 +109,8 @@ impl Scopes {
             open: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             paying: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            thrifty: BTreeSet::new(),
             next: 0,
             enforce,
             prices,
@@ -100,11 +121,7 @@ impl Scopes {
 
     /// Opens a scope. What is not said about a missed limit means that the best so far is kept.
     pub fn open(&mut self, parent: Option<ScopeId>, path: StepPath, limits: &Limits, now: Time) -> ScopeId {
-        let due = |deadline: &crate::limits::Deadline| Due {
-            at: now.after(deadline.after),
-            on_miss: deadline.on_miss.unwrap_or(OnMiss::KeepBest),
-        };
-        let deadline = limits.deadline.as_ref().filter(|_| self.enforce).map(due);
+        let deadline = limits.deadline.as_ref().filter(|_| self.enforce).map(|deadline| Due::of(deadline, now));
         let budget = limits.budget.as_ref().filter(|_| self.enforce).and_then(|budget| {
             let amount = match budget.amount {
                 Amount::Money(money) => money,
@@ -133,28 +150,37 @@ impl Scopes {
     }
 
     pub fn close(&mut self, id: ScopeId) -> Option<Scope> {
-        let scope = self.open.remove(&id)?;
-        if let Some(due) = scope.deadline {
+        self.forget(id);
+        self.open.remove(&id)
+    }
+
+    /// Takes a scope out of what is known of all limits.
+    fn forget(&mut self, id: ScopeId) {
+        let Some(scope) = self.open.get(&id) else { return };
+        if let Some(due) = &scope.deadline {
             self.deadlines.remove(&(due.at, id));
+            due.warn_at.first().into_iter().for_each(|(at, _)| drop(self.alarms.remove(&(*at, id))));
         }
         self.paying.remove(&id);
-        Some(scope)
+        self.thrifty.remove(&id);
     }
 
     /// Changes a scope, and keeps in step what is known of all limits.
     fn change(&mut self, id: ScopeId, change: impl FnOnce(&mut Scope)) {
+        self.forget(id);
         let Some(scope) = self.open.get_mut(&id) else { return };
-        if let Some(due) = scope.deadline {
-            self.deadlines.remove(&(due.at, id));
-        }
         change(scope);
-        if let (Some(due), None) = (scope.deadline, scope.missed) {
-            self.deadlines.insert((due.at, id));
+        if scope.missed.is_some() {
+            return;
         }
-        match scope.budget.is_some() && scope.missed.is_none() && scope.meter.attempts > 0 {
-            true => self.paying.insert(id),
-            false => self.paying.remove(&id),
-        };
+        if let Some(due) = &scope.deadline {
+            self.deadlines.insert((due.at, id));
+            self.alarms.extend(due.warn_at.first().map(|(at, _)| (*at, id)));
+        }
+        if let Some(purse) = &scope.budget {
+            self.paying.extend((scope.meter.attempts > 0).then_some(id));
+            self.thrifty.extend((!purse.warn_at.is_empty()).then_some(id));
+        }
     }
 
     /// Takes a scope's own limits away.
@@ -221,7 +247,7 @@ impl Scopes {
 
     /// The time until the nearest deadline around, and its scope.
     pub fn time_left(&self, id: ScopeId, now: Time) -> Option<(ScopeId, Duration)> {
-        let due = |(id, scope): (ScopeId, &Scope)| Some((id, scope.deadline?.at.since(now)));
+        let due = |(id, scope): (ScopeId, &Scope)| Some((id, scope.deadline.as_ref()?.at.since(now)));
         self.around(id).filter_map(due).min_by_key(|(id, left)| (*left, *id))
     }
 
@@ -251,23 +277,46 @@ impl Scopes {
         self.around(id).all(|(_, scope)| scope.max_parallel.is_none_or(|most| scope.meter.attempts < most))
     }
 
-    /// Enters what an ended attempt has cost into its scope and all around it; says which shares of a budget that passes.
-    pub fn charge(&mut self, id: ScopeId, cost: Money) -> Vec<(StepPath, Percent, Money)> {
-        let around: Vec<ScopeId> = self.around(id).map(|(id, _)| id).collect();
-        let mut warnings = Vec::new();
-        for id in around {
-            let Some(scope) = self.open.get_mut(&id) else { continue };
+    /// Enters what an ended attempt has cost into its scope and all around it.
+    pub fn charge(&mut self, id: ScopeId, cost: Money) {
+        let mut at = Some(id);
+        while let Some(scope) = at.and_then(|id| self.open.get_mut(&id)) {
             scope.spent = scope.spent.checked_add(cost).unwrap_or(scope.spent);
-            let Some(purse) = &mut scope.budget else { continue };
-            while let Some(share) = purse.warn_at.first().copied() {
-                if purse.amount.share(share).is_none_or(|amount| scope.spent < amount) {
+            at = scope.parent;
+        }
+    }
+
+    /// What is to be warned of now, each share of a limit once: the scope, and what is said.
+    pub fn warnings(&mut self, now: Time) -> Vec<(StepPath, String)> {
+        let mut warnings = Vec::new();
+        while let Some((_, id)) = self.alarms.first().copied().filter(|(at, _)| *at <= now) {
+            self.change(id, |scope| {
+                let Some(due) = &mut scope.deadline else { return };
+                let (after, (_, share)) = (due.at.since(scope.started), due.warn_at.remove(0));
+                warnings.push((scope.path.clone(), format!("{share} of the deadline of {after} has passed")));
+            });
+        }
+        for id in self.thrifty.clone() {
+            while let Some((spent, share)) = self.next_share(id, now) {
+                if spent < share {
                     break;
                 }
-                purse.warn_at.remove(0);
-                warnings.push((scope.path.clone(), share, purse.amount));
+                self.change(id, |scope| {
+                    let Some(purse) = &mut scope.budget else { return };
+                    let (amount, share) = (purse.amount, purse.warn_at.remove(0));
+                    warnings.push((scope.path.clone(), format!("{share} of the budget of {amount} is spent")));
+                });
             }
         }
         warnings
+    }
+
+    /// What a scope has spent by now, and the amount at which its budget is warned of next.
+    fn next_share(&self, id: ScopeId, now: Time) -> Option<(Money, Money)> {
+        let scope = self.open.get(&id)?;
+        let purse = scope.budget.as_ref()?;
+        let spent = scope.spent.checked_add(self.accrued(id, now))?;
+        Some((spent, purse.amount.share(*purse.warn_at.first()?)?))
     }
 
     /// The scopes whose limit is reached now, and which limit; each is named once, those around others first.
@@ -287,7 +336,7 @@ impl Scopes {
         reached
     }
 
-    /// When the next limit is reached if nothing changes.
+    /// When the next limit is reached, or is to be warned of, if nothing changes.
     pub fn next_reach(&self, now: Time) -> Option<Time> {
         let empty = |id: &ScopeId| {
             let scope = self.open.get(id)?;
@@ -295,8 +344,15 @@ impl Scopes {
             let left = scope.budget.as_ref()?.amount.checked_sub(spent)?;
             Some(now.after(lasts(left, self.prices.rate_of_mib(scope.meter.memory))?))
         };
-        let late = self.deadlines.first().map(|(at, _)| *at);
-        self.paying.iter().filter_map(empty).chain(late).min()
+        let warned = |id: &ScopeId| {
+            let (spent, share) = self.next_share(*id, now)?;
+            let lasts = lasts(share.checked_sub(spent)?, self.prices.rate_of_mib(self.open.get(id)?.meter.memory))?;
+            // When the share is spent, not before.
+            Some(now.after(lasts).after(Duration::from_millis(1)))
+        };
+        let times = [&self.deadlines, &self.alarms].into_iter().filter_map(|times| times.first());
+        let emptied = self.paying.iter().filter_map(empty);
+        times.map(|(at, _)| *at).chain(emptied).chain(self.thrifty.iter().filter_map(warned)).min()
     }
 
     /// For how long an attempt can run on this money; `None` when it costs nothing.

@@ -337,7 +337,7 @@ fn run(graph: &Graph, slots: usize, fate: &dyn Fn(&Attempt) -> Fate) -> History 
 }
 
 fn deadline(after: i64, on_miss: Option<OnMiss>) -> Limits {
-    Limits { deadline: Some(Deadline { after: ms(after), on_miss }), ..Limits::default() }
+    Limits { deadline: Some(Deadline { after: ms(after), on_miss, warn_at: Vec::new() }), ..Limits::default() }
 }
 
 fn budget(dollars: &str, on_miss: Option<OnMiss>) -> Limits {
@@ -610,8 +610,35 @@ fn a_budget_stops_before_it_is_overdrawn() {
 fn shares_of_a_budget_are_warned_of_once() {
     let graph = graph(&[plain(&[]), plain(&[0]), plain(&[1])], budget("$0.0002", None));
     let history = run(&graph, 1, &always(2000));
-    let warnings = history.notices.iter().filter(|(_, notice)| matches!(notice, Notice::Limit { .. }));
-    assert_eq!(warnings.count(), 1);
+    let prices = Prices::embedded();
+    let started = prices.start().checked_mul(2.into()).unwrap();
+    let working: Money = "$0.0001".parse().unwrap();
+    let rate = prices.rate(Size::from_mib(1024)).to_f64();
+    let reached = working.checked_sub(started).unwrap().to_f64() / rate * 1000.0;
+    let [(at, message)] = &warnings(&history)[..] else { panic!("{:?}", warnings(&history)) };
+    assert_eq!(message, "50% of the budget of $0.0002 is spent");
+    assert!((at.0.millis() as f64 - reached).abs() < 5000.0, "{at:?} {reached}");
+}
+
+/// What was said of limits, and when.
+fn warnings(history: &History) -> Vec<(Time, String)> {
+    let told = history.notices.iter().filter_map(|(at, notice)| match notice {
+        Notice::Limit { message, .. } => Some((*at, message.clone())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn shares_of_a_deadline_are_warned_of_when_they_have_passed() {
+    let mut limits = deadline(1000, None);
+    limits.deadline.as_mut().unwrap().warn_at = ["80%", "50%", "99%"].map(|share| share.parse().unwrap()).into();
+    let graph = graph(&[plain(&[])], limits);
+    let warned = [
+        (Time(ms(500)), "50% of the deadline of 1s has passed".to_owned()),
+        (Time(ms(800)), "80% of the deadline of 1s has passed".to_owned()),
+    ];
+    assert_eq!(warnings(&run(&graph, 1, &always(900))), warned);
 }
 
 #[test]
@@ -969,7 +996,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     all.prop_map(|(deadline, budget, retry, timeout, max_parallel, (cpu, memory))| Limits {
         cpu,
         memory: memory.map(Size::from_mib),
-        deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss }),
+        deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss, warn_at: Vec::new() }),
         budget: budget.map(|(micros, on_miss)| Budget {
             amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),
             on_miss,
@@ -1046,7 +1073,7 @@ proptest! {
         }
 
         // Nothing starts at or after the deadline, and all is over soon after.
-        if let Some(deadline) = case.limits.deadline {
+        if let Some(deadline) = &case.limits.deadline {
             prop_assert!(history.launches.iter().all(|(at, _)| at.0 < deadline.after));
             prop_assert!(history.ended.0.millis() <= deadline.after.millis() + case.lag);
         }
@@ -1126,7 +1153,7 @@ proptest! {
             let dying = rate.checked_mul(Decimal::new(case.lag * history.most_running as i64, 3)).unwrap();
             prop_assert!(history.spent() <= amount.checked_add(dying).unwrap(), "{} of {amount}", history.spent());
         }
-        if let Some(deadline) = case.limits.deadline {
+        if let Some(deadline) = &case.limits.deadline {
             prop_assert!(history.launches.iter().all(|(at, _)| at.0 < deadline.after));
             prop_assert!(history.ended.0.millis() <= deadline.after.millis() + case.lag);
         }
@@ -1178,7 +1205,7 @@ proptest! {
         // How it ends may have been decided, and what was stopped be dying.
         let decided = whole.ended.0.millis() <= at + case.lag;
         prop_assert!(decided || history.verdict == Some(Verdict::Cancelled), "{:?}", history.verdict);
-        if let Some(deadline) = case.limits.deadline {
+        if let Some(deadline) = &case.limits.deadline {
             prop_assert!(history.ended.0.millis() <= deadline.after.millis().max(at) + case.lag);
         }
     }

@@ -183,7 +183,7 @@ impl Question<'_> {
             let free = Question { options: &options, ..*self }.tally(TRIES, seed);
             let limits = &self.graph.limits;
             let (seconds, dollars) = (free.seconds(), free.dollars());
-            let in_time = limits.deadline.is_none_or(|deadline| seconds.within(deadline.after.secs_f64()) >= SURE);
+            let in_time = limits.deadline.as_ref().is_none_or(|deadline| seconds.within(deadline.after.secs_f64()) >= SURE);
             let affordable = match limits.budget.as_ref().map(|budget| budget.amount) {
                 Some(Amount::Money(money)) => dollars.within(money.to_f64()) >= SURE,
                 _ => true,
@@ -200,7 +200,7 @@ impl Question<'_> {
         let free = Question { options: &unlimited, ..*self }.tally(TRIES, seed);
         let limits = &self.graph.limits;
         let (seconds, dollars) = (free.seconds().quantile(SURE), free.dollars().quantile(SURE));
-        let deadline = limits.deadline.filter(|deadline| deadline.after.secs_f64() < seconds);
+        let deadline = limits.deadline.as_ref().filter(|deadline| deadline.after.secs_f64() < seconds);
         let budget = limits.budget.as_ref().and_then(|budget| match budget.amount {
             Amount::Money(money) => Some(money).filter(|money| money.to_f64() < dollars),
             Amount::Share(_) => None,

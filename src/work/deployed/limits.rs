@@ -66,7 +66,7 @@ impl Limits {
             let began = moment(&fence.began)?;
             let (due, purse) = match bounds {
                 Bounds::Said { deadline, budget } => {
-                    let due = deadline.map(|deadline| {
+                    let due = deadline.as_ref().map(|deadline| {
                         let after = time::Duration::from(deadline.after);
                         (began + after, deadline.on_miss.unwrap_or(OnMiss::KeepBest))
                     });
