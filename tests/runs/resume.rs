@@ -89,7 +89,9 @@ fn start(project: &Project, args: &[&str]) -> Child {
 fn killed_in_the_second_step() -> Project {
     let project = Project::with("two.smlt", TWO_STEPS);
     let run = start(&project, &["run", "two.smlt", "--quiet"]);
-    wait_until("the second step is under way", || times(&project, "second") == 1);
+    // A kill may take along what was not written into the log yet.
+    let is_logged = || project.events().iter().any(|event| event["event"] == "step_done");
+    wait_until("the second step is under way", || times(&project, "second") == 1 && is_logged());
     kill(run);
     project
 }
