@@ -73,6 +73,8 @@ mod status;
 #[cfg(feature = "local")]
 mod table;
 #[cfg(feature = "local")]
+mod teams;
+#[cfg(feature = "local")]
 mod test;
 #[cfg(feature = "local")]
 mod why;

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod draw;
+mod trainings;
 mod ways;
 
 pub use crate::{
@@ -12,6 +13,7 @@ pub use crate::{
     step::{Dimension, Evaluate, Param, Run, Script, Search, Task, Train, Trial},
 };
 pub use build::{build, build_test};
+pub use trainings::Training;
 pub use ways::Way;
 
 use crate::{

@@ -23,7 +23,7 @@ pub struct Limits {
     /// `@max_parallel`: the children that may run at the same time.
     pub max_parallel: Option<u32>,
     /// The memory that an attempt needs.
-    pub memory: Option<Size>,
+    pub memory: Option<Memory>,
     /// The processors that an attempt needs.
     pub cpu: Option<f64>,
     /// `@goal`: what trainings whose workers are a range make least of.
@@ -64,6 +64,32 @@ pub enum Caching {
     Off,
     /// A result may serve that is no older than this.
     Within(Duration),
+}
+
+/// The memory that an attempt needs: `2GiB`, or a range within which a plan chooses, `2GiB..10GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Memory {
+    /// So much.
+    Exactly(Size),
+    /// Not less than the first and not more than the second.
+    Within(Size, Size),
+}
+
+impl Memory {
+    /// The least that it may be.
+    pub const fn least(self) -> Size {
+        match self {
+            Self::Exactly(memory) | Self::Within(memory, _) => memory,
+        }
+    }
+
+    /// The most that it may be, which it is where no plan says otherwise: that is enough if anything is.
+    pub const fn most(self) -> Size {
+        match self {
+            Self::Exactly(memory) | Self::Within(_, memory) => memory,
+        }
+    }
 }
 
 /// `@deadline(2h, on_miss: keep_best, warn_at: [80%])`

@@ -8,7 +8,7 @@ pub use planned::{Plan, Planned, plain};
 
 use crate::{
     graph::NodeKind,
-    limits::Limits,
+    limits::{Limits, Memory},
     units::Size,
     wire::{Adapt, Op, Staged, Workers, shards},
 };
@@ -34,7 +34,7 @@ impl Resources {
             _ => Size::from_mib(1024),
         };
         Self {
-            memory: limits.memory.unwrap_or(memory),
+            memory: limits.memory.map_or(memory, Memory::most),
             limited: limits.memory.is_some(),
             cpus: limits.cpu.map_or(Cpus::ONE, Cpus::new),
             workers: 1,

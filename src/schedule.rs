@@ -190,7 +190,10 @@ impl<'g> Scheduler<'g> {
     fn begin(&mut self) {
         let root = self.scopes.get(Scopes::ROOT);
         let (deadline, budget) = root.map_or((None, None), |root| {
-            (root.deadline.as_ref().map(|due| due.at.since(root.started)), root.budget.as_ref().map(|purse| purse.amount))
+            (
+                root.deadline.as_ref().map(|due| due.at.since(root.started)),
+                root.budget.as_ref().map(|purse| purse.amount),
+            )
         });
         let args = self.arguments();
         self.note(Notice::RunStarted { workflow: self.graph.workflow.clone(), args, deadline, budget });

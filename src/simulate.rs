@@ -1,6 +1,7 @@
 //! Runs of a workflow on virtual time. The scheduler is the real one; what comes of a step, when and at what price is drawn
 //! from what is thought of it. Many such runs tell how long a workflow takes, what it costs, and how likely its limits hold.
 
+mod choice;
 mod experience;
 mod foresight;
 mod outlook;
@@ -10,8 +11,9 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Choice, Tried};
 pub use experience::Experience;
-pub use foresight::{Foresight, Slowdown};
+pub use foresight::{Foresight, Slowdown, Team};
 pub use outlook::{Basis, Outlook, Point, Question, Row, SURE, Wish};
 pub use tally::{Ends, Sorted, Tally};
 

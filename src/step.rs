@@ -110,6 +110,9 @@ pub struct Team {
     pub checkpoint: Option<Expr>,
     /// When to end a round, so that the next may have other workers.
     pub replan: Option<Expr>,
+    /// How many of a range of workers begin, where a plan says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u32>,
 }
 
 /// How long a training lasts at most.
@@ -151,7 +154,7 @@ impl Train {
             metrics,
             init,
             seed,
-            team: Team { workers, shards, sync, checkpoint, replan },
+            team: Team { workers, shards, sync, checkpoint, replan, first: _ },
         } = self;
         visit(model);
         visit(data);

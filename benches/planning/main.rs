@@ -35,12 +35,6 @@ fn main() -> io::Result<()> {
         println!("benches are run by `cargo bench`");
         return Ok(());
     }
-    // One part alone: `cargo bench --bench planning -- replans`.
-    let wanted = |part: &str| env::args().skip(1).all(|arg| arg.starts_with('-') || arg == part);
-    if wanted("fleets") {
-        fleets::print()?;
-        println!();
-    }
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = env::var_os("SMLT_DATA").map_or_else(usual, PathBuf::from);
     let is_named = |part: &str| args.iter().any(|arg| arg == part);

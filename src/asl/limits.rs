@@ -29,7 +29,8 @@ pub(super) struct Entered {
 /// The limits that a scope has itself.
 pub(super) fn bounds(limits: &Limits) -> Option<Bounds> {
     let Limits { deadline, budget, .. } = limits;
-    (deadline.is_some() || budget.is_some()).then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
+    (deadline.is_some() || budget.is_some())
+        .then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
 }
 
 /// Whether what misses a limit of these has the value `none`.

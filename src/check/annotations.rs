@@ -3,7 +3,7 @@
 use super::{Checker, scope::Place};
 use crate::{
     diagnostic::{Code, Diagnostic, similar},
-    limits::{Amount, Budget, Caching, Deadline, Limits, OnMiss, Retry},
+    limits::{Amount, Budget, Caching, Deadline, Limits, Memory, OnMiss, Retry},
     source::Span,
     syntax::ast::{Annotation, Arg, ExprKind},
     types::Type,
@@ -165,7 +165,7 @@ impl Checker {
                 ),
                 "resources" => {
                     if let Some((Value::Size(memory), _)) = args.optional(self, place, "memory", &Type::Size) {
-                        limits.memory = Some(memory);
+                        limits.memory = Some(Memory::Exactly(memory));
                     }
                     if let Some((Value::Float(cpu), span)) = args.optional(self, place, "cpu", &Type::Float) {
                         if cpu.is_nan() || cpu <= 0.0 {

@@ -59,7 +59,8 @@ fn is_limited(body: &Body) -> bool {
 /// Compares limits with the least.
 fn judge(limits: &Limits, least: Least, span: Span, body: &Body, report: &mut dyn FnMut(Diagnostic)) {
     let takes = Duration::from_millis((least.chain.min(1 << 50) as i64) * LEAST);
-    if let Some(deadline) = limits.deadline.as_ref().filter(|deadline| deadline.after < takes && deadline.after > Duration::ZERO)
+    if let Some(deadline) =
+        limits.deadline.as_ref().filter(|deadline| deadline.after < takes && deadline.after > Duration::ZERO)
     {
         let message = format!("the deadline of {} can't be kept: it takes {takes} at least", deadline.after);
         let path = path(body);

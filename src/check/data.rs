@@ -4,7 +4,7 @@ use super::{Checker, arguments::ParamSig, scope::Place, settings::Settings, type
 use crate::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
-    limits::Limits,
+    limits::{Limits, Memory},
     source::{Name, Span},
     step::Script,
     syntax::ast::{self, ExprKind, Setting, SettingValue},
@@ -134,7 +134,7 @@ impl Checker {
         if let Some(memory) = settings.ast(self, "memory")
             && let Some(Value::Size(memory)) = self.constant(&mut Place::new(place.file), memory, &Type::Size)
         {
-            limits.memory = Some(memory);
+            limits.memory = Some(Memory::Exactly(memory));
         }
         if let Some(cpu) = settings.ast(self, "cpu")
             && let Some(Value::Float(cpu)) = self.constant(&mut Place::new(place.file), cpu, &Type::Float)

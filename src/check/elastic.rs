@@ -5,6 +5,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     elastic::{self, ElasticError, Syncing},
     expr::Expr,
+    limits::Memory,
     source::{Span, Spanned},
     step::Team,
     syntax::ast,
@@ -52,7 +53,26 @@ impl Checker {
         }
         let [workers, shards, sync, checkpoint, replan] =
             [workers, shards, sync, checkpoint, replan].map(|setting| setting.map(|setting| setting.node));
-        Team { workers, shards, sync, checkpoint, replan }
+        Team { workers, shards, sync, checkpoint, replan, first: None }
+    }
+
+    /// The memory of each of those who train.
+    pub(super) fn memory(&mut self, place: &mut Place, settings: &mut Settings) -> Option<Memory> {
+        let ast = settings.ast(self, "memory")?;
+        let expr = self.one_of(place, ast, &[Type::Size, Type::Range(Box::new(Type::Size))]);
+        match self.known_before(expr, ast.span)? {
+            Value::Size(memory) => Some(Memory::Exactly(memory)),
+            Value::Range(ends) => match *ends {
+                (Value::Size(least), Value::Size(most)) if least > most => {
+                    let (first, last) = (least.to_string(), most.to_string());
+                    self.not_elastic(ast.span, &ElasticError::Backward { name: "memory", first, last });
+                    None
+                }
+                (Value::Size(least), Value::Size(most)) => Some(Memory::Within(least, most)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Reports what is wrong with numbers of samples, workers, shards and backups, and what does not fit together.
@@ -110,7 +130,7 @@ impl Checker {
             ElasticError::Uneven { .. } | ElasticError::Cut { .. } | ElasticError::Backups { .. } => {
                 (Code::E0304, "does not fit")
             }
-            ElasticError::Backward(..)
+            ElasticError::Backward { .. }
             | ElasticError::Empty
             | ElasticError::Lengths { .. }
             | ElasticError::Order(..) => (Code::E0304, "makes no sense"),

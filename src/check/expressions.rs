@@ -51,12 +51,16 @@ impl Checker {
     /// An expression that must be known at compile time.
     pub(super) fn constant(&mut self, place: &mut Place, ast: &ast::Expr, wanted: &Type) -> Option<Value> {
         let (expr, ty) = self.value(place, ast, Some(wanted));
+        if ty == Type::Unknown { None } else { self.known_before(expr, ast.span) }
+    }
+
+    /// The value of an expression that must be known before the run.
+    pub(super) fn known_before(&mut self, expr: Expr, span: Span) -> Option<Value> {
         match expr {
-            Expr::Const(_) if ty == Type::Unknown => None,
             Expr::Const(value) => Some(value),
             _ => {
                 self.report(
-                    Diagnostic::new(Code::E0303, ast.span, "this must be known before the run")
+                    Diagnostic::new(Code::E0303, span, "this must be known before the run")
                         .label("depends on a parameter or a step")
                         .help("write the value itself, or a `const`"),
                 );

@@ -323,11 +323,7 @@ impl Checker {
         let init = settings.value(self, place, "init", &Type::Artifact.optional());
         let seed = settings.value(self, place, "seed", &Type::Int);
         let until = settings.ast(self, "until").map(|ast| self.over_metrics(place, ast, &Type::Bool));
-        if let Some(memory) = settings.ast(self, "memory")
-            && let Some(Value::Size(memory)) = self.constant(place, memory, &Type::Size)
-        {
-            limits.memory = Some(memory);
-        }
+        limits.memory = self.memory(place, settings).or(limits.memory);
         Train {
             model,
             data,

@@ -1,4 +1,8 @@
-use super::{Exit, check, graph::open};
+#[cfg(not(feature = "local"))]
+use super::graph;
+#[cfg(feature = "local")]
+use super::plan_file;
+use super::{Exit, check};
 use crate::{
     asl::{self, Compiled},
     disk,
@@ -25,6 +29,11 @@ pub struct Args {
     file: PathBuf,
     /// The workflow in it; may be left out when there is one only
     workflow: Option<String>,
+    /// Give trainings the memory, and the workers to begin with, that a file of `smltc plan --on aws -o` says, or refuse where
+    /// the workflow, its data or prices have changed since
+    #[cfg(feature = "local")]
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// The folder to write; `build/NAME` beside the file when left out
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -34,7 +43,11 @@ pub struct Args {
 }
 
 pub fn main(args: &Args) -> Exit {
-    let (files, graph) = match open(&args.file, args.workflow.as_deref()) {
+    #[cfg(feature = "local")]
+    let opened = plan_file::open(&args.file, args.workflow.as_deref(), args.plan.as_deref());
+    #[cfg(not(feature = "local"))]
+    let opened = graph::open(&args.file, args.workflow.as_deref());
+    let (files, graph) = match opened {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };

@@ -1,7 +1,7 @@
 use super::{
     Exit,
     account::{Account, failed},
-    check, graph, words,
+    check, plan_file, words,
 };
 use crate::{
     asl,
@@ -24,6 +24,10 @@ pub struct Args {
     file: PathBuf,
     /// The workflow in it; may be left out when there is one only, or one called `main`
     workflow: Option<String>,
+    /// Give trainings the memory, and the workers to begin with, that a file of `smltc plan --on aws -o` says, or refuse where
+    /// the workflow, its data or prices have changed since
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     account: Account,
     /// Its name in the cloud [default: the workflow's]
@@ -54,7 +58,7 @@ pub fn main(args: &Args) -> Exit {
 }
 
 fn deploy(args: &Args) -> Result<Exit, Exit> {
-    let (files, graph) = graph::open(&args.file, args.workflow.as_deref())?;
+    let (files, graph) = plan_file::open(&args.file, args.workflow.as_deref(), args.plan.as_deref())?;
     let outcome = asl::compile(&graph);
     check::report(&outcome.diagnostics, &files);
     let compiled = outcome.value.ok_or(Exit::Failed)?;

@@ -151,16 +151,13 @@ impl Subject {
         let memory = args.memory.unwrap_or_else(memory_of_machine);
         let capacity = match args.on {
             On::Here => Capacity::new(args.jobs.map_or_else(run::processors, |jobs| jobs as usize), memory),
-            On::Aws => Capacity::new(FUNCTIONS, Size::from_mib(1 << 40)),
+            On::Aws => functions(),
         };
         let options = Options {
-            seed: Seed::new(args.seed),
             enforce: !args.no_limits,
             prices,
-            run_id: "simulated".into(),
-            capacity,
             workers: args.workers,
-            plan: Plan::default(),
+            ..options(capacity, Seed::new(args.seed))
         };
         Ok(Self { prepared, args: values, options, on: args.on })
     }
@@ -169,6 +166,24 @@ impl Subject {
     pub fn known(&self, slowdown: Option<Slowdown>) -> Result<Known<'_>, Exit> {
         let known = Known::of(&self.prepared, self.on, &self.options)?;
         Ok(Known { slowdown, ..known })
+    }
+}
+
+/// What AWS has room for.
+pub fn functions() -> Capacity {
+    Capacity::new(FUNCTIONS, Size::from_mib(1 << 40))
+}
+
+/// How a workflow is run where nothing else is said.
+pub fn options(capacity: Capacity, seed: Seed) -> Options {
+    Options {
+        seed,
+        enforce: true,
+        prices: Prices::embedded(),
+        run_id: "simulated".into(),
+        capacity,
+        workers: None,
+        plan: Plan::default(),
     }
 }
 
@@ -265,9 +280,13 @@ pub fn failed_step(step: &str, failure: &Failure) -> String {
     }
 }
 
-/// Whether the limits hold, as an exit code.
-pub fn exit(ends: Ends) -> Exit {
-    if ends.kept() >= SURE { Exit::Ok } else { Exit::LimitMissed }
+/// Whether the limits hold, and there is memory enough, as an exit code.
+pub fn exit(ends: Ends, failure: Option<&(String, Failure)>) -> Exit {
+    match failure {
+        Some((_, failure)) if failure.kind == Kind::OutOfMemory => Exit::Failed,
+        _ if ends.kept() >= SURE => Exit::Ok,
+        _ => Exit::LimitMissed,
+    }
 }
 
 /// The middle of some numbers, and what 9 of 10 are not above, as JSON.

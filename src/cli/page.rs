@@ -3,6 +3,8 @@
 
 use super::{
     foresee::{self, Known, money, time},
+    plan::workers,
+    teams,
     words::inside,
 };
 use crate::simulate::{Outlook, Point, Row};
@@ -45,6 +47,7 @@ pub fn html(known: &Known, outlook: &Outlook, frontier: &[Point]) -> String {
     let graph = &known.prepared.graph;
     let title = format!("{} on {}", graph.workflow, known.platform.name);
     let blamed = outlook.blamed.first().map(|(path, _)| path.as_str());
+    let teams: String = teams::told(outlook).iter().map(|told| format!("<p>{}.</p>\n", Text(told))).collect();
     let frontier = match frontier.len() {
         0 | 1 => String::new(),
         _ => format!("<h2>Other numbers of workers</h2>\n{}", chart(frontier)),
@@ -54,7 +57,7 @@ pub fn html(known: &Known, outlook: &Outlook, frontier: &[Point]) -> String {
          content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n\
          <p>{} and {} in the middle; in 9 of 10 runs at most {} and {}.</p>\n<p>{}.</p>\n\
          <p class=\"dim\">By {} simulated runs; prices as of {}.</p>\n<h2>When each step is done</h2>\n{}\n\
-         <h2>Step by step</h2>\n{}\n{frontier}\n</html>\n",
+         <h2>Step by step</h2>\n{}\n{teams}{frontier}\n</html>\n",
         time(outlook.seconds.median()),
         money(outlook.dollars.median()),
         time(outlook.seconds.quantile(0.9)),
@@ -86,7 +89,7 @@ fn table(outlook: &Outlook) -> String {
                 time(row.seconds.quantile(0.9)),
                 row.slack.map_or_else(String::new, time),
                 money(row.dollars.median()),
-                row.workers.map_or_else(String::new, |workers| workers.to_string()),
+                workers(row).map_or_else(String::new, |workers| workers.to_string()),
             )
         })
         .collect();

@@ -5,12 +5,12 @@ use super::{
     page,
     plan_file::PlanFile,
     table::{Cell, Table},
-    words,
+    teams, words,
 };
 use crate::{
     disk::replace,
     seed::Seed,
-    simulate::{Basis, Outlook, Row, Wish},
+    simulate::{Basis, Choice, Outlook, Row, Tried, Wish},
 };
 use console::Style;
 use serde_json::{Value as Json, json};
@@ -51,26 +51,25 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let (args, subject) = foresee::parse(words, "plan", |args: &Args| &args.of)?;
     let steps = subject.prepared.graph.root.dag.node_count().max(1);
     let runs = args.of.runs.map_or((STEPS / steps).clamp(RUNS.1, RUNS.0), |runs| runs as usize);
-    let known = subject.known(None)?;
-    let outlook =
-        known.ask(&subject.args, &subject.options, |question| question.outlook(runs, Seed::new(args.of.seed)));
+    let (known, seed) = (subject.known(None)?, Seed::new(args.of.seed));
+    let outlook = known.ask(&subject.args, &subject.options, |question| question.outlook(runs, seed));
+    let wishes = known.ask(&subject.args, &subject.options, |question| question.wishes(&outlook, seed));
     match args.of.json {
-        true => super::say(format_args!("{:#}\n", to_json(&known, &subject, &outlook))),
-        false => print(&args, &known, &outlook),
+        true => super::say(format_args!("{:#}\n", to_json(&known, &subject, &outlook, &wishes))),
+        false => print(&args, &known, &outlook, &wishes),
     }
     if let Some(html) = &args.html {
-        let frontier =
-            known.ask(&subject.args, &subject.options, |question| question.frontier(Seed::new(args.of.seed)));
+        let frontier = known.ask(&subject.args, &subject.options, |question| question.frontier(seed));
         replace(html, page::html(&known, &outlook, &frontier).as_bytes())
             .map_err(|error| unusable(format_args!("`{}` can't be written: {error}", html.display())))?;
     }
     if let Some(out) = &args.out {
         PlanFile::new(&known, &subject.args, &subject.options, &outlook).write(out)?;
     }
-    Ok(foresee::exit(outlook.ends))
+    Ok(foresee::exit(outlook.ends, outlook.failure.as_ref()))
 }
 
-fn print(args: &Args, known: &Known, outlook: &Outlook) {
+fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
     let graph = &known.prepared.graph;
     super::say(format_args!(
         "{} on {}: {}, {}; in 9 of 10 runs at most {}, {}\n",
@@ -86,7 +85,7 @@ fn print(args: &Args, known: &Known, outlook: &Outlook) {
         foresee::limits(graph, outlook.ends, outlook.blamed.first().map(|(path, _)| path.as_str()))
     ));
     let head = ["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by", "workers"];
-    let chosen = outlook.rows.iter().any(|row| row.workers.is_some());
+    let chosen = outlook.rows.iter().any(|row| workers(row).is_some());
     let mut table = Table::new(head.into_iter().take(head.len() - usize::from(!chosen)));
     outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
     table.print();
@@ -94,10 +93,14 @@ fn print(args: &Args, known: &Known, outlook: &Outlook) {
         let path: Vec<&str> = outlook.critical.iter().map(|path| words::inside(path)).collect();
         super::say(format_args!("\nwhat decides the time: {}\n", path.join(" → ")));
     }
+    let teams = teams::told(outlook);
+    if !teams.is_empty() {
+        super::say(format_args!("\n{}\n", teams.join("\n")));
+    }
     if let Some((step, failure)) = &outlook.failure {
         super::say(format_args!("\n{}\n", foresee::failed_step(step, failure)));
     }
-    for wish in &outlook.wishes {
+    for wish in wishes {
         super::say(format_args!("help: {}\n", mend(wish, args)));
     }
 }
@@ -142,11 +145,24 @@ fn line(row: &Row, outlook: &Outlook) -> Vec<Cell> {
         row.slack.map_or_else(String::new, |slack| if slack < 0.001 { "none".into() } else { time(slack) }).into(),
         money(row.dollars.median()).into(),
         basis.into(),
-        row.workers.map_or_else(String::new, |workers| workers.to_string()).into(),
+        workers(row).map_or_else(String::new, |workers| workers.to_string()).into(),
     ]
 }
 
-fn to_json(known: &Known, subject: &Subject, outlook: &Outlook) -> Json {
+/// The workers of a training that has several, or may have.
+pub fn workers(row: &Row) -> Option<u32> {
+    row.team.filter(|team| team.chosen || team.workers > 1).map(|team| team.workers)
+}
+
+/// The amounts of memory that were tried, as JSON.
+fn tried(choice: &Choice) -> Json {
+    let tried = choice.tried.iter().map(|Tried { memory, seconds, dollars, kept, serves }| {
+        json!({ "memory": memory.to_string(), "seconds": seconds, "dollars": dollars, "kept": kept, "serves": serves })
+    });
+    tried.collect()
+}
+
+fn to_json(known: &Known, subject: &Subject, outlook: &Outlook, wishes: &[Wish]) -> Json {
     let graph = &known.prepared.graph;
     json!({
         "workflow": graph.workflow,
@@ -167,14 +183,17 @@ fn to_json(known: &Known, subject: &Subject, outlook: &Outlook) -> Json {
             "dollars": spread(&row.dollars),
             "begins": row.begins,
             "slack": row.slack,
-            "workers": row.workers,
+            "workers": row.team.map(|team| team.workers),
+            "memory": row.team.map(|team| team.memory.to_string()),
+            "exchange": row.team.filter(|team| team.workers > 1).map(|team| team.exchange.name()),
+            "memory_tried": row.choice.as_ref().map(tried),
             "by": row.basis.map(|basis| match basis {
                 Basis::Measured => "measured",
                 Basis::Reckoned => "reckoned",
                 Basis::Guessed => "guessed",
             }),
         })).collect::<Vec<_>>(),
-        "would_do": outlook.wishes.iter().map(|wish| match wish {
+        "would_do": wishes.iter().map(|wish| match wish {
             Wish::Limits { deadline, budget } => json!({
                 "deadline": deadline.map(|deadline| deadline.to_string()),
                 "budget": budget.map(|budget| budget.to_string()),

@@ -2,14 +2,18 @@
 
 use super::{
     Exit,
-    foresee::{Known, spread},
+    foresee::{self, Known, On, spread},
     history::unusable,
+    prepared::Prepared,
+    world::Files,
 };
 use crate::{
     disk::replace,
+    graph::{Graph, Param},
     plan::Plan,
     prices::Prices,
     schedule::Options,
+    seed::Seed,
     simulate::Outlook,
     value::{Fields, Value},
 };
@@ -80,32 +84,52 @@ impl PlanFile {
         })
     }
 
-    /// The plan of a file, if it is for what is to be done now. What has changed since is told, all of it.
+    /// The plan of a file, if it is for what is to be done now.
     pub fn accept(path: &Path, known: &Known, args: &Fields, options: &Options) -> Result<Plan, Exit> {
         let plan = Self::read(path)?;
+        plan.check(path, known, args, options)?;
+        Ok(plan.steps)
+    }
+
+    /// Lets a workflow that is to be deployed have what a plan chose for it, if the plan is for it as it is now.
+    fn settle(path: &Path, prepared: &mut Prepared) -> Result<(), Exit> {
+        let plan = Self::read(path)?;
+        let options = foresee::options(foresee::functions(), Seed::new(plan.seed));
+        let value =
+            |param: &Param| Some((param.name.clone(), Value::from_json(plan.args.get(&*param.name)?, &param.ty).ok()?));
+        let args: Fields = prepared.graph.params.iter().filter_map(value).collect();
+        plan.check(path, &Known::of(prepared, On::Aws, &options)?, &args, &options)?;
+        plan.steps.settle(&mut prepared.graph);
+        Ok(())
+    }
+
+    /// Tells all that has changed since it was made.
+    fn check(&self, path: &Path, known: &Known, args: &Fields, options: &Options) -> Result<(), Exit> {
         let mut changed = Vec::new();
         let mut compare = |is_same: bool, what: String| {
             if !is_same {
                 changed.push(what);
             }
         };
-        compare(plan.smltc == env!("CARGO_PKG_VERSION"), format!("it was made by smltc {}", plan.smltc));
-        compare(plan.on == known.platform.name, format!("it is for {}, not for {}", plan.on, known.platform.name));
+        compare(self.smltc == env!("CARGO_PKG_VERSION"), format!("it was made by smltc {}", self.smltc));
+        compare(self.on == known.platform.name, format!("it is for {}, not for {}", self.on, known.platform.name));
         let workflow = &known.prepared.graph.workflow;
-        compare(*plan.workflow == **workflow, format!("it is for the workflow `{}`, not `{workflow}`", plan.workflow));
+        compare(*self.workflow == **workflow, format!("it is for the workflow `{}`, not `{workflow}`", self.workflow));
         compare(
-            plan.files == known.prepared.files.hash().to_string(),
+            self.files == known.prepared.files.hash().to_string(),
             "the workflow file, or one it imports, has changed".into(),
         );
-        compare(plan.args == Value::Record(args.clone()).to_json(), format!("it is for the arguments {}", plan.args));
-        compare(plan.seed == options.seed.get(), format!("it is for `--seed {}`", plan.seed));
-        compare(plan.prices == options.prices, format!("it is for the prices of {}", plan.prices.as_of));
+        compare(self.args == Value::Record(args.clone()).to_json(), format!("it is for the arguments {}", self.args));
+        compare(self.seed == options.seed.get(), format!("it is for `--seed {}`", self.seed));
+        compare(self.prices == options.prices, format!("it is for the prices of {}", self.prices.as_of));
+        // What the steps read is found on the way.
+        known.ask(args, options, |question| question.tally(1, options.seed));
         let hashes = known.hashes();
-        for (name, hash) in &plan.data {
+        for (name, hash) in &self.data {
             compare(hashes.get(name) == Some(hash), format!("the data of `{name}` has changed"));
         }
         if changed.is_empty() {
-            return Ok(plan.steps);
+            return Ok(());
         }
         let list: String = changed.iter().map(|what| format!("\n  {what}")).collect();
         Err(unusable(format_args!(
@@ -114,4 +138,11 @@ impl PlanFile {
             path.display()
         )))
     }
+}
+
+/// A workflow that is to be deployed: with what a plan chose for it, where one is given.
+pub fn open(file: &Path, workflow: Option<&str>, plan: Option<&Path>) -> Result<(Files, Graph), Exit> {
+    let mut prepared = Prepared::new(file.into(), workflow.map(str::to_owned), &[])?;
+    plan.map_or(Ok(()), |plan| PlanFile::settle(plan, &mut prepared))?;
+    Ok((prepared.files, prepared.graph))
 }

@@ -1,4 +1,5 @@
 mod meeting;
+mod planned;
 mod report;
 mod resume;
 
@@ -7,17 +8,14 @@ pub use report::{lines, tell_failure};
 
 use super::{
     Exit,
-    foresee::{Known, On},
     history::failed,
     params,
-    plan_file::PlanFile,
     prepared::{Prepared, Switches},
     progress::{Live, Plain, View},
     secrets,
 };
 use crate::{
     cache::{CacheError, Session, Tally},
-    graph::{NodeKind, Region},
     local::{self, LocalError, Machine, Past, memory_of_machine},
     plan::{Capacity, Plan, too_large},
     prices::Prices,
@@ -214,7 +212,7 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         workers: args.workers,
         plan: Plan::default(),
     };
-    let plan = match planned(args, prepared, &values, &options) {
+    let plan = match planned::plan(args, prepared, &values, &options) {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
@@ -234,34 +232,6 @@ fn start(args: &Args, matches: &ArgMatches, prepared: &Prepared) -> Exit {
         }
         Err(error) => failed(&error),
     }
-}
-
-/// Runs that are simulated before one whose trainings choose their workers.
-const SIMULATED: usize = 20;
-
-/// What is thought of the steps: what a file says, or what is found out now, where trainings choose their workers by it.
-fn planned(args: &Args, prepared: &Prepared, values: &Fields, options: &Options) -> Result<Plan, Exit> {
-    if args.plan.is_none() && !chooses(&prepared.graph.root) {
-        return Ok(Plan::default());
-    }
-    let known = Known::of(prepared, On::Here, options)?;
-    let outlook = |runs| known.ask(values, options, |question| question.outlook(runs, options.seed));
-    match &args.plan {
-        None => Ok(outlook(SIMULATED).plan()),
-        Some(path) => {
-            // What the steps read is found on the way.
-            outlook(1);
-            PlanFile::accept(path, &known, values, options)
-        }
-    }
-}
-
-/// Whether a training in a region may have several numbers of workers.
-fn chooses(region: &Region) -> bool {
-    region.dag.node_weights().any(|node| match &node.kind {
-        NodeKind::Train(train) => train.team.workers.is_some(),
-        kind => kind.regions().any(chooses),
-    })
 }
 
 /// Tells of the last run of a file when it could be resumed.
@@ -311,7 +281,9 @@ fn carry_out(args: &Args, prepared: &Prepared, run: Entered) -> Exit {
         _ => View::Plain(Plain::default()),
     };
     let known = local::Known { past, cache: cache.as_mut() };
-    let end = local::run(&prepared.graph, values, options, machine, recorder, known, &mut view);
+    let mut graph = prepared.graph.clone();
+    options.plan.settle(&mut graph);
+    let end = local::run(&graph, values, options, machine, recorder, known, &mut view);
     view.close();
     let tally = cache.map_or_else(Tally::default, |cache| {
         let (tally, kept) = cache.close();

@@ -57,7 +57,7 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
         true => super::say(format_args!("{}\n", to_json(&known, &tally))),
         false => print(&known, &tally),
     }
-    Ok(foresee::exit(tally.ends()))
+    Ok(foresee::exit(tally.ends(), tally.failure()))
 }
 
 fn print(known: &Known, tally: &Tally) {

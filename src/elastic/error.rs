@@ -19,9 +19,16 @@ pub enum ElasticError {
     /// There are more workers than shards at best.
     #[error("a training has at most {MAX_SHARDS} workers, not {0}")]
     Crowd(i64),
-    /// A range of workers ends before it begins.
-    #[error("`workers: {0}..{1}` ends before it begins")]
-    Backward(i64, i64),
+    /// A range of workers or memory ends before it begins.
+    #[error("`{name}: {first}..{last}` ends before it begins")]
+    Backward {
+        /// Of what it is.
+        name: &'static str,
+        /// Its beginning.
+        first: String,
+        /// Its end.
+        last: String,
+    },
     /// A schedule with no value.
     #[error("a `schedule` needs at least one value")]
     Empty,
@@ -81,7 +88,7 @@ impl ElasticError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Backward(first, last) => format!("write `workers: {last}..{first}`"),
+            Self::Backward { name, first, last } => format!("write `{name}: {last}..{first}`"),
             Self::Empty | Self::Lengths { .. } | Self::Order(..) => {
                 "behind the first, each value has the epochs that have passed when it begins to hold: \
                  `schedule([64, 128], at: [5])`"

@@ -45,7 +45,7 @@ pub fn workers(value: &Value) -> Result<Workers, ElasticError> {
     let Value::Range(ends) = value else { return staged(value, workers).map(Workers::Staged) };
     let (first, last) = (&ends.0, &ends.1);
     if int(first)? > int(last)? {
-        return Err(ElasticError::Backward(int(first)?, int(last)?));
+        return Err(ElasticError::Backward { name: "workers", first: first.to_string(), last: last.to_string() });
     }
     Ok(Workers::Within(workers(first)?, workers(last)?))
 }

@@ -3,7 +3,7 @@
 use super::Resources;
 use crate::{
     graph::{Graph, Node, NodeKind, Region, Trial},
-    limits::Limits,
+    limits::{Limits, Memory},
     units::Size,
     wire::{Failure, Kind},
 };
@@ -120,7 +120,8 @@ pub fn too_large<'g>(graph: &'g Graph, machine: &Capacity) -> Option<(&'g Node, 
 fn in_region<'g>(region: &'g Region, around: &Limits, machine: &Capacity) -> Option<(&'g Node, Failure)> {
     region.dag.node_weights().find_map(|node| {
         let limits = Limits {
-            memory: node.limits.memory.or(around.memory),
+            // Of a range no more is chosen than there is.
+            memory: node.limits.memory.or(around.memory).map(|memory| Memory::Exactly(memory.least())),
             cpu: node.limits.cpu.or(around.cpu),
             ..Limits::default()
         };

@@ -1,6 +1,7 @@
 use crate::{
-    graph::Region,
-    units::{Duration, Money},
+    graph::{Graph, Region, Training},
+    limits::Memory,
+    units::{Duration, Money, Size},
 };
 use petgraph::{Direction, graph::NodeIndex};
 use rust_decimal::Decimal;
@@ -19,9 +20,12 @@ pub struct Planned {
     pub seconds: f64,
     /// Dollars that it costs, each time.
     pub dollars: f64,
-    /// The workers that a training begins with.
+    /// The workers that a training begins with, where they are chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
+    /// The memory of each of them, where it is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
 }
 
 impl Planned {
@@ -40,6 +44,19 @@ impl Plan {
     /// What is thought of a step at a path of a run.
     pub fn step(&self, path: &str) -> Option<&Planned> {
         self.0.get(&plain(path))
+    }
+
+    /// Lets the trainings of a graph have what was chosen for them, as far as the workflow leaves it open.
+    pub fn settle(&self, graph: &mut Graph) {
+        graph.each_training(&mut |Training { path, memory, train, .. }| {
+            let Some(planned) = self.step(&path) else { return };
+            if let (Some(Memory::Within(least, most)), Some(chosen)) = (&memory, planned.memory)
+                && (*least..=*most).contains(&chosen)
+            {
+                *memory = Some(Memory::Exactly(chosen));
+            }
+            train.team.first = planned.workers;
+        });
     }
 
     /// Seconds on the longest way from the end of a node to that of its region.

@@ -170,7 +170,7 @@ impl Scheduler<'_> {
     pub(super) fn adapt(
         &self,
         site: Site,
-        path: &StepPath,
+        first: Option<u32>,
         scope: ScopeId,
         goal: Option<Goal>,
         resources: &Resources,
@@ -180,7 +180,7 @@ impl Scheduler<'_> {
         Some(Adapt {
             goal: goal.or(due).or(poor)?,
             rate: self.options.prices.rate(resources.memory).to_f64(),
-            first: self.options.plan.step(&path.0).and_then(|step| step.workers),
+            first,
             reserve: self.reserve(site),
         })
     }

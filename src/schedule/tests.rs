@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     expr::{Expr, Native, Var},
     graph::{self, Catch, Edge, Node, NodeKind, Param, Region, Run, Script, Task, Trial},
-    limits::{Amount, Budget, Deadline, Limits, OnMiss, Retry},
+    limits::{Amount, Budget, Deadline, Limits, Memory, OnMiss, Retry},
     source::{FileId, Span, Spanned},
     types::Type,
     units::{Duration, Money, Size},
@@ -995,7 +995,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     let all = (deadline, budget, retry, timeout, max_parallel, resources);
     all.prop_map(|(deadline, budget, retry, timeout, max_parallel, (cpu, memory))| Limits {
         cpu,
-        memory: memory.map(Size::from_mib),
+        memory: memory.map(|mib| Memory::Exactly(Size::from_mib(mib))),
         deadline: deadline.map(|(after, on_miss)| Deadline { after: ms(after), on_miss, warn_at: Vec::new() }),
         budget: budget.map(|(micros, on_miss)| Budget {
             amount: Amount::Money(Money::new(Decimal::new(micros * 10, 6))),

@@ -9,11 +9,11 @@ use super::{
 use crate::{
     expr::{Context, Env, Expr, Scope, Var},
     graph::{Catch, Node, NodeKind, Region, Trial},
-    limits::{Caching, Limits, Retry},
+    limits::{Caching, Limits, Memory, Retry},
     plan::Resources,
     seed::Seed,
     step,
-    units::{Duration, Money, Size},
+    units::{Duration, Money},
     value::{Fields, Value},
     wire::{Failure, Goal, Inspect, Kind, Op},
 };
@@ -46,7 +46,7 @@ pub(super) struct Instance<'g> {
 pub(super) struct Inherited {
     pub retry: Option<Retry>,
     pub timeout: Option<Duration>,
-    pub memory: Option<Size>,
+    pub memory: Option<Memory>,
     pub cpu: Option<f64>,
     pub seed: Seed,
     pub cache: Option<Caching>,
@@ -382,7 +382,8 @@ impl<'g> Scheduler<'g> {
             }
             NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => return Ok(()),
         };
-        let adapt = self.adapt(site, path, scope, inherited.goal, &resources);
+        let first = if let NodeKind::Train(train) = kind { train.team.first } else { None };
+        let adapt = self.adapt(site, first, scope, inherited.goal, &resources);
         let resources = resources.settle(&mut op, &self.options.capacity, adapt);
         if let Some(failure) = self.options.capacity.refuses(&resources) {
             return Err(failure);

@@ -182,12 +182,13 @@ impl<'g> Scheduler<'g> {
         let path = StepPath(format!("{path}/{}", task.name()).into());
         trials.tasks.insert(path.clone(), UnderWay { task: task.clone(), steps: None });
         let view = self.view(site, scope, Some(choices));
+        let first = train.team.first;
         let mut train = step::train(train, &view, seed, self.options.workers)?;
         if let Some((_, _, trials)) = self.trials_mut(site) {
             trials.tries.rung(&task).into_iter().for_each(|rung| train.climb(rung));
         }
         let mut op = Op::Train(Box::new(train));
-        let adapt = self.adapt(site, &path, scope, goal, &resources);
+        let adapt = self.adapt(site, first, scope, goal, &resources);
         let share = if adapt.is_some() { self.options.capacity.share(slots) } else { self.options.capacity };
         let resources = resources.settle(&mut op, &share, adapt);
         if let Some(failure) = self.options.capacity.refuses(&resources) {

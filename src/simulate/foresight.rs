@@ -10,9 +10,9 @@ use crate::{
     plan::plain,
     schedule::{Event, Launch, Time},
     seed::{Generator, Seed},
-    units::Duration,
+    units::{Duration, Size},
     value::{Dataset, Part, Value},
-    wire::{Done, Failure, Kind, Op},
+    wire::{Done, Exchange, Failure, Kind, Op},
 };
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -28,8 +28,21 @@ pub struct Foresight<'a> {
     /// What was read so far.
     data: RefCell<Vec<(Dataset, Known)>>,
     slowdown: Option<Slowdown>,
-    /// The workers that trainings begin with, by their paths without numbers, where they are chosen.
-    planned: RefCell<BTreeMap<String, u32>>,
+    /// Who was seen to train first, by the paths of trainings without numbers.
+    teams: RefCell<BTreeMap<String, Team>>,
+}
+
+/// Who trains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Team {
+    /// The workers that it begins with.
+    pub workers: u32,
+    /// Whether they are chosen on the way, out of a range.
+    pub chosen: bool,
+    /// The memory of each.
+    pub memory: Size,
+    /// The way that their gradients take.
+    pub exchange: Exchange,
 }
 
 /// All work takes so many times as long from some moment of the run on.
@@ -74,7 +87,7 @@ impl<'a> Foresight<'a> {
             read,
             data: RefCell::default(),
             slowdown: None,
-            planned: RefCell::default(),
+            teams: RefCell::default(),
         }
     }
 
@@ -89,9 +102,26 @@ impl<'a> Foresight<'a> {
         self.slowdown.map_or(seconds, |slowdown| slowdown.slowed(at, seconds))
     }
 
-    /// The workers that a training was seen to begin with, where they are chosen.
-    pub fn first_workers(&self, path: &str) -> Option<u32> {
-        self.planned.borrow().get(path).copied()
+    /// Forgets who trained before: other runs are to be foreseen.
+    pub fn begin(&self) {
+        self.teams.borrow_mut().clear();
+    }
+
+    /// Who was seen to train first.
+    pub fn team(&self, path: &str) -> Option<Team> {
+        self.teams.borrow().get(path).copied()
+    }
+
+    /// Takes note of who trains, and tells who did first.
+    fn trains(&self, launch: &Launch, first: impl FnOnce() -> Option<Team>) -> Option<Team> {
+        let path = plain(&launch.attempt.step.0);
+        let path = path.strip_suffix("/rung").unwrap_or(&path);
+        if let Some(team) = self.team(path) {
+            return Some(team);
+        }
+        let team = first()?;
+        self.teams.borrow_mut().insert(path.to_owned(), team);
+        Some(team)
     }
 
     /// Whether earlier runs tell of a step.

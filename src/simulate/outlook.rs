@@ -2,7 +2,7 @@
 //! would let them.
 
 use super::{
-    Foresight, simulate,
+    Choice, Foresight, Team, choice, simulate,
     slack::{Slack, critical},
     tally::{Ends, Sorted, Step, Tally},
 };
@@ -19,6 +19,7 @@ use crate::{
     wire::Failure,
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
+use std::collections::BTreeMap;
 
 /// A workflow whose runs are to be foreseen.
 #[derive(Clone, Copy)]
@@ -50,8 +51,6 @@ pub struct Outlook {
     pub blamed: Vec<(String, usize)>,
     /// A failure that no limit brought about: the step, and why.
     pub failure: Option<(String, Failure)>,
-    /// What would let the limits hold, where they often don't.
-    pub wishes: Vec<Wish>,
 }
 
 impl Outlook {
@@ -60,7 +59,8 @@ impl Outlook {
         let planned = |row: &Row| Planned {
             seconds: row.seconds.median(),
             dollars: row.dollars.median() / row.count.max(1.0),
-            workers: row.workers,
+            workers: row.team.filter(|team| team.chosen).map(|team| team.workers),
+            memory: row.choice.as_ref().and_then(|choice| choice.memory),
         };
         let done = self.rows.iter().filter(|row| row.count > 0.0);
         Plan(done.map(|row| (row.path.clone(), planned(row))).collect())
@@ -90,8 +90,10 @@ pub struct Row {
     pub begins: f64,
     /// Seconds by which it may take longer before the run does.
     pub slack: Option<f64>,
-    /// The workers that it begins with, where they are chosen.
-    pub workers: Option<u32>,
+    /// Who trains, where it is a training.
+    pub team: Option<Team>,
+    /// What memory was chosen for it, and out of what.
+    pub choice: Option<Choice>,
     /// Where its figures come from; none where they are those of the steps inside.
     pub basis: Option<Basis>,
 }
@@ -151,6 +153,7 @@ const TRIES: usize = 40;
 impl Question<'_> {
     /// Simulates so many runs.
     pub fn tally(&self, runs: usize, seed: Seed) -> Tally {
+        self.foresight.begin();
         let mut tally = Tally::default();
         for run in 0..runs {
             tally.add(&simulate(self.graph, self.args, self.options, self.foresight, seed.child(run)));
@@ -160,10 +163,18 @@ impl Question<'_> {
 
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
+        let choices = self.choices(seed);
+        let mut graph = self.graph.clone();
+        choice::plan(&choices).settle(&mut graph);
+        Question { graph: &graph, ..*self }.of_settled(runs, seed, &choices)
+    }
+
+    fn of_settled(&self, runs: usize, seed: Seed, choices: &BTreeMap<String, Choice>) -> Outlook {
         let tally = self.tally(runs, seed);
         let slack = Slack::of(&self.graph.root, &tally);
         let mut rows = Vec::new();
-        collect(&self.graph.root, 0, &tally, &slack, self.foresight, &mut rows);
+        let known = Rows { tally: &tally, slack: &slack, foresight: self.foresight, choices };
+        known.collect(&self.graph.root, 0, &mut rows);
         Outlook {
             ends: tally.ends(),
             seconds: tally.seconds(),
@@ -172,7 +183,6 @@ impl Question<'_> {
             critical: critical(&self.graph.root, &slack, &tally).into_iter().map(str::to_owned).collect(),
             blamed: tally.blamed().into_iter().map(|(path, count)| (path.to_owned(), count)).collect(),
             failure: tally.failure().cloned(),
-            wishes: if tally.ends().kept() >= SURE { Vec::new() } else { self.wishes(seed) },
         }
     }
 
@@ -183,7 +193,8 @@ impl Question<'_> {
             let free = Question { options: &options, ..*self }.tally(TRIES, seed);
             let limits = &self.graph.limits;
             let (seconds, dollars) = (free.seconds(), free.dollars());
-            let in_time = limits.deadline.as_ref().is_none_or(|deadline| seconds.within(deadline.after.secs_f64()) >= SURE);
+            let in_time =
+                limits.deadline.as_ref().is_none_or(|deadline| seconds.within(deadline.after.secs_f64()) >= SURE);
             let affordable = match limits.budget.as_ref().map(|budget| budget.amount) {
                 Some(Amount::Money(money)) => dollars.within(money.to_f64()) >= SURE,
                 _ => true,
@@ -194,8 +205,17 @@ impl Question<'_> {
         (0..=MOST_WORKERS.ilog2()).map(|power| 1 << power).map_while(point).collect()
     }
 
-    /// What would let its limits hold.
-    fn wishes(&self, seed: Seed) -> Vec<Wish> {
+    /// What would let its limits hold, where they often don't.
+    pub fn wishes(&self, outlook: &Outlook, seed: Seed) -> Vec<Wish> {
+        if outlook.ends.kept() >= SURE {
+            return Vec::new();
+        }
+        let mut graph = self.graph.clone();
+        outlook.plan().settle(&mut graph);
+        Question { graph: &graph, ..*self }.wishes_of_settled(seed)
+    }
+
+    fn wishes_of_settled(&self, seed: Seed) -> Vec<Wish> {
         let unlimited = Options { enforce: false, ..self.options.clone() };
         let free = Question { options: &unlimited, ..*self }.tally(TRIES, seed);
         let limits = &self.graph.limits;
@@ -239,44 +259,58 @@ fn rounded_up(number: f64) -> f64 {
     (number / unit).ceil() * unit
 }
 
-fn collect(region: &Region, depth: usize, tally: &Tally, slack: &Slack, foresight: &Foresight, rows: &mut Vec<Row>) {
-    let never = Step::default();
-    for node in region.dag.node_weights() {
-        let path = plain(&node.path);
-        let row = |path: String, name: Name, depth: usize, slack: Option<f64>, basis: Option<Basis>| {
-            let step = tally.step(&path).unwrap_or(&never);
-            Row {
-                name,
-                kind: step.kind.clone(),
-                depth,
-                line: node.line,
-                count: step.count(),
-                seconds: step.seconds(),
-                dollars: step.dollars(),
-                begins: step.begins(),
-                slack,
-                workers: foresight.first_workers(&path),
-                basis,
-                path,
+/// What the rows of an outlook are made of.
+struct Rows<'a> {
+    tally: &'a Tally,
+    slack: &'a Slack,
+    foresight: &'a Foresight<'a>,
+    choices: &'a BTreeMap<String, Choice>,
+}
+
+impl Rows<'_> {
+    fn collect(&self, region: &Region, depth: usize, rows: &mut Vec<Row>) {
+        for node in region.dag.node_weights() {
+            let path = plain(&node.path);
+            let basis = match &node.kind {
+                NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => continue,
+                NodeKind::Run(_) => Some(Basis::Guessed),
+                NodeKind::Inspect(_) | NodeKind::Train(_) | NodeKind::Evaluate(_) => Some(Basis::Reckoned),
+                _ => None,
+            };
+            let basis = basis.map(|basis| if self.foresight.knows(&path) { Basis::Measured } else { basis });
+            rows.push(Row {
+                slack: self.slack.get(&path),
+                ..self.row(path.clone(), node.name.clone(), depth, node.line, basis)
+            });
+            if let NodeKind::Search(search) = &node.kind
+                && let Trial::Train(_) = search.trial
+            {
+                let (path, rung) = (format!("{path}/trial"), format!("{path}/trial/rung"));
+                let known = self.foresight.knows(&path) || self.foresight.knows(&rung);
+                let basis = if known { Basis::Measured } else { Basis::Reckoned };
+                rows.push(self.row(path, "trial".into(), depth + 1, node.line, Some(basis)));
             }
-        };
-        let basis = match &node.kind {
-            NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => continue,
-            NodeKind::Run(_) => Some(Basis::Guessed),
-            NodeKind::Inspect(_) | NodeKind::Train(_) | NodeKind::Evaluate(_) => Some(Basis::Reckoned),
-            _ => None,
-        };
-        let basis = basis.map(|basis| if foresight.knows(&path) { Basis::Measured } else { basis });
-        let spare = slack.get(&path);
-        rows.push(row(path.clone(), node.name.clone(), depth, spare, basis));
-        if let NodeKind::Search(search) = &node.kind
-            && let Trial::Train(_) = search.trial
-        {
-            let (path, rung) = (format!("{path}/trial"), format!("{path}/trial/rung"));
-            let known = foresight.knows(&path) || foresight.knows(&rung);
-            let basis = if known { Basis::Measured } else { Basis::Reckoned };
-            rows.push(row(path, "trial".into(), depth + 1, None, Some(basis)));
+            node.kind.regions().for_each(|region| self.collect(region, depth + 1, rows));
         }
-        node.kind.regions().for_each(|region| collect(region, depth + 1, tally, slack, foresight, rows));
+    }
+
+    fn row(&self, path: String, name: Name, depth: usize, line: u32, basis: Option<Basis>) -> Row {
+        let never = Step::default();
+        let step = self.tally.step(&path).unwrap_or(&never);
+        Row {
+            name,
+            kind: step.kind.clone(),
+            depth,
+            line,
+            count: step.count(),
+            seconds: step.seconds(),
+            dollars: step.dollars(),
+            begins: step.begins(),
+            slack: None,
+            team: self.foresight.team(&path),
+            choice: self.choices.get(&path).cloned(),
+            basis,
+            path,
+        }
     }
 }

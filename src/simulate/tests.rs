@@ -215,15 +215,20 @@ fn what_would_let_limits_hold_does() {
     let outlook = |deadline: &str, epochs: i64| {
         let workflow = Workflow::new(&text(deadline, epochs));
         let args = Fields::from([("epochs".into(), crate::value::Value::Int(epochs))]);
-        workflow.ask(None, |question| Question { args: &args, ..question }.outlook(100, Seed::new(0)))
+        workflow.ask(None, |question| {
+            let question = Question { args: &args, ..question };
+            let outlook = question.outlook(100, Seed::new(0));
+            let wishes = question.wishes(&outlook, Seed::new(0));
+            (outlook, wishes)
+        })
     };
-    let tight = outlook("30min", 50);
+    let (tight, wishes) = outlook("30min", 50);
     assert!(tight.ends.kept() < 0.3 && !tight.blamed.is_empty(), "{:?} {:?}", tight.ends, tight.seconds.median());
     let [Wish::Limits { deadline: Some(deadline), budget: None }, Wish::Param { value, instead_of: 50, .. }] =
-        &tight.wishes[..]
+        &wishes[..]
     else {
-        panic!("{:?}", tight.wishes)
+        panic!("{wishes:?}")
     };
-    assert!(outlook(&deadline.to_string(), 50).ends.kept() >= 0.9);
-    assert!(*value > 1 && outlook("30min", *value).ends.kept() >= 0.9);
+    assert!(outlook(&deadline.to_string(), 50).0.ends.kept() >= 0.9);
+    assert!(*value > 1 && outlook("30min", *value).0.ends.kept() >= 0.9);
 }

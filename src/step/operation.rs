@@ -132,7 +132,7 @@ fn team(
     env: &dyn Env,
     workers: Option<u32>,
 ) -> Result<(wire::Team, Option<u64>, Averaging), Failure> {
-    let super::Team { workers: own, shards, sync, checkpoint, replan } = team;
+    let super::Team { workers: own, shards, sync, checkpoint, replan, first: _ } = team;
     let own = read(own, env, elastic::workers)?.unwrap_or_else(|| wire::Team::default().workers);
     let asked = read(shards, env, elastic::shards)?;
     let Syncing { exchange, averaging, backups } = read(sync, env, elastic::sync)?.unwrap_or_default();

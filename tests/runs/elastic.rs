@@ -1,6 +1,7 @@
 //! Trainings by several worker processes: whoever trains, and whatever becomes of them, the weights are the same bits.
 
 mod inexact;
+mod limits;
 mod losses;
 mod samples;
 mod stores;

@@ -62,6 +62,7 @@ fn team() -> Team {
         sync: setting(two_level(4, 3)),
         checkpoint: setting(again(2)),
         replan: setting(again(5)),
+        first: None,
     }
 }
 

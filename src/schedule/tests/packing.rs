@@ -4,7 +4,7 @@ use super::*;
 use crate::plan::too_large;
 
 fn asks(cpu: f64, memory_mib: u64) -> Limits {
-    Limits { cpu: Some(cpu), memory: Some(Size::from_mib(memory_mib)), ..Limits::default() }
+    Limits { cpu: Some(cpu), memory: Some(Memory::Exactly(Size::from_mib(memory_mib))), ..Limits::default() }
 }
 
 #[test]
@@ -95,7 +95,11 @@ fn limits_inside_items_hold_back_no_other_items() {
 #[test]
 fn what_ran_out_of_memory_is_tried_again_with_more() {
     let retry = Retry { memory: Some(2.0), ..retry(9, &[Kind::OutOfMemory]).retry.unwrap() };
-    let asks = |mib| Limits { memory: Some(Size::from_mib(mib)), retry: Some(retry.clone()), ..Limits::default() };
+    let asks = |mib| Limits {
+        memory: Some(Memory::Exactly(Size::from_mib(mib))),
+        retry: Some(retry.clone()),
+        ..Limits::default()
+    };
     let memories = |mib, fails: &dyn Fn(&Attempt) -> Option<Kind>| -> Vec<u64> {
         let history = run(&graph(&[(command("c"), vec![], asks(mib))], Limits::default()), 4, &|attempt| Fate {
             takes: 10,

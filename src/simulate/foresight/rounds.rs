@@ -1,10 +1,9 @@
 //! What is thought to come of a training by several workers, round by round. Where the workers are chosen on the way, they
 //! are chosen by what chooses them in a real run, which sees of the truth what real rounds would show.
 
-use super::{Chance, Foresight, done, training::epochs_before};
+use super::{Chance, Foresight, Team, done, training::epochs_before};
 use crate::{
     forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Platform, Remaining, Spread, Stand, Task},
-    plan::plain,
     schedule::{Event, Launch, Time},
     units::{Duration, Money},
     wire::{Adapt, Begun, Exchange, Lap, Progress, Round, Standing, Train, Workers},
@@ -117,7 +116,7 @@ impl UnderWay<'_> {
         let chosen = team.adapt.and_then(|adapt| {
             let (train, standing) = (self.train, &self.standing);
             let (exchanges, change) = (&self.foresight.exchanges, self.foresight.platform.change);
-            let adapt = Adapt { first: adapt.first.or_else(|| self.planned(adapt, limits)), ..adapt };
+            let adapt = Adapt { first: self.first(adapt, limits), ..adapt };
             Stand { train, adapt, standing, limits, exchanges, change }.choose()
         });
         if let Some(Chosen { workers, until, within, why }) = chosen {
@@ -137,16 +136,16 @@ impl UnderWay<'_> {
         Plan { workers, until: change.map_or(f64::INFINITY, |change| change as f64), within: f64::INFINITY }
     }
 
-    /// The workers to begin with, by the formulas alone.
-    fn planned(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
-        let foresight = self.foresight;
-        let path = plain(&self.launch.attempt.step.0);
-        if let Some(workers) = foresight.planned.borrow().get(&path) {
-            return Some(*workers);
-        }
-        let workers = first(self.train, self.task, self.cpus, foresight.platform, adapt, limits)?;
-        foresight.planned.borrow_mut().insert(path, workers);
-        Some(workers)
+    /// The workers to begin with: those of a plan, or else by the formulas alone.
+    fn first(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
+        let Foresight { platform, exchanges, .. } = self.foresight;
+        let team = || {
+            let formulas = || first(self.train, self.task, self.cpus, platform, adapt, limits);
+            let workers = adapt.first.or_else(formulas)?;
+            let (exchange, _) = exchanges.of(self.train.team.exchange, workers, self.task.exchanged());
+            Some(Team { workers, chosen: true, memory: self.launch.memory, exchange })
+        };
+        self.foresight.trains(self.launch, team).map(|team| team.workers)
     }
 
     /// A round, which ends at `left` seconds of the training at the latest.

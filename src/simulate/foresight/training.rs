@@ -1,6 +1,6 @@
 //! What is thought to come of a training.
 
-use super::{Chance, Foresight, done};
+use super::{Chance, Foresight, Team, done};
 use crate::{
     forecast::{Crew, Needs, Pace, Spread, Stretch, Task},
     schedule::{Event, Launch, Time},
@@ -32,12 +32,16 @@ impl Foresight<'_> {
             let at = Duration::from_secs_f64(chance.own(self.platform.start));
             return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
         }
+        let crew = self.crew(launch, train, &task, threads);
+        if train.team.adapt.is_none() {
+            let Crew { workers, memory, exchange, .. } = crew;
+            self.trains(launch, || Some(Team { workers, chosen: false, memory, exchange }));
+        }
         let measured = self.experience.seconds(&launch.attempt.step.0);
         // A team that changes by plan did so in earlier runs, too.
         if train.team.adapt.is_some() || train.team.is_several() && measured.is_none() {
             return self.rounds(launch, now, train, &task, threads, chance);
         }
-        let crew = self.crew(launch, train, &task, threads);
         let from = epochs_before(train);
         let (begin, learning) = match measured {
             // What was measured began with a start, too.

@@ -5,7 +5,7 @@ use crate::{
     elastic::{Next, Participant, replan},
     forecast::{Chosen, Exchanges, Limits, Stand},
     ml,
-    step::Step,
+    step::{Step, Work},
     store::{self, Key, OpenError, Terms},
     units::{Duration, Money},
     value::Value,
@@ -199,7 +199,8 @@ fn next(train: &Train, step: &Step, job: &Job, standing: &Standing, call: &mut C
     let Workers::Within(..) = train.team.workers else { return planned(&train.team) };
     let goal = step.goal.or(job.time_left.map(|_| Goal::MinCost)).or(job.money_left.map(|_| Goal::MinTime));
     let chosen = goal.filter(|_| train.averaging.is_exact()).and_then(|goal| {
-        let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first: None, reserve: 0.0 };
+        let first = if let Work::Train(train) = &step.work { train.team.first } else { None };
+        let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first, reserve: 0.0 };
         let limits =
             Limits { seconds: job.time_left.map(Duration::secs_f64), dollars: job.money_left.map(Money::to_f64) };
         Stand { train, adapt, standing, limits, exchanges: &Exchanges::new(Link::USUAL), change: CHANGE }.choose()

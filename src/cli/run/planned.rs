@@ -1,0 +1,72 @@
+//! What is thought of a run before it begins.
+
+use super::super::{
+    Exit, complain,
+    foresee::{self, Known, On},
+    plan_file::PlanFile,
+    prepared::Prepared,
+};
+use super::Args;
+use crate::{
+    expr::Expr,
+    graph::{Graph, Training},
+    limits::{Limits, Memory},
+    plan::Plan,
+    schedule::Options,
+    simulate::{Basis, Outlook, SURE},
+    value::{Fields, Value},
+};
+
+/// Runs that are simulated at most, and of a workflow of many steps at least.
+const RUNS: (usize, usize) = (20, 2);
+/// Steps that are simulated in all, about.
+const STEPS: usize = 10_000;
+
+/// What is thought of the steps: what a file says, or what is found out now, where trainings choose their workers or their
+/// memory by it. Limits that will hardly hold are warned of.
+pub fn plan(args: &Args, prepared: &Prepared, values: &Fields, options: &Options) -> Result<Plan, Exit> {
+    let graph = &prepared.graph;
+    let is_limited = options.enforce && has_limits(&graph.limits);
+    if args.plan.is_none() && !is_limited && !chooses(graph) {
+        return Ok(Plan::default());
+    }
+    let known = Known::of(prepared, On::Here, options)?;
+    if let Some(path) = &args.plan {
+        return PlanFile::accept(path, &known, values, options);
+    }
+    let runs = (STEPS / graph.root.dag.node_count().max(1)).clamp(RUNS.1, RUNS.0);
+    let outlook = known.ask(values, options, |question| question.outlook(runs, options.seed));
+    if is_limited && !args.quiet {
+        warn(prepared, &outlook);
+    }
+    Ok(if chooses(graph) { outlook.plan() } else { Plan::default() })
+}
+
+/// Warns of limits that will hardly hold. Where a step is only guessed at, nobody knows.
+fn warn(prepared: &Prepared, outlook: &Outlook) {
+    let is_guessed = outlook.rows.iter().any(|row| row.count > 0.0 && row.basis == Some(Basis::Guessed));
+    if is_guessed || outlook.ends.kept() >= SURE {
+        return;
+    }
+    let blamed = outlook.blamed.first().map(|(path, _)| path.as_str());
+    complain(format_args!(
+        "warning: {}\nhelp: `smltc plan {}` tells what takes so long, and what would do",
+        foresee::limits(&prepared.graph, outlook.ends, blamed),
+        prepared.file.display()
+    ));
+}
+
+fn has_limits(limits: &Limits) -> bool {
+    limits.deadline.is_some() || limits.budget.is_some()
+}
+
+/// Whether a training may have several numbers of workers, or amounts of memory.
+fn chooses(graph: &Graph) -> bool {
+    let mut chooses = false;
+    graph.clone().each_training(&mut |Training { memory, train, .. }| {
+        let workers = train.team.workers.as_ref().map(Expr::as_const);
+        let is_fixed = workers.is_none_or(|workers| matches!(workers, Some(Value::Int(_))));
+        chooses |= !is_fixed || matches!(memory, Some(Memory::Within(..)));
+    });
+    chooses
+}
