@@ -36,6 +36,13 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether one of them says that this happens when it is missed.
+    pub fn has(&self, on_miss: OnMiss) -> bool {
+        let deadline = self.deadline.as_ref().and_then(|deadline| deadline.on_miss);
+        let budget = self.budget.as_ref().and_then(|budget| budget.on_miss);
+        [deadline, budget].contains(&Some(on_miss))
+    }
+
     /// What holds inside: what is said there, or else what is inherited from around it. A scope's own limits are not.
     #[must_use]
     pub fn inside(&self, own: &Self) -> Self {
@@ -133,6 +140,8 @@ pub enum OnMiss {
     Fail,
     /// Searches and trainings keep the best they have; what has nothing to show fails.
     KeepBest,
+    /// The same, but what is under way may end first; nothing more begins.
+    Finish,
     /// The scope's value is `none`.
     Skip,
 }

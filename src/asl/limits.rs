@@ -33,13 +33,6 @@ pub(super) fn bounds(limits: &Limits) -> Option<Bounds> {
         .then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
 }
 
-/// Whether what misses a limit of these has the value `none`.
-fn skips(limits: &Limits) -> bool {
-    let deadline = limits.deadline.as_ref().and_then(|deadline| deadline.on_miss);
-    let budget = limits.budget.as_ref().and_then(|budget| budget.on_miss);
-    [deadline, budget].contains(&Some(OnMiss::Skip))
-}
-
 /// Whether a caught failure came of a limit of some scopes.
 fn is_of(caught: &str, scopes: Range<usize>) -> String {
     let marks = scopes.map(|scope| format!("$contains(${caught}.Cause, '{}')", Fence::mark(scope)));
@@ -91,7 +84,7 @@ impl Emitter<'_> {
         next: Next,
         body: impl FnOnce(&mut Self, &mut States, Next) -> Next,
     ) -> Next {
-        if !skips(&node.limits) {
+        if !node.limits.has(OnMiss::Skip) {
             return body(self, states, next);
         }
         let around = self.variable(node.var);
@@ -166,7 +159,7 @@ impl Emitter<'_> {
         states: &mut States,
         body: impl FnOnce(&mut Self, &mut States) -> Next,
     ) -> Next {
-        if !skips(limits) {
+        if !limits.has(OnMiss::Skip) {
             return body(self, states);
         }
         let mut inside = States::default();

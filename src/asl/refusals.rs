@@ -4,7 +4,7 @@ use super::{Compiled, MAX_DEFINITION, MAX_EVENTS};
 use crate::{
     diagnostic::{Code, Diagnostic},
     graph::{Graph, Node, NodeKind, Region},
-    limits::Limits,
+    limits::{Limits, OnMiss},
     plan::Resources,
     source::Span,
     units::Size,
@@ -16,6 +16,9 @@ const MOST: Size = Size::from_mib(10_240);
 /// A message for all of a workflow that has no place in a state machine yet.
 pub(super) fn find(graph: &Graph) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if graph.limits.has(OnMiss::Finish) {
+        found.push(refused(graph.span, FINISHES));
+    }
     in_region(&graph.root, &graph.limits, &mut found);
     found
 }
@@ -44,6 +47,8 @@ fn refused(span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(Code::E0601, span, message).help("`smltc run` does it on this machine")
 }
 
+const FINISHES: &str = "a state machine can't let steps end behind a limit yet";
+
 fn in_region(region: &Region, around: &Limits, found: &mut Vec<Diagnostic>) {
     for node in region.dag.node_weights() {
         in_node(node, around, found);
@@ -55,6 +60,9 @@ fn in_node(node: &Node, around: &Limits, found: &mut Vec<Diagnostic>) {
     let limits = around.inside(&node.limits);
     if limits.retry.as_ref().is_some_and(|retry| retry.memory.is_some()) {
         refuse("a state machine can't give more memory to another attempt yet");
+    }
+    if node.limits.has(OnMiss::Finish) {
+        refuse(FINISHES);
     }
     let memory = Resources::of(&node.kind, &limits).memory;
     if memory > MOST {

@@ -382,7 +382,12 @@ impl Checker {
 
     fn on_miss(&mut self, args: &mut Args) -> Option<OnMiss> {
         let arg = args.named("on_miss")?;
-        let choices = [("fail", OnMiss::Fail), ("keep_best", OnMiss::KeepBest), ("skip", OnMiss::Skip)];
+        let choices = [
+            ("fail", OnMiss::Fail),
+            ("keep_best", OnMiss::KeepBest),
+            ("finish", OnMiss::Finish),
+            ("skip", OnMiss::Skip),
+        ];
         let name = match &arg.value.kind {
             ExprKind::Name(name) => &**name,
             _ => "",
@@ -390,7 +395,7 @@ impl Checker {
         let found = choices.into_iter().find(|(choice, _)| *choice == name);
         if found.is_none() {
             self.report(
-                Diagnostic::new(Code::E0202, arg.value.span, "`on_miss` is `fail`, `keep_best` or `skip`")
+                Diagnostic::new(Code::E0202, arg.value.span, "`on_miss` is `fail`, `keep_best`, `finish` or `skip`")
                     .label("none of them"),
             );
         }

@@ -333,9 +333,7 @@ impl Checker {
             }
         };
         place.around = around;
-        let skips = |on_miss: Option<OnMiss>| on_miss == Some(OnMiss::Skip);
-        let optional = limits.deadline.as_ref().is_some_and(|deadline| skips(deadline.on_miss))
-            || limits.budget.as_ref().is_some_and(|budget| skips(budget.on_miss));
+        let optional = limits.has(OnMiss::Skip);
         let ty = if optional { ty.optional() } else { ty };
         let ty = match wanted {
             Some(wanted) if !wanted.accepts(&ty) => {

@@ -186,7 +186,7 @@ impl Scheduler<'_> {
             self.refuse(id, Kind::DeadlineExceeded);
             return;
         }
-        let time_left = [time, affordable].into_iter().flatten().min().map(|left| match &self.jobs[&id].op {
+        let time_left = self.scopes.stops_after(scope, all, self.now).map(|left| match &self.jobs[&id].op {
             // A training ends by itself a little earlier, so as to keep what it has.
             Op::Train(_) => left.checked_sub(margin(left)).unwrap_or(left),
             _ => left,
@@ -404,6 +404,10 @@ impl Scheduler<'_> {
         let inside = |job: &&Job| self.scopes.around(job.scope).any(|(id, _)| id == scope);
         let jobs = self.jobs.iter().filter(|(_, job)| job.owner != Owner::Nobody && inside(job));
         jobs.map(|(id, job)| (*id, job.owner)).collect()
+    }
+
+    pub(super) fn is_under_way(&self, id: JobId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| job.since().is_some())
     }
 
     pub(super) fn job_path(&self, id: JobId) -> Option<StepPath> {

@@ -54,7 +54,8 @@ impl Scheduler<'_> {
                 }
                 self.fail(site, path, failure);
             }
-            OnMiss::KeepBest => {
+            on_miss @ (OnMiss::KeepBest | OnMiss::Finish) => {
+                let may_end = on_miss == OnMiss::Finish;
                 let searches: Vec<Site> = self
                     .active
                     .iter()
@@ -62,11 +63,14 @@ impl Scheduler<'_> {
                     .map(|(site, _)| *site)
                     .collect();
                 for site in searches {
-                    self.close_search(site, self.reason(id, kind));
+                    match may_end {
+                        true => self.let_trials_end(site, &self.reason(id, kind)),
+                        false => self.close_search(site, self.reason(id, kind)),
+                    }
                 }
                 for (job, owner) in self.jobs_in(id) {
                     // The failure of one before may have been caught, and have taken this one along.
-                    if !self.jobs_in(id).contains(&(job, owner)) {
+                    if !self.jobs_in(id).contains(&(job, owner)) || may_end && self.is_under_way(job) {
                         continue;
                     }
                     if let (Owner::Step(site), Some(step), Some(scope)) =
@@ -120,7 +124,7 @@ impl Scheduler<'_> {
     /// A training ended before its last epoch to keep a limit: what that limit makes of it.
     pub(super) fn cut(&mut self, scope: ScopeId, step: &StepPath, epochs: u64) -> Option<Failure> {
         let (limit, kind) = self.nearest_limit(scope)?;
-        if self.on_miss_of(limit, kind)? == OnMiss::KeepBest {
+        if matches!(self.on_miss_of(limit, kind)?, OnMiss::KeepBest | OnMiss::Finish) {
             let plural = if epochs == 1 { "" } else { "s" };
             self.mark(
                 step.clone(),

@@ -159,7 +159,9 @@ impl Scopes {
         let Some(scope) = self.open.get(&id) else { return };
         if let Some(due) = &scope.deadline {
             self.deadlines.remove(&(due.at, id));
-            due.warn_at.first().into_iter().for_each(|(at, _)| drop(self.alarms.remove(&(*at, id))));
+            if let Some((at, _)) = due.warn_at.first() {
+                self.alarms.remove(&(*at, id));
+            }
         }
         self.paying.remove(&id);
         self.thrifty.remove(&id);
@@ -253,12 +255,25 @@ impl Scopes {
 
     /// The money left in the tightest budget around, and its scope, with what attempts under way have cost by now.
     pub fn money_left(&self, id: ScopeId, now: Time) -> Option<(ScopeId, Money)> {
-        let left = |(id, scope): (ScopeId, &Scope)| {
-            let purse = scope.budget.as_ref()?;
-            let spent = scope.spent.checked_add(self.accrued(id, now))?;
-            Some((id, purse.amount.checked_sub(spent)?))
-        };
+        let left = |(id, scope)| Some((id, self.left_of(id, scope, now)?));
         self.around(id).filter_map(left).min_by_key(|(_, left)| *left)
+    }
+
+    fn left_of(&self, id: ScopeId, scope: &Scope, now: Time) -> Option<Money> {
+        let spent = scope.spent.checked_add(self.accrued(id, now))?;
+        scope.budget.as_ref()?.amount.checked_sub(spent)
+    }
+
+    /// The time after which a limit around stops an attempt with so much memory that begins now.
+    pub fn stops_after(&self, id: ScopeId, memory: Size, now: Time) -> Option<Duration> {
+        let stops = |on_miss: OnMiss| on_miss != OnMiss::Finish;
+        let limits = self.around(id).flat_map(|(id, scope)| {
+            let due = scope.deadline.as_ref().filter(|due| stops(due.on_miss)).map(|due| due.at.since(now));
+            let purse = scope.budget.as_ref().filter(|purse| stops(purse.on_miss));
+            let left = purse.and_then(|_| self.affords(self.left_of(id, scope, now)?, memory));
+            due.into_iter().chain(left)
+        });
+        limits.min()
     }
 
     /// What the attempts under way in a scope have cost by now.

@@ -856,8 +856,12 @@ fn a_workflow_that_is_run_sees_its_arguments() {
 
 /// A trial's value is what its second step took; that of trial `n` takes `takes(n)`.
 fn searched(parallel: i64, takes: impl Fn(usize) -> i64, fails: Option<Kind>) -> History {
+    searched_within(OnMiss::KeepBest, parallel, takes, fails)
+}
+
+fn searched_within(on_miss: OnMiss, parallel: i64, takes: impl Fn(usize) -> i64, fails: Option<Kind>) -> History {
     let body = with_result(inner_of("trial", 0), Expr::Var(Var(101)));
-    let limits = deadline(1000, Some(OnMiss::KeepBest));
+    let limits = deadline(1000, Some(on_miss));
     let mut graph = graph(&[(search(parallel, body), vec![], limits)], Limits::default());
     graph.root.result = result(Expr::Var(Var(10)));
     let fate = |attempt: &Attempt| {
@@ -897,6 +901,33 @@ fn a_deadline_keeps_the_best_of_the_trials_that_are_over() {
     let history = searched(2, |trial| if trial == 1 { 10 } else { 5000 }, None);
     assert_eq!(history.value().field("value"), Some(&Value::Float(10.0)));
     assert_eq!(history.ended, Time(ms(1000)));
+}
+
+#[test]
+fn what_is_under_way_may_end_behind_a_limit_that_says_so_and_nothing_more_begins() {
+    let finish = |limits: Limits| {
+        let mut limits = limits;
+        limits.deadline.iter_mut().for_each(|deadline| deadline.on_miss = Some(OnMiss::Finish));
+        limits.budget.iter_mut().for_each(|budget| budget.on_miss = Some(OnMiss::Finish));
+        limits
+    };
+    for limits in [deadline(500, None), budget("$0.00004", None)] {
+        let one = graph(&[plain(&[])], finish(limits.clone()));
+        let history = run(&one, 1, &always(900));
+        assert_eq!(
+            (
+                history.ended,
+                history.notices.iter().filter(|(_, notice)| matches!(notice, Notice::StepDone { .. })).count()
+            ),
+            (Time(ms(900)), 1)
+        );
+        let two = graph(&[plain(&[]), plain(&[0])], finish(limits));
+        assert_eq!(run(&two, 1, &always(900)).failure().0, "main/n1");
+    }
+    // Of the trials that begin before it, the one that begins last ends last.
+    let history = searched_within(OnMiss::Finish, 2, |trial| if trial == 1 { 10 } else { 5000 }, None);
+    assert_eq!(values(&history), [5000.0, 10.0, 5000.0].map(Value::Float));
+    assert_eq!(history.ended, Time(ms(5012)));
 }
 
 /// A random workflow with random fates.

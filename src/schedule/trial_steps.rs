@@ -62,11 +62,15 @@ impl<'g> Scheduler<'g> {
             self.end_steps(site, &path, Err(failure.clone()));
             return true;
         }
-        let keeps_best = limit.is_some_and(|limit| self.on_miss_of(limit, failure.kind) == Some(OnMiss::KeepBest));
-        if failure.kind.is_limit() && keeps_best {
-            self.close_search(site, failure.message.clone());
-            return true;
+        match limit.filter(|_| failure.kind.is_limit()).and_then(|limit| self.on_miss_of(limit, failure.kind)) {
+            Some(OnMiss::KeepBest) => self.close_search(site, failure.message.clone()),
+            // The trial gets no further; those beside it may.
+            Some(OnMiss::Finish) => {
+                self.clear(Part::Region(region));
+                self.end_steps(site, &path, Err(failure.clone()));
+            }
+            _ => return false,
         }
-        false
+        true
     }
 }

@@ -267,6 +267,22 @@ impl<'g> Scheduler<'g> {
         self.end_search(site);
     }
 
+    /// Begins nothing more of a search, not even what waits for room.
+    pub(super) fn let_trials_end(&mut self, site: Site, reason: &str) {
+        self.stop_trials(site, reason);
+        let Some((_, scope, _)) = self.trials_mut(site) else { return };
+        for (job, owner) in self.jobs_in(scope) {
+            if owner == Owner::Trial(site)
+                && !self.is_under_way(job)
+                && let Some(path) = self.job_path(job)
+            {
+                self.drop_job(job);
+                self.trials_mut(site).into_iter().for_each(|(_, _, trials)| drop(trials.tasks.remove(&path)));
+            }
+        }
+        self.end_search(site);
+    }
+
     /// Stops all trials, and keeps the best of those that are over.
     pub(super) fn close_search(&mut self, site: Site, reason: String) {
         self.stop_trials(site, &reason);

@@ -13,11 +13,8 @@ fn limited(seconds: f64) -> Project {
 
 /// The workers of each round, and why there are so many.
 fn chosen(project: &Project) -> Vec<(u64, String)> {
-    let told = events(project, "progress").into_iter().filter_map(|event| {
-        let begun = &event["progress"]["begun"];
-        Some((begun["workers"].as_u64()?, begun["why"].as_str()?.to_owned()))
-    });
-    told.collect()
+    let told = events(project, "round_begun").into_iter();
+    told.map(|event| (event["workers"].as_u64().unwrap(), event["why"].as_str().unwrap().to_owned())).collect()
 }
 
 #[test]
