@@ -4,7 +4,7 @@ mod capacity;
 mod planned;
 
 pub use capacity::{Capacity, Cpus, too_large};
-pub use planned::{Plan, Planned, plain};
+pub use planned::{Ahead, Plan, Planned, plain};
 
 use crate::{
     graph::NodeKind,

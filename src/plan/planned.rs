@@ -1,5 +1,5 @@
 use crate::{
-    graph::{Graph, Region, Training},
+    graph::{Graph, NodeKind, Region, Training},
     limits::Memory,
     units::{Duration, Money, Size},
 };
@@ -59,21 +59,40 @@ impl Plan {
         });
     }
 
-    /// Seconds on the longest way from the end of a node to that of its region.
-    pub fn after(&self, region: &Region, node: NodeIndex) -> f64 {
+    /// What is thought of the nodes that wait for a node, those that wait for these, and so on; none where one of them is not
+    /// known.
+    pub fn after(&self, region: &Region, node: NodeIndex) -> Option<Ahead> {
         if self.0.is_empty() {
-            return 0.0;
+            return None;
         }
-        // A node reads what stands before it, so that what follows a node is measured before it.
-        let mut longest = vec![0.0_f64; region.dag.node_count()];
-        for index in (node.index()..longest.len()).rev() {
-            let next = region.dag.neighbors_directed(NodeIndex::new(index), Direction::Outgoing);
-            longest[index] = next
-                .map(|next| longest[next.index()] + self.step(&region.dag[next].path).map_or(0.0, |step| step.seconds))
-                .fold(0.0, f64::max);
+        let mut whole = Ahead::default();
+        // Seconds until each is over, on the longest way. A node reads what stands before it, so that it is measured after
+        // what it waits for.
+        let mut over = vec![None; region.dag.node_count()];
+        over[node.index()] = Some(0.0);
+        for index in node.index() + 1..over.len() {
+            let waits = region.dag.neighbors_directed(NodeIndex::new(index), Direction::Incoming);
+            let Some(begins) = waits.filter_map(|before| over[before.index()]).reduce(f64::max) else { continue };
+            let node = &region.dag[NodeIndex::new(index)];
+            let (seconds, dollars) = match &node.kind {
+                NodeKind::Value(_) | NodeKind::Assert { .. } | NodeKind::Fail(_) => (0.0, 0.0),
+                _ => self.step(&node.path).map(|step| (step.seconds, step.dollars))?,
+            };
+            over[index] = Some(begins + seconds);
+            whole.seconds = whole.seconds.max(begins + seconds);
+            whole.dollars += dollars;
         }
-        longest[node.index()]
+        Some(whole)
     }
+}
+
+/// What is thought of all that follows a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ahead {
+    /// Seconds on the longest way.
+    pub seconds: f64,
+    /// Dollars in all.
+    pub dollars: f64,
 }
 
 /// A path without the numbers in it: `main/best/trial[7]/rung[2]` is `main/best/trial/rung`.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     limits::{Caching, Retry},
-    plan::Resources,
+    plan::{Ahead, Resources},
     source::Name,
     units::{Duration, Money, Size},
     value::Value,
@@ -186,9 +186,12 @@ impl Scheduler<'_> {
             self.refuse(id, Kind::DeadlineExceeded);
             return;
         }
-        let time_left = self.scopes.stops_after(scope, all, self.now).map(|left| match &self.jobs[&id].op {
-            // A training ends by itself a little earlier, so as to keep what it has.
-            Op::Train(_) => left.checked_sub(margin(left)).unwrap_or(left),
+        let time_left = self.scopes.stops_after(scope, all, self.now).map(|left| match &self.jobs[&id] {
+            // A training ends by itself a little earlier, so as to keep what it has, and have something made of it.
+            Job { op: Op::Train(_), owner, .. } => {
+                let ahead = if let Owner::Step(site) = owner { self.planned_ahead(*site) } else { None };
+                left.checked_sub(margin(left, ahead)).unwrap_or(left)
+            }
             _ => left,
         });
         self.step_out(id);
@@ -419,7 +422,10 @@ impl Scheduler<'_> {
     }
 }
 
-/// What a training leaves of its time for writing its weights.
-fn margin(left: Duration) -> Duration {
-    left.checked_mul(0.05).unwrap_or(left).min(Duration::from_millis(1000))
+/// What a training leaves of its time: for writing its weights, and for the steps that follow, where they are known, a quarter of
+/// it at most.
+fn margin(left: Duration, ahead: Option<Ahead>) -> Duration {
+    let left = left.secs_f64().max(0.0);
+    let ahead = ahead.map_or(0.0, |ahead| (2.0 * ahead.seconds).min(0.25 * left));
+    Duration::from_secs_f64((0.05 * left).min(1.0).max(ahead))
 }

@@ -9,12 +9,15 @@ use super::{
 };
 use crate::{
     limits::OnMiss,
-    plan::Resources,
+    plan::{Ahead, Resources},
     step::SEARCH_SHARE,
     units::{Duration, Money, Size},
     wire::{Adapt, Failure, Goal, Kind},
 };
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::{
+    Decimal,
+    prelude::{FromPrimitive, ToPrimitive},
+};
 
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
@@ -152,20 +155,23 @@ impl Scheduler<'_> {
         due.into_iter().chain(poor).min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
     }
 
-    /// A search without limits of its own leaves a quarter of what it finds to the steps that wait for it, so that a
-    /// result can still be made of what it found.
+    /// A search without limits of its own leaves something of what it finds to the steps that wait for it, so that a result can
+    /// still be made of what it found.
     pub(super) fn spare_time_and_money(&mut self, site: Site, own: ScopeId) {
         let serves_others = |limit: ScopeId| limit != own && self.has_followers(site, limit);
         let nearest = |limited: fn(&Scope) -> bool| self.scopes.around(own).find(|(_, scope)| limited(scope));
         let shares_deadline = nearest(|scope| scope.deadline.is_some()).is_some_and(|(id, _)| serves_others(id));
         let shares_budget = nearest(|scope| scope.budget.is_some()).is_some_and(|(id, _)| serves_others(id));
+        let ahead = self.planned_ahead(site);
         if shares_deadline && let Some((_, left)) = self.scopes.time_left(own, self.now) {
-            let share = left.checked_mul(SEARCH_SHARE.to_f64().unwrap_or(1.0)).unwrap_or(left);
+            let share =
+                Duration::from_secs_f64(left.secs_f64() - spare(left.secs_f64(), ahead.map(|ahead| ahead.seconds)));
             self.scopes.set_deadline(own, Due::keep_best(self.now.after(share)));
         }
         if shares_budget && let Some((_, left)) = self.scopes.money_left(own, self.now) {
-            let amount = left.checked_mul(SEARCH_SHARE).unwrap_or(left);
-            self.scopes.set_budget(own, Purse::keep_best(amount));
+            let spare = spare(left.to_f64(), ahead.map(|ahead| ahead.dollars));
+            let amount = Decimal::from_f64(spare).and_then(|spare| left.checked_sub(Money::new(spare)));
+            self.scopes.set_budget(own, Purse::keep_best(amount.unwrap_or(left)));
         }
     }
 
@@ -185,15 +191,19 @@ impl Scheduler<'_> {
             goal: goal.or(due).or(poor)?,
             rate: self.options.prices.rate(resources.memory).to_f64(),
             first,
-            reserve: self.reserve(site),
+            reserve: self.planned_ahead(site).map_or(0.0, |ahead| ahead.seconds),
         })
     }
 
-    /// Seconds that the steps which follow are thought to take.
-    fn reserve(&self, site: Site) -> f64 {
-        let around = std::iter::successors(Some(site), |site| Some(self.instances.get(&site.instance)?.owner?.0));
-        let after = |site: Site| Some(self.options.plan.after(self.instances.get(&site.instance)?.region, site.node));
-        around.filter_map(after).sum()
+    /// What is thought of the steps that follow, in all the scopes around; none where one of them is not known.
+    pub(super) fn planned_ahead(&self, site: Site) -> Option<Ahead> {
+        let mut whole = Ahead::default();
+        for site in std::iter::successors(Some(site), |site| Some(self.instances.get(&site.instance)?.owner?.0)) {
+            let Ahead { seconds, dollars } =
+                self.options.plan.after(self.instances.get(&site.instance)?.region, site.node)?;
+            whole = Ahead { seconds: whole.seconds + seconds, dollars: whole.dollars + dollars };
+        }
+        Some(whole)
     }
 
     /// Whether a trial that takes `usual` and costs `price` fits into what is left; if not, the limit that it would miss.
@@ -213,4 +223,11 @@ impl Scheduler<'_> {
         let (id, left) = self.scopes.money_left(scope, self.now)?;
         (left < needed).then_some((id, Kind::BudgetExceeded))
     }
+}
+
+/// What a search leaves of its time or money to the steps that follow: twice what they are thought to need, but no more than
+/// what it leaves them where nobody knows.
+fn spare(left: f64, ahead: Option<f64>) -> f64 {
+    let most = left * (1.0 - SEARCH_SHARE.to_f64().unwrap_or(1.0));
+    ahead.map_or(most, |ahead| (2.0 * ahead).clamp(0.05 * left.max(0.0), most.max(0.05 * left.max(0.0))))
 }

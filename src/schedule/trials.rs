@@ -108,10 +108,14 @@ impl<'g> Scheduler<'g> {
     fn lacks(&mut self, site: Site) -> Option<(ScopeId, Kind)> {
         let (path, scope, trials) = self.trials_mut(site)?;
         let (search, others) = (&trials.tries.search, trials.tasks.len());
+        let begun = search.trials().len();
         let (ahead, alone) = (search.epochs_ahead()?, search.epochs().filter(|_| search.is_narrow()));
         let (needed, trial) = (trials.usual.needed(ahead, alone, others), format!("{path}/trial"));
-        // Before one was seen, a trial takes what was planned.
-        let planned = || self.options.plan.step(&trial).map(|step| (step.time(), step.price()));
+        // Before one was seen, a trial takes what was planned; but one is always tried.
+        let planned = || {
+            let step = self.options.plan.step(&trial).filter(|_| begun > 0)?;
+            Some((step.time(), step.price()))
+        };
         let (time, price) = needed.or_else(planned)?;
         self.no_room(scope, time, price, others)
     }

@@ -125,7 +125,7 @@ mod tests {
     fn amounts_grow_by_the_same_factor() {
         let mib = |amounts: Vec<Size>| amounts.into_iter().map(Size::mib).collect::<Vec<_>>();
         let range = |least, most| mib(amounts(Size::from_mib(least), Size::from_mib(most)));
-        assert_eq!(range(128, 10_240), [128, 256, 448, 832, 1600, 2944, 5504, 10_240]);
+        assert_eq!(range(128, 10_240), [128, 256, 448, 896, 1600, 2944, 5504, 10_240]);
         assert_eq!(range(1000, 1000), [1000]);
         assert_eq!(range(1000, 1030), [1000, 1024, 1030]);
     }

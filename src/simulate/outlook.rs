@@ -19,7 +19,7 @@ use crate::{
     wire::Failure,
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A workflow whose runs are to be foreseen.
 #[derive(Clone, Copy)]
@@ -62,9 +62,17 @@ impl Outlook {
             workers: row.team.filter(|team| team.chosen).map(|team| team.workers),
             memory: row.choice.as_ref().and_then(|choice| choice.memory),
         };
-        let done = self.rows.iter().filter(|row| row.count > 0.0);
+        // A guess is no thought, and no better is what it stands in.
+        let guessed = self.rows.iter().filter(|row| row.basis == Some(Basis::Guessed)).map(|row| &*row.path);
+        let guessed: HashSet<&str> = guessed.flat_map(with_those_around).collect();
+        let done = self.rows.iter().filter(|row| row.count > 0.0 && !guessed.contains(&*row.path));
         Plan(done.map(|row| (row.path.clone(), planned(row))).collect())
     }
+}
+
+/// A path and those of all that it stands in.
+fn with_those_around(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(end, _)| &path[..end]).chain([path])
 }
 
 /// A step of an outlook.

@@ -164,6 +164,52 @@ fn a_search_that_runs_out_of_time_or_money_brings_its_best_to_the_end() {
 }
 
 #[test]
+fn a_search_leaves_the_steps_that_follow_what_they_are_thought_to_need() {
+    let text = r#"
+import std/metrics.{accuracy}
+import std/search.{random}
+import std/space.{log_uniform}
+
+@deadline(12min)
+workflow main() -> Float {
+  let best = search net(inputs: 784) {
+    data: images
+    batch: 4096
+    epochs: 1
+    maximize: valid.accuracy
+    strategy: random(trials: 1000)
+    space { lr: log_uniform(1e-3, 1e-1) }
+  }
+  let score = evaluate best.model() { data: images.test, metrics: [accuracy] }
+  score.accuracy
+}"#;
+    let workflow = Workflow::new(text);
+    let searched = |trace: &Trace| {
+        let done = trace.notices.iter().find_map(|(at, notice)| match notice {
+            Notice::StepDone { step, .. } if &*step.0 == "main/best" => Some(at.0.secs_f64()),
+            _ => None,
+        });
+        done.unwrap()
+    };
+    let [unplanned, planned] = [false, true].map(|is_planned| {
+        workflow.ask(None, |question| {
+            let plan = if is_planned { question.outlook(20, Seed::new(0)).plan() } else { Plan::default() };
+            let options = Options { plan, ..question.options.clone() };
+            simulate(question.graph, question.args, &options, question.foresight, Seed::new(1))
+        })
+    });
+    for trace in [&unplanned, &planned] {
+        assert!(matches!(trace.verdict, Some(Verdict::Succeeded { .. })), "{:?}", trace.verdict);
+    }
+    assert!(
+        searched(&unplanned) < 540.0 && searched(&planned) > 600.0,
+        "{} {}",
+        searched(&unplanned),
+        searched(&planned)
+    );
+}
+
+#[test]
 fn the_best_of_a_search_get_the_workers_that_the_others_had() {
     let trace = searching("@deadline(12min)", "1..16").run(None, 0);
     let alone = trace.notices.iter().find(|(_, notice)| matches!(notice, Notice::Limit { .. })).unwrap().0.0.secs_f64();

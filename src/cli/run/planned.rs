@@ -39,7 +39,7 @@ pub fn plan(args: &Args, prepared: &Prepared, values: &Fields, options: &Options
     if is_limited && !args.quiet {
         warn(prepared, &outlook);
     }
-    Ok(if chooses(graph) { outlook.plan() } else { Plan::default() })
+    Ok(outlook.plan())
 }
 
 /// Warns of limits that will hardly hold. Where a step is only guessed at, nobody knows.
