@@ -137,7 +137,7 @@ impl Table {
     }
 
     /// Some rows, in their order.
-    fn select(&self, rows: &[usize]) -> Self {
+    pub fn select(&self, rows: &[usize]) -> Self {
         let width = self.width();
         let mut features = Vec::with_capacity(rows.len() * width);
         for row in rows {

@@ -7,6 +7,7 @@ mod control;
 mod deployed;
 pub mod memory;
 mod pins;
+mod rehearsal;
 mod serve;
 #[cfg(feature = "s3")]
 mod shared;
@@ -15,6 +16,7 @@ mod training;
 pub use control::Control;
 #[cfg(feature = "s3")]
 pub use deployed::{Call, Deployed, Failed};
+pub use rehearsal::rehearse;
 pub use serve::{Ordered, serve};
 #[cfg(feature = "s3")]
 pub use shared::Shared;

@@ -8,7 +8,7 @@ use super::{
     run, words,
 };
 use crate::{
-    data::{self, Files},
+    data::{self, Data, Files},
     forecast::{self, Platform},
     graph::Graph,
     layers::Shape,
@@ -19,16 +19,17 @@ use crate::{
     runs::{Home, Run, Runs},
     schedule::Options,
     seed::Seed,
-    simulate::{Ends, Experience, Foresight, Question, SURE, Slowdown, Sorted},
+    simulate::{Ends, Experience, Foresight, Question, Rehearse, SURE, Slowdown, Sorted},
     store::Objects,
     units::{Duration, Money, Size},
     value::{Dataset, Fields},
-    wire::{Failure, Kind},
+    wire::{Failure, Kind, Train},
+    work::rehearse,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde_json::{Value as Json, json};
-use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::PathBuf, rc::Rc};
 
 /// The options of both.
 #[derive(clap::Args)]
@@ -116,9 +117,13 @@ pub struct Known<'a> {
     objects: Objects,
     cores: Option<f64>,
     slowdown: Option<Slowdown>,
-    /// What each dataset holds that was read, by its name.
-    hashes: RefCell<BTreeMap<String, String>>,
+    /// The datasets that were read.
+    read: RefCell<Vec<(Dataset, Rc<Data>)>>,
 }
+
+/// Seconds that a rehearsal of a training takes, about, and those of a step that is too long for one.
+const REHEARSAL: f64 = 0.2;
+const TOO_LONG: f64 = 1.0;
 
 /// Reads the command line of `command`, whose options depend on the file that it names.
 pub fn parse<A: FromArgMatches>(
@@ -199,28 +204,48 @@ impl<'a> Known<'a> {
             On::Aws => (Platform::lambda(), None, Experience::default()),
         };
         let objects = Objects::open(home.objects());
-        Ok(Self { prepared, platform, experience, objects, cores, slowdown: None, hashes: RefCell::default() })
+        Ok(Self { prepared, platform, experience, objects, cores, slowdown: None, read: RefCell::default() })
     }
 
     /// Asks about the workflow.
     pub fn ask<T>(&self, args: &Fields, options: &Options, ask: impl FnOnce(Question) -> T) -> T {
         let read = |dataset: &Dataset| self.data(dataset);
-        let foresight =
-            Foresight::new(&self.platform, self.cores, &self.experience, &read).with_slowdown(self.slowdown);
+        let rehearse = |train: &Train, cpus: f64, step: f64| self.rehearse(train, cpus, step);
+        let foresight = Foresight::new(&self.platform, self.cores, &self.experience, &read)
+            .with_slowdown(self.slowdown)
+            .with_rehearsals(self.cores.map(|_| &rehearse as &Rehearse));
         ask(Question { graph: &self.prepared.graph, args, options, foresight: &foresight })
     }
 
     /// The hash of what each dataset holds that the steps were seen to read, and that lies on this machine.
     pub fn hashes(&self) -> BTreeMap<String, String> {
-        self.hashes.borrow().clone()
+        self.read.borrow().iter().map(|(dataset, data)| (dataset.name.to_string(), data.hash.to_string())).collect()
     }
 
     /// What is known of data that lies on this machine.
     fn data(&self, dataset: &Dataset) -> Option<forecast::Known> {
+        let data = self.load(dataset)?;
+        Some(forecast::Known { shape: Shape(data.train.shape.clone()), facts: data.facts.clone() })
+    }
+
+    /// Data that lies on this machine, read once.
+    fn load(&self, dataset: &Dataset) -> Option<Rc<Data>> {
+        let is_it = |known: &Dataset| Dataset { part: dataset.part, ..known.clone() } == *dataset;
+        if let Some((_, data)) = self.read.borrow().iter().find(|(known, _)| is_it(known)) {
+            return Some(data.clone());
+        }
         let files = Files::find(dataset, self.prepared.files.project(), &self.objects).ok()?;
-        let data = data::load(dataset, &files).ok()?;
-        self.hashes.borrow_mut().insert(dataset.name.to_string(), data.hash.to_string());
-        Some(forecast::Known { shape: Shape(data.train.shape), facts: data.facts })
+        let data = Rc::new(data::load(dataset, &files).ok()?);
+        self.read.borrow_mut().push((dataset.clone(), data.clone()));
+        Some(data)
+    }
+
+    /// Seconds of a step of a training, by a few of them; `step` is what one should take.
+    fn rehearse(&self, train: &Train, cpus: f64, step: f64) -> Option<f64> {
+        let data = (step < TOO_LONG).then(|| self.load(&train.data)).flatten()?;
+        let folder = tempfile::tempdir().ok()?;
+        let steps = (REHEARSAL / 4.0 / step.max(1e-9)).clamp(1.0, 32.0);
+        rehearse(train, &data, cpus as usize, steps as usize, folder.path())
     }
 }
 

@@ -5,14 +5,14 @@ mod training;
 
 use super::{experience::Experience, sample};
 use crate::{
-    forecast::{Exchanges, Known, Platform, Spread, rows},
+    forecast::{Crew, Exchanges, Known, Pace, Platform, Spread, Task, rows},
     layers,
     plan::plain,
     schedule::{Event, Launch, Time},
     seed::{Generator, Seed},
     units::{Duration, Size},
     value::{Dataset, Part, Value},
-    wire::{Done, Exchange, Failure, Kind, Op},
+    wire::{Done, Exchange, Failure, Kind, Op, Train},
 };
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -28,9 +28,15 @@ pub struct Foresight<'a> {
     /// What was read so far.
     data: RefCell<Vec<(Dataset, Known)>>,
     slowdown: Option<Slowdown>,
+    /// Finds out how trainings go on this machine, and what was found out by their paths without numbers.
+    rehearse: Option<&'a Rehearse<'a>>,
+    paces: RefCell<BTreeMap<String, Pace>>,
     /// Who was seen to train first, by the paths of trainings without numbers.
     teams: RefCell<BTreeMap<String, Team>>,
 }
+
+/// Seconds that a step of a training by one worker takes that has so many processors; it should be about so many seconds.
+pub type Rehearse<'a> = dyn Fn(&Train, f64, f64) -> Option<f64> + 'a;
 
 /// Who trains.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +93,8 @@ impl<'a> Foresight<'a> {
             read,
             data: RefCell::default(),
             slowdown: None,
+            rehearse: None,
+            paces: RefCell::default(),
             teams: RefCell::default(),
         }
     }
@@ -95,6 +103,28 @@ impl<'a> Foresight<'a> {
     #[must_use]
     pub fn with_slowdown(self, slowdown: Option<Slowdown>) -> Self {
         Self { slowdown, ..self }
+    }
+
+    /// The same with rehearsals of trainings that were never done.
+    #[must_use]
+    pub fn with_rehearsals(self, rehearse: Option<&'a Rehearse<'a>>) -> Self {
+        Self { rehearse, ..self }
+    }
+
+    /// How a training compares with the formulas.
+    fn pace(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Pace {
+        let Some(rehearse) = self.rehearse else { return Pace::UNKNOWN };
+        let path = plain(&launch.attempt.step.0);
+        let path = path.strip_suffix("/rung").unwrap_or(&path);
+        if let Some(pace) = self.paces.borrow().get(path) {
+            return *pace;
+        }
+        let batch = task.batch_after(0.0).min(task.samples.max(1.0));
+        let alone = Crew { workers: 1, memory: launch.memory, cpus, exchange: Exchange::ScatterReduce };
+        let formula = alone.step(task, batch, self.platform, Pace { doubt: 0.0, ..Pace::UNKNOWN }).computing;
+        let pace = rehearse(train, cpus, formula).map_or(Pace::UNKNOWN, |seconds| Pace::rehearsed(seconds / formula));
+        self.paces.borrow_mut().insert(path.to_owned(), pace);
+        pace
     }
 
     /// Seconds of work that begins at `at`.

@@ -35,10 +35,18 @@ struct UnderWay<'a> {
 }
 
 /// The workers that a training begins with, by the formulas.
-fn first(train: &Train, task: &Task, cpus: f64, platform: &Platform, adapt: Adapt, limits: Limits) -> Option<u32> {
+fn first(
+    train: &Train,
+    task: &Task,
+    cpus: f64,
+    platform: &Platform,
+    pace: Pace,
+    adapt: Adapt,
+    limits: Limits,
+) -> Option<u32> {
     let crew = |workers: u32| Crew { workers, memory: platform.least_memory, cpus, exchange: Exchange::ScatterReduce };
     let batch = task.batch_after(0.0);
-    let alone = crew(1).step(task, batch, platform, Pace::UNKNOWN).computing;
+    let alone = crew(1).step(task, batch, platform, pace).computing;
     let bytes = task.exchanged();
     let exchange = |workers: u32| {
         let chosen = || Exchange::choose(workers.into(), bytes, platform.link);
@@ -76,8 +84,10 @@ impl Foresight<'_> {
         cpus: f64,
         chance: &mut Chance,
     ) -> Vec<(Duration, Event)> {
-        let mut wrong = || Spread::new(1.0, Pace::UNKNOWN.doubt).draw(&mut chance.common);
-        let truth = Pace { computing: wrong(), exchanging: wrong(), doubt: 0.0 };
+        let pace = self.pace(launch, train, task, cpus);
+        let mut wrong = |pace: f64, doubt: f64| pace * Spread::new(1.0, doubt).draw(&mut chance.common);
+        let computing = wrong(pace.computing, pace.doubt);
+        let truth = Pace { computing, exchanging: wrong(pace.exchanging, Pace::UNKNOWN.doubt), doubt: 0.0 };
         let epochs = epochs_before(train);
         let mut training = UnderWay {
             foresight: self,
@@ -140,7 +150,8 @@ impl UnderWay<'_> {
     fn first(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
         let Foresight { platform, exchanges, .. } = self.foresight;
         let team = || {
-            let formulas = || first(self.train, self.task, self.cpus, platform, adapt, limits);
+            let pace = self.foresight.pace(self.launch, self.train, self.task, self.cpus);
+            let formulas = || first(self.train, self.task, self.cpus, platform, pace, adapt, limits);
             let workers = adapt.first.or_else(formulas)?;
             let (exchange, _) = exchanges.of(self.train.team.exchange, workers, self.task.exchanged());
             Some(Team { workers, chosen: true, memory: self.launch.memory, exchange })

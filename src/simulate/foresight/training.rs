@@ -2,7 +2,7 @@
 
 use super::{Chance, Foresight, Team, done};
 use crate::{
-    forecast::{Crew, Needs, Pace, Spread, Stretch, Task},
+    forecast::{Crew, Needs, Spread, Stretch, Task},
     schedule::{Event, Launch, Time},
     simulate::sample,
     units::Duration,
@@ -48,9 +48,10 @@ impl Foresight<'_> {
             Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
             None => {
                 let stretch = Stretch { from, to: task.epochs };
-                let seconds = crew.stretch(&task, stretch, self.platform, Pace::UNKNOWN);
+                let pace = self.pace(launch, train, &task, threads);
+                let seconds = crew.stretch(&task, stretch, self.platform, pace);
                 let begin = crew.begin(&task, from > 0.0, self.platform);
-                (begin, chance.reckoned(Spread::new(seconds, Pace::UNKNOWN.doubt)))
+                (begin, chance.reckoned(Spread::new(seconds, pace.doubt)))
             }
         };
         let learning = self.slowed(now, begin + learning) - begin;
