@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{normal, seed::Seed, value::Fields};
 pub use cholesky::Cholesky;
+use kernel::Axis;
 use process::Process;
 use success::Success;
 
@@ -53,9 +54,10 @@ pub(super) fn propose(space: &Space, history: &History, seed: Seed) -> Result<Fi
     let known = points[..costs.len()].to_vec();
     let pending = &history.pending[history.pending.len().saturating_sub(MAX_PENDING)..];
     let best = known.first().cloned();
-    let process = Process::fit(known, standardize(&costs)).believe(pending);
+    let axes = Axis::all(space);
+    let process = Process::fit(&axes, known, standardize(&costs)).believe(pending);
     let tried = history.results.iter().map(|result| &result.point).chain(&history.pending).collect();
-    let success = Success::learn(points, &failed);
+    let success = Success::learn(&axes, points, &failed);
     Maximizer { space, least: process.least(), process, success, tried, seed }.best(best)
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     cholesky::{Cholesky, dot},
-    kernel::{Kernel, difference, matern},
+    kernel::{Axis, Kernel},
 };
 use crate::search::cube::Point;
 use std::f64::consts::SQRT_2;
@@ -28,8 +28,8 @@ const MAX_STEP: f64 = 2.0;
 const LAST_STEP: f64 = 0.02;
 
 /// The best kernel and the variance that it is multiplied with; the values have mean 0 and deviation 1.
-pub(super) fn fit(points: &[Point], values: &[f64]) -> (Kernel, f64) {
-    let problem = Problem::new(points, values, priors(points.first().map_or(0, Vec::len)));
+pub(super) fn fit(axes: &[Axis], points: &[Point], values: &[f64]) -> (Kernel, f64) {
+    let problem = Problem::new(axes, points, values, priors(axes.len()));
     let kernel = problem.ascend();
     let variance = problem.explain(&kernel).variance;
     (kernel, variance)
@@ -48,9 +48,10 @@ pub(super) fn priors(dimensions: usize) -> Vec<Prior> {
 
 /// Values at points, to be explained.
 pub(super) struct Problem<'v> {
+    axes: &'v [Axis],
     values: &'v [f64],
     priors: Vec<Prior>,
-    /// The squared difference along each dimension for each pair of points: those of a point with the points before it
+    /// The difference along each dimension for each pair of points: those of a point with the points before it
     /// follow those of the point before.
     differences: Vec<f64>,
 }
@@ -60,28 +61,29 @@ struct Explained {
     factor: Cholesky,
     weights: Vec<f64>,
     variance: f64,
-    /// The derivative of the correlation by the squared distance, for each pair of points.
-    slopes: Vec<f64>,
+    /// The correlation of each pair of points, and its derivative by the squared distance along numbers.
+    correlations: Vec<(f64, f64)>,
 }
 
 impl<'v> Problem<'v> {
-    pub(super) fn new(points: &[Point], values: &'v [f64], priors: Vec<Prior>) -> Self {
+    pub(super) fn new(axes: &'v [Axis], points: &[Point], values: &'v [f64], priors: Vec<Prior>) -> Self {
         let pairs = points.iter().enumerate().flat_map(|(row, a)| points[..row].iter().map(move |b| (a, b)));
-        let differences = pairs.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| difference(*a, *b))).collect();
-        Self { values, priors, differences }
+        let along = pairs.flat_map(|(a, b)| axes.iter().zip(a.iter().zip(b)));
+        let differences = along.map(|(axis, (a, b))| axis.difference(*a, *b)).collect();
+        Self { axes, values, priors, differences }
     }
 
     fn explain(&self, kernel: &Kernel) -> Explained {
         let size = self.values.len();
-        let scales = &kernel.scales;
+        let dimensions = kernel.scales.len();
         let mut matrix = vec![0.0; size * size];
-        let mut slopes = Vec::with_capacity(size * size / 2);
+        let mut correlations = Vec::with_capacity(size * size / 2);
         let mut pair = 0;
         for row in 0..size {
             for column in 0..row {
-                let (correlation, slope) = matern(dot(&self.differences[pair * scales.len()..], scales));
-                matrix[row * size + column] = correlation;
-                slopes.push(slope);
+                let at = kernel.at(self.differences[pair * dimensions..][..dimensions].iter().copied());
+                matrix[row * size + column] = at.0;
+                correlations.push(at);
                 pair += 1;
             }
             matrix[row * size + row] = 1.0 + kernel.noise;
@@ -89,14 +91,14 @@ impl<'v> Problem<'v> {
         let factor = Cholesky::new(size, matrix);
         let weights = factor.solve(self.values);
         let variance = (dot(self.values, &weights) + SEEN) / (size as f64 + SEEN);
-        Explained { factor, weights, variance, slopes }
+        Explained { factor, weights, variance, correlations }
     }
 
     /// The logarithm of the posterior of a kernel, but for a constant, and its gradient. The variance is not among what is
     /// followed: the best one for a kernel has a formula (Jones et al., "Efficient Global Optimization", 1998, section 3).
     pub(super) fn posterior(&self, at: &[f64]) -> (f64, Vec<f64>) {
-        let kernel = Kernel::new(at);
-        let Explained { factor, weights, variance, slopes } = self.explain(&kernel);
+        let kernel = Kernel::new(self.axes, at);
+        let Explained { factor, weights, variance, correlations } = self.explain(&kernel);
         let seen = weights.len() as f64 + SEEN;
         let mut posterior = -seen / 2.0 * variance.ln() - factor.log_determinant() / 2.0;
         let inverse = factor.inverse();
@@ -104,9 +106,17 @@ impl<'v> Problem<'v> {
         for (row, a) in weights.iter().enumerate() {
             let inverse = &inverse[row * (row + 1) / 2..];
             for (b, inverse) in weights[..row].iter().zip(inverse) {
-                let pull = -2.0 * slopes[pair] * (a * b / variance - inverse);
+                let pull = a * b / variance - inverse;
+                let (correlation, slope) = correlations[pair];
                 let along = &self.differences[pair * lengths.len()..];
-                lengths.iter_mut().zip(along).for_each(|(sum, along)| *sum += pull * along);
+                for ((sum, along), axis) in lengths.iter_mut().zip(along).zip(self.axes) {
+                    // By the logarithm of the length, but for the scale.
+                    let slope = match axis {
+                        Axis::Numbers => -2.0 * slope,
+                        Axis::Options => correlation,
+                    };
+                    *sum += pull * along * slope;
+                }
                 pair += 1;
             }
             noise += (a * a / variance - inverse[row]) / 2.0;
@@ -144,6 +154,6 @@ impl<'v> Problem<'v> {
                 break;
             }
         }
-        Kernel::new(&best.1)
+        Kernel::new(self.axes, &best.1)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     cholesky::{Cholesky, dot},
-    kernel::Kernel,
+    kernel::{Axis, Kernel},
     likelihood,
 };
 use crate::search::cube::Point;
@@ -21,8 +21,8 @@ pub(super) struct Process {
 
 impl Process {
     /// The process that explains `values` at `points` best; the values have mean 0 and deviation 1.
-    pub(super) fn fit(points: Vec<Point>, values: Vec<f64>) -> Self {
-        let (kernel, variance) = likelihood::fit(&points, &values);
+    pub(super) fn fit(axes: &[Axis], points: Vec<Point>, values: Vec<f64>) -> Self {
+        let (kernel, variance) = likelihood::fit(axes, &points, &values);
         Self::new(kernel, variance, points, values)
     }
 

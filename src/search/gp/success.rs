@@ -1,7 +1,7 @@
 //! How likely a trial is to succeed, where some failed. The improvement expected of a point counts as much as it is likely to
 //! come about (Gelbart et al., "Bayesian Optimization with Unknown Constraints", 2014).
 
-use super::{process::Process, standardize};
+use super::{kernel::Axis, process::Process, standardize};
 use crate::{normal, search::cube::Point};
 
 /// A process that has seen where trials succeed and where they fail, as a regression on two values (Rasmussen and Williams,
@@ -15,14 +15,14 @@ pub(super) struct Success {
 
 impl Success {
     /// What is to be learnt from points, some of which failed; nothing where none did.
-    pub(super) fn learn(points: Vec<Point>, failed: &[bool]) -> Option<Self> {
+    pub(super) fn learn(axes: &[Axis], points: Vec<Point>, failed: &[bool]) -> Option<Self> {
         if !failed.contains(&true) {
             return None;
         }
         let values = standardize(&failed.iter().map(|failed| f64::from(u8::from(*failed))).collect::<Vec<_>>());
         let value = |outcome| failed.iter().position(|failed| *failed == outcome).map_or(0.0, |index| values[index]);
         let halfway = value(true).midpoint(value(false));
-        Some(Self { process: Process::fit(points, values), halfway })
+        Some(Self { process: Process::fit(axes, points, values), halfway })
     }
 
     /// The logarithm of the chance that a trial succeeds.

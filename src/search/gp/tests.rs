@@ -9,7 +9,10 @@ use crate::{
         history::Observation,
         space::{Dimension, Distribution},
     },
+    value::Value,
 };
+
+const NUMBERS: [Axis; 2] = [Axis::Numbers; 2];
 
 /// Points in the plane that no two runs of a test differ in.
 fn points(count: usize) -> Vec<Point> {
@@ -54,17 +57,19 @@ fn a_system_is_solved() {
 fn the_gradient_is_the_slope_of_the_posterior() {
     let points = points(12);
     let values = values(&points);
-    let problem = Problem::new(&points, &values, priors(2));
-    let at = [-0.7, 0.4, -5.0];
-    let (_, gradient) = problem.posterior(&at);
-    for index in 0..at.len() {
-        let moved = |by: f64| {
-            let mut at = at;
-            at[index] += by;
-            problem.posterior(&at).0
-        };
-        let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-        assert!((slope - gradient[index]).abs() < 1e-5 * slope.abs().max(1.0), "{slope} {gradient:?}");
+    for axes in [NUMBERS, [Axis::Options, Axis::Numbers], [Axis::Options; 2]] {
+        let problem = Problem::new(&axes, &points, &values, priors(2));
+        let at = [-0.7, 0.4, -5.0];
+        let (_, gradient) = problem.posterior(&at);
+        for index in 0..at.len() {
+            let moved = |by: f64| {
+                let mut at = at;
+                at[index] += by;
+                problem.posterior(&at).0
+            };
+            let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!((slope - gradient[index]).abs() < 1e-5 * slope.abs().max(1.0), "{slope} {gradient:?}");
+        }
     }
 }
 
@@ -72,7 +77,7 @@ fn the_gradient_is_the_slope_of_the_posterior() {
 fn a_process_knows_what_it_saw_and_guesses_between() {
     let points = points(30);
     let values = values(&points);
-    let process = Process::fit(points[..25].to_vec(), values[..25].to_vec());
+    let process = Process::fit(&NUMBERS, points[..25].to_vec(), values[..25].to_vec());
     for (point, value) in points[..25].iter().zip(&values) {
         let (mean, deviation) = process.predict(point);
         assert!((mean - value).abs() < 0.05 && deviation < 0.1, "{value}: {mean} ± {deviation}");
@@ -84,9 +89,23 @@ fn a_process_knows_what_it_saw_and_guesses_between() {
 }
 
 #[test]
+fn an_option_between_two_others_may_be_another_matter() {
+    let doubt = |distribution: Distribution| {
+        let space = Space(vec![Dimension { name: "d".into(), var: Var(0), distribution, cond: None }]);
+        let points: Vec<Point> = (0..8).map(|index| vec![Coordinate::Number((f64::from(index) + 0.5) / 8.0)]).collect();
+        let known = points.iter().filter(|point| **point != points[5]).cloned().collect();
+        let values = standardize(&[4.0, 3.0, 2.0, 1.0, 0.0, 0.0, 1.0]);
+        Process::fit(&Axis::all(&space), known, values).predict(&points[5]).1
+    };
+    let number = doubt(Distribution::Int { low: 1, high: 8 });
+    let option = doubt(Distribution::Choice((0..8).map(|power| Value::Int(1 << power)).collect()));
+    assert!(number < 0.1 && option > 0.2, "{number} {option}");
+}
+
+#[test]
 fn a_belief_changes_the_doubt_and_not_the_guess() {
     let points = points(12);
-    let process = Process::fit(points[..10].to_vec(), values(&points[..10]));
+    let process = Process::fit(&NUMBERS, points[..10].to_vec(), values(&points[..10]));
     let (mean, deviation) = process.predict(&points[10]);
     let other = process.predict(&points[11]).0;
     let believing = process.believe(&points[10..11]);
@@ -110,10 +129,10 @@ fn failures_are_expected_where_trials_failed() {
     let points = points(20);
     let fails = |point: &Point| matches!(point[0], Coordinate::Number(x) if x > 0.6);
     let failed: Vec<bool> = points.iter().map(fails).collect();
-    let success = Success::learn(points, &failed).unwrap();
+    let success = Success::learn(&NUMBERS, points, &failed).unwrap();
     let chance = |x: f64| success.log_chance(&vec![Coordinate::Number(x), Coordinate::Number(0.5)]).exp();
     assert!(chance(0.2) > 0.9 && chance(0.9) < 0.1, "{} {}", chance(0.2), chance(0.9));
-    assert!(Success::learn(vec![Vec::new()], &[false]).is_none());
+    assert!(Success::learn(&[], vec![Vec::new()], &[false]).is_none());
 }
 
 #[test]
