@@ -13,7 +13,7 @@ mod tests;
 
 pub use choice::{Choice, Tried};
 pub use experience::Experience;
-pub use foresight::{Foresight, Rehearse, Slowdown, Team};
+pub use foresight::{Foresight, Rehearse, Slowdown, Staffing, Team};
 pub use outlook::{Basis, Outlook, Point, Question, Row, SURE, Wish};
 pub use tally::{Ends, Sorted, Tally};
 

@@ -8,6 +8,7 @@ mod cost;
 mod exchange;
 mod fleets;
 mod lynceus;
+mod predictions;
 mod replans;
 mod table;
 
@@ -20,12 +21,13 @@ use std::{
 /// The parts, each by its name on the command line, with the folder of measured tables that it needs, and what prints it.
 type Part = (&'static str, Option<&'static str>, fn(&Path) -> io::Result<()>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("exchange", Some("smlt"), exchange::print),
     ("cost", Some("smlt"), cost::print),
     ("replans", Some("smlt"), replans::print),
     ("lynceus", Some("lynceus"), lynceus::print),
     ("fleets", None, |_| fleets::print()),
+    ("predictions", None, |_| predictions::print()),
 ];
 
 fn main() -> io::Result<()> {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     disk::replace,
     seed::Seed,
-    simulate::{Basis, Choice, Outlook, Row, Tried, Wish},
+    simulate::{Basis, Choice, Outlook, Row, Staffing, Tried, Wish},
 };
 use console::Style;
 use serde_json::{Value as Json, json};
@@ -19,8 +19,10 @@ use std::{ffi::OsString, path::PathBuf};
 /// Tell beforehand how long a workflow takes, what it costs, and whether its limits hold.
 ///
 /// Runs are simulated with the scheduler that real ones have. What a step takes is known from earlier runs of the workflow;
-/// where there are none it is reckoned from the layers of a model and the rows of the data, or else guessed. Nothing is run
-/// and nothing is spent.
+/// where there are none it is reckoned from the layers of a model and the rows of the data, and from a few steps of a training
+/// that are really made, or else guessed. Nothing is spent.
+///
+/// Of ranges of workers and memory it tells what serves the limits best, and why.
 ///
 /// A parameter of the workflow is an option of its own name, as for `smltc run`. Ends with 3 when a deadline or a budget is
 /// likely to be missed.
@@ -151,7 +153,7 @@ fn line(row: &Row, outlook: &Outlook) -> Vec<Cell> {
 
 /// The workers of a training that has several, or may have.
 pub fn workers(row: &Row) -> Option<u32> {
-    row.team.filter(|team| team.chosen || team.workers > 1).map(|team| team.workers)
+    row.team.filter(|team| team.staffing == Staffing::Chosen || team.workers > 1).map(|team| team.workers)
 }
 
 /// The amounts of memory that were tried, as JSON.

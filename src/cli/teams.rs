@@ -5,7 +5,7 @@ use super::{
     words,
 };
 use crate::{
-    simulate::{Choice, Outlook, Row, SURE, Team, Tried},
+    simulate::{Choice, Outlook, Row, SURE, Staffing, Team, Tried},
     wire::Goal,
 };
 
@@ -15,12 +15,16 @@ pub fn told(outlook: &Outlook) -> Vec<String> {
 }
 
 fn of_row(row: &Row) -> Option<String> {
-    let Team { workers, chosen, memory, exchange } = row.team?;
+    let Team { workers, staffing, memory, exchange } = row.team?;
     let name = words::inside(&row.path);
-    if workers == 1 && !chosen && row.choice.is_none() {
+    if workers == 1 && staffing != Staffing::Chosen && row.choice.is_none() {
         return None;
     }
-    let begins = if chosen { "begins with" } else { "trains with" };
+    let begins = match staffing {
+        Staffing::Fixed => "trains with",
+        Staffing::Staged => "trains with up to",
+        Staffing::Chosen => "begins with",
+    };
     let of = words::count(workers as usize, "worker");
     let way = match workers {
         1 => String::new(),

@@ -238,6 +238,11 @@ impl Scopes {
         })
     }
 
+    /// Whether time or money runs out somewhere around.
+    pub fn is_limited(&self, id: ScopeId) -> bool {
+        self.around(id).any(|(_, scope)| scope.deadline.is_some() || scope.budget.is_some())
+    }
+
     fn enclosing_budget(&self, id: ScopeId) -> Option<Money> {
         self.around(id).find_map(|(_, scope)| scope.budget.as_ref()).map(|purse| purse.amount)
     }

@@ -74,11 +74,12 @@ impl<'g> Scheduler<'g> {
 
     /// Begins the next trial, or the next rung of one, if there is any; `true` when something changed.
     pub(super) fn pull_trial(&mut self, site: Site) -> bool {
-        if self.trials_mut(site).is_none_or(|(_, _, trials)| trials.closed) {
-            return false;
+        let Some((_, scope, _)) = self.trials_mut(site).filter(|(_, _, trials)| !trials.closed) else { return false };
+        let is_limited = self.scopes.is_limited(scope);
+        if is_limited {
+            self.narrow(site);
         }
-        self.narrow(site);
-        if let Some((limit, kind)) = self.lacks(site) {
+        if is_limited && let Some((limit, kind)) = self.lacks(site) {
             // Those that lead may go on once those beside them are over.
             if self.trials_mut(site).is_some_and(|(_, _, of)| of.tries.search.is_narrow() && !of.tasks.is_empty()) {
                 return false;

@@ -38,13 +38,24 @@ pub struct Foresight<'a> {
 /// Seconds that a step of a training by one worker takes that has so many processors; it should be about so many seconds.
 pub type Rehearse<'a> = dyn Fn(&Train, f64, f64) -> Option<f64> + 'a;
 
+/// Who says how many train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staffing {
+    /// The workflow: always as many.
+    Fixed,
+    /// The workflow: others from some epochs on.
+    Staged,
+    /// They are chosen on the way, out of a range.
+    Chosen,
+}
+
 /// Who trains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Team {
-    /// The workers that it begins with.
+    /// How many begin, or are there at most where their number changes as the workflow says.
     pub workers: u32,
-    /// Whether they are chosen on the way, out of a range.
-    pub chosen: bool,
+    /// Who says how many there are.
+    pub staffing: Staffing,
     /// The memory of each.
     pub memory: Size,
     /// The way that their gradients take.

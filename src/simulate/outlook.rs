@@ -2,7 +2,7 @@
 //! would let them.
 
 use super::{
-    Choice, Foresight, Team, choice, simulate,
+    Choice, Foresight, Staffing, Team, choice, simulate,
     slack::{Slack, critical},
     tally::{Ends, Sorted, Step, Tally},
 };
@@ -59,7 +59,7 @@ impl Outlook {
         let planned = |row: &Row| Planned {
             seconds: row.seconds.median(),
             dollars: row.dollars.median() / row.count.max(1.0),
-            workers: row.team.filter(|team| team.chosen).map(|team| team.workers),
+            workers: row.team.filter(|team| team.staffing == Staffing::Chosen).map(|team| team.workers),
             memory: row.choice.as_ref().and_then(|choice| choice.memory),
         };
         // A guess is no thought, and no better is what it stands in.

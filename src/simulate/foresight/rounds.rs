@@ -1,7 +1,7 @@
 //! What is thought to come of a training by several workers, round by round. Where the workers are chosen on the way, they
 //! are chosen by what chooses them in a real run, which sees of the truth what real rounds would show.
 
-use super::{Chance, Foresight, Team, done, training::epochs_before};
+use super::{Chance, Foresight, Staffing, Team, done, training::epochs_before};
 use crate::{
     forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Platform, Remaining, Spread, Stand, Task},
     schedule::{Event, Launch, Time},
@@ -154,7 +154,7 @@ impl UnderWay<'_> {
             let formulas = || first(self.train, self.task, self.cpus, platform, pace, adapt, limits);
             let workers = adapt.first.or_else(formulas)?;
             let (exchange, _) = exchanges.of(self.train.team.exchange, workers, self.task.exchanged());
-            Some(Team { workers, chosen: true, memory: self.launch.memory, exchange })
+            Some(Team { workers, staffing: Staffing::Chosen, memory: self.launch.memory, exchange })
         };
         self.foresight.trains(self.launch, team).map(|team| team.workers)
     }

@@ -1,13 +1,13 @@
 //! What is thought to come of a training.
 
-use super::{Chance, Foresight, Team, done};
+use super::{Chance, Foresight, Staffing, Team, done};
 use crate::{
     forecast::{Crew, Needs, Spread, Stretch, Task},
     schedule::{Event, Launch, Time},
     simulate::sample,
     units::Duration,
     value::Artifact,
-    wire::{Done, Exchange, Failure, Horizon, Kind, Train, Trained},
+    wire::{Done, Exchange, Failure, Horizon, Kind, Train, Trained, Workers},
 };
 
 /// Epochs after which a model has learned two thirds of what it can.
@@ -35,7 +35,9 @@ impl Foresight<'_> {
         let crew = self.crew(launch, train, &task, threads);
         if train.team.adapt.is_none() {
             let Crew { workers, memory, exchange, .. } = crew;
-            self.trains(launch, || Some(Team { workers, chosen: false, memory, exchange }));
+            let is_staged = matches!(&train.team.workers, Workers::Staged(staged) if staged.next_change(0).is_some());
+            let staffing = if is_staged { Staffing::Staged } else { Staffing::Fixed };
+            self.trains(launch, || Some(Team { workers, staffing, memory, exchange }));
         }
         let measured = self.experience.seconds(&launch.attempt.step.0);
         // A team that changes by plan did so in earlier runs, too.
