@@ -8,8 +8,9 @@ use crate::verdict;
 use smlt::{
     check,
     cli::world::Files,
-    forecast::Platform,
+    forecast::{Known, Platform},
     graph::{self, Graph},
+    layers::Shape,
     plan::{Capacity, Plan},
     prices::Prices,
     schedule::{Notice, Options, Verdict},
@@ -208,7 +209,8 @@ impl Subject {
         };
         let (platform, experience) = (Platform::lambda(), Experience::default());
         let read = |_: &Dataset| {
-            Some(Facts { width: 12_288, classes: 10, rows: self.rows, columns: Vec::new(), shards: Vec::new() }.into())
+            let facts = Facts { width: 12_288, classes: 10, rows: self.rows, columns: Vec::new(), shards: Vec::new() };
+            Some(Known { facts, shape: Shape(vec![3, 64, 64]) })
         };
         let foresight = Foresight::new(&platform, None, &experience, &read);
         ask(Question { graph: &self.graph, args: &Fields::new(), options: &options, foresight: &foresight })
