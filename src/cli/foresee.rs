@@ -50,7 +50,7 @@ pub struct Common {
     /// The workers of each training, whatever the workflow says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
-    /// The seed of everything random: the same seed gives the same figures
+    /// The seed of everything random: the same seed gives the same figures, as far as nothing is rehearsed
     #[arg(long, value_name = "N", default_value_t)]
     pub seed: u64,
     /// Keep no deadline and no budget
@@ -292,23 +292,29 @@ pub fn limits(graph: &Graph, ends: Ends, blamed: Option<&str>) -> String {
     format!("{name}: {runs} {}{blame}", ways.join(", "))
 }
 
-/// What is told of a step that fails in simulated runs.
-pub fn failed_step(step: &str, failure: &Failure) -> String {
+/// What is told of a step that fails in simulated runs. Where nothing was made up, a real run fails as well.
+pub fn failed_step(step: &str, failure: &Failure, is_guessed: bool) -> String {
     let name = words::inside(step);
-    let Failure { kind, message, help, .. } = failure;
-    match (kind, help) {
-        (Kind::OutOfMemory, Some(help)) => format!("`{name}` runs out of memory: {message}\nhelp: {help}"),
-        _ => format!(
-            "not foreseen further than `{name}`, which fails with what simulated steps give: {message}\n\
-             help: run the workflow once; what its steps give is then known"
-        ),
+    let Failure { message, help, .. } = failure;
+    if is_certain(failure, is_guessed) {
+        let help = help.as_ref().map_or_else(String::new, |help| format!("\nhelp: {help}"));
+        return format!("`{name}` fails: {message}{help}");
     }
+    format!(
+        "not foreseen further than `{name}`, which fails with what simulated steps give: {message}\n\
+         help: run the workflow once; what its steps give is then known"
+    )
 }
 
-/// Whether the limits hold, and there is memory enough, as an exit code.
-pub fn exit(ends: Ends, failure: Option<&(String, Failure)>) -> Exit {
+fn is_certain(failure: &Failure, is_guessed: bool) -> bool {
+    // An assertion may hold for what really comes.
+    failure.kind == Kind::OutOfMemory || failure.kind == Kind::TaskFailed && !is_guessed
+}
+
+/// Whether the limits hold, and no step is bound to fail, as an exit code.
+pub fn exit(ends: Ends, failure: Option<&(String, Failure)>, is_guessed: bool) -> Exit {
     match failure {
-        Some((_, failure)) if failure.kind == Kind::OutOfMemory => Exit::Failed,
+        Some((_, failure)) if is_certain(failure, is_guessed) => Exit::Failed,
         _ if ends.kept() >= SURE => Exit::Ok,
         _ => Exit::LimitMissed,
     }

@@ -5,9 +5,12 @@ use super::{
     foresee::{self, Known, money, time},
     plan::workers,
     teams,
-    words::inside,
+    words::{self, inside},
 };
-use crate::simulate::{Outlook, Point, Row};
+use crate::{
+    prices::Prices,
+    simulate::{Outlook, Point, Row},
+};
 use std::fmt::{self, Display};
 
 /// A text inside of HTML.
@@ -43,10 +46,14 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); } svg .dim { fill
 .bar { fill: var(--bar); } .critical { fill: var(--critical); } .axis { stroke: var(--line); }";
 
 /// The page.
-pub fn html(known: &Known, outlook: &Outlook, frontier: &[Point]) -> String {
+pub fn html(known: &Known, prices: &Prices, outlook: &Outlook, frontier: &[Point]) -> String {
     let graph = &known.prepared.graph;
     let title = format!("{} on {}", graph.workflow, known.platform.name);
     let blamed = outlook.blamed.first().map(|(path, _)| path.as_str());
+    let failure = outlook.failure.as_ref().map_or_else(String::new, |(step, failure)| {
+        let told = foresee::failed_step(step, failure, outlook.is_guessed);
+        format!("<p>{}</p>\n", Text(&told))
+    });
     let teams: String = teams::told(outlook).iter().map(|told| format!("<p>{}.</p>\n", Text(told))).collect();
     let frontier = match frontier.len() {
         0 | 1 => String::new(),
@@ -57,14 +64,14 @@ pub fn html(known: &Known, outlook: &Outlook, frontier: &[Point]) -> String {
          content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n\
          <p>{} and {} in the middle; in 9 of 10 runs at most {} and {}.</p>\n<p>{}.</p>\n\
          <p class=\"dim\">By {} simulated runs; prices as of {}.</p>\n<h2>When each step is done</h2>\n{}\n\
-         <h2>Step by step</h2>\n{}\n{teams}{frontier}\n</html>\n",
+         <h2>Step by step</h2>\n{}\n{teams}{failure}{frontier}\n</html>\n",
         time(outlook.seconds.median()),
         money(outlook.dollars.median()),
         time(outlook.seconds.quantile(0.9)),
         money(outlook.dollars.quantile(0.9)),
         Text(&foresee::limits(graph, outlook.ends, blamed)),
         outlook.ends.runs(),
-        known.platform.as_of,
+        prices.as_of,
         gantt(outlook),
         table(outlook),
         title = Text(&title),
@@ -154,9 +161,9 @@ fn chart(frontier: &[Point]) -> String {
             let (x, y) = (LEFT + WIDTH * point.seconds / seconds, HEIGHT * (1.05 - point.dollars / dollars));
             let class = if point.kept { "critical" } else { "bar" };
             format!(
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{} workers: {}, {}</title></circle>\
+                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{}: {}, {}</title></circle>\
                  <text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
-                point.workers,
+                words::count(point.workers as usize, "worker"),
                 time(point.seconds),
                 money(point.dollars),
                 x + 9.0,

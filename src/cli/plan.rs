@@ -62,13 +62,13 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     }
     if let Some(html) = &args.html {
         let frontier = known.ask(&subject.args, &subject.options, |question| question.frontier(seed));
-        replace(html, page::html(&known, &outlook, &frontier).as_bytes())
+        replace(html, page::html(&known, &subject.options.prices, &outlook, &frontier).as_bytes())
             .map_err(|error| unusable(format_args!("`{}` can't be written: {error}", html.display())))?;
     }
     if let Some(out) = &args.out {
         PlanFile::new(&known, &subject.args, &subject.options, &outlook).write(out)?;
     }
-    Ok(foresee::exit(outlook.ends, outlook.failure.as_ref()))
+    Ok(foresee::exit(outlook.ends, outlook.failure.as_ref(), outlook.is_guessed))
 }
 
 fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
@@ -86,7 +86,7 @@ fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
         "{}\n\n",
         foresee::limits(graph, outlook.ends, outlook.blamed.first().map(|(path, _)| path.as_str()))
     ));
-    let head = ["step", "times", "each takes", "9 of 10", "begins", "to spare", "costs", "by", "workers"];
+    let head = ["step", "times", "each takes", "9 of 10", "begins", "to spare", "in all", "by", "workers"];
     let chosen = outlook.rows.iter().any(|row| workers(row).is_some());
     let mut table = Table::new(head.into_iter().take(head.len() - usize::from(!chosen)));
     outlook.rows.iter().for_each(|row| table.push(line(row, outlook)));
@@ -100,7 +100,7 @@ fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
         super::say(format_args!("\n{}\n", teams.join("\n")));
     }
     if let Some((step, failure)) = &outlook.failure {
-        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure)));
+        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure, outlook.is_guessed)));
     }
     for wish in wishes {
         super::say(format_args!("help: {}\n", mend(wish, args)));
@@ -175,6 +175,9 @@ fn to_json(known: &Known, subject: &Subject, outlook: &Outlook, wishes: &[Wish])
         "seconds": spread(&outlook.seconds),
         "dollars": spread(&outlook.dollars),
         "critical_path": outlook.critical,
+        "failure": outlook.failure.as_ref().map(|(step, failure)| {
+            json!({ "step": step, "kind": failure.kind, "message": failure.message })
+        }),
         "blamed": outlook.blamed.iter().map(|(path, runs)| json!({ "step": path, "runs": runs })).collect::<Vec<_>>(),
         "steps": outlook.rows.iter().map(|row| json!({
             "path": row.path,

@@ -35,6 +35,10 @@ pub struct PlanFile {
     args: Json,
     /// The seed of everything random.
     seed: u64,
+    /// The workers of each training, where that does not go by the workflow.
+    workers: Option<u32>,
+    /// Whether deadlines and budgets are kept.
+    limits: bool,
     /// The hash of what the workflow file and all that it imports say.
     files: String,
     /// The hash of what each dataset holds.
@@ -56,6 +60,8 @@ impl PlanFile {
             workflow: known.prepared.graph.workflow.to_string(),
             args: Value::Record(args.clone()).to_json(),
             seed: options.seed.get(),
+            workers: options.workers,
+            limits: options.enforce,
             files: known.prepared.files.hash().to_string(),
             data: known.hashes(),
             prices: options.prices.clone(),
@@ -121,6 +127,12 @@ impl PlanFile {
         );
         compare(self.args == Value::Record(args.clone()).to_json(), format!("it is for the arguments {}", self.args));
         compare(self.seed == options.seed.get(), format!("it is for `--seed {}`", self.seed));
+        let workers = self.workers.map_or_else(|| "no `--workers`".into(), |workers| format!("`--workers {workers}`"));
+        compare(self.workers == options.workers, format!("it is for {workers}"));
+        compare(
+            self.limits == options.enforce,
+            format!("it is for limits that are {}", if self.limits { "kept" } else { "not kept" }),
+        );
         compare(self.prices == options.prices, format!("it is for the prices of {}", self.prices.as_of));
         // What the steps read is found on the way.
         known.ask(args, options, |question| question.tally(1, options.seed));

@@ -52,15 +52,17 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let factor = args.slow_by.unwrap_or(1.0);
     let slowdown = args.slow_from.map(|from| Slowdown { from: Time(from), factor });
     let known = subject.known(slowdown)?;
-    let tally = known.ask(&subject.args, &subject.options, |question| question.tally(runs, Seed::new(args.of.seed)));
+    let (tally, is_guessed) = known.ask(&subject.args, &subject.options, |question| {
+        (question.tally(runs, Seed::new(args.of.seed)), question.foresight.has_guessed())
+    });
     match args.of.json {
         true => super::say(format_args!("{}\n", to_json(&known, &tally))),
-        false => print(&known, &tally),
+        false => print(&known, &tally, is_guessed),
     }
-    Ok(foresee::exit(tally.ends(), tally.failure()))
+    Ok(foresee::exit(tally.ends(), tally.failure(), is_guessed))
 }
 
-fn print(known: &Known, tally: &Tally) {
+fn print(known: &Known, tally: &Tally, is_guessed: bool) {
     let graph = &known.prepared.graph;
     super::say(format_args!("{} on {}\n", graph.workflow, known.platform.name));
     let blamed = tally.blamed().first().map(|(path, _)| *path);
@@ -68,7 +70,7 @@ fn print(known: &Known, tally: &Tally) {
     histogram("time", &tally.seconds(), &time);
     histogram("cost", &tally.dollars(), &money);
     if let Some((step, failure)) = tally.failure() {
-        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure)));
+        super::say(format_args!("\n{}\n", foresee::failed_step(step, failure, is_guessed)));
     }
 }
 
@@ -88,11 +90,20 @@ fn histogram(name: &str, numbers: &Sorted, words: &dyn Fn(f64) -> String) {
     }
     let runs = numbers.numbers().len() as f64;
     let until = |bar: usize| if bar == BARS.0 { 1.0 } else { numbers.within(least + width * bar as f64) };
-    let shares: Vec<f64> = (1..=BARS.0).map(|bar| until(bar) - if bar == 1 { 0.0 } else { until(bar - 1) }).collect();
-    let longest = shares.iter().copied().fold(0.0, f64::max);
-    let labels: Vec<String> = (1..=BARS.0).map(|bar| words(least + width * bar as f64)).collect();
-    let room = labels.iter().map(|label| label.len()).max().unwrap_or(0);
-    for (label, share) in labels.iter().zip(&shares) {
+    let mut bars: Vec<(String, f64)> = Vec::new();
+    let mut before = 0.0;
+    for bar in 1..=BARS.0 {
+        let (label, share) = (words(least + width * bar as f64), until(bar) - before);
+        before += share;
+        match bars.last_mut() {
+            // Ends that read the same are one.
+            Some((last, sum)) if *last == label => *sum += share,
+            _ => bars.push((label, share)),
+        }
+    }
+    let longest = bars.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+    let room = bars.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    for (label, share) in &bars {
         let bar = "█".repeat((share / longest * BARS.1 as f64).round() as usize);
         super::say(format_args!("  ≤ {label:>room$}  {:>5.0}  {bar}\n", share * runs));
     }

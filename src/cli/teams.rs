@@ -66,7 +66,7 @@ fn other(tried: &Tried, all_kept: bool) -> String {
     }
     let kept = match all_kept {
         true => String::new(),
-        false => format!(", limits kept in {:.0} of 100 runs", 100.0 * kept),
+        false => format!(", with all done in {:.0} of 100 runs", 100.0 * kept),
     };
     format!("{memory} would take {} and {}{kept}", time(seconds), money(dollars))
 }

@@ -23,6 +23,8 @@ pub struct Platform {
     pub memory_per_cpu: Option<Size>,
     /// The least memory of a worker.
     pub least_memory: Size,
+    /// The most memory of a worker, where it is not that of the machine.
+    pub most_memory: Option<Size>,
     /// What a worker holds before it has read anything.
     pub base_memory: Size,
     /// Seconds until a new worker works.
@@ -62,6 +64,7 @@ impl Platform {
             call: 3e-5,
             memory_per_cpu: None,
             least_memory: Size::from_mib(1),
+            most_memory: None,
             base_memory: Size::from_mib(32),
             start: Spread::new(0.02, 0.2),
             object: Spread::new(0.0005, 0.5),

@@ -5,7 +5,7 @@
 use super::{Question, SURE};
 use crate::{
     graph::{Graph, Training},
-    limits::Memory,
+    limits::{Limits, Memory},
     plan::{Plan, Planned},
     seed::Seed,
     units::Size,
@@ -31,7 +31,7 @@ pub struct Tried {
 /// What was chosen for a training, and out of what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What it makes least of.
+    /// What it makes least of within the limits.
     pub goal: Goal,
     /// The memory that was chosen; none where no amount serves.
     pub memory: Option<Size>,
@@ -50,8 +50,11 @@ impl Question<'_> {
     /// What trainings are given, by their paths.
     pub(super) fn choices(&self, seed: Seed) -> BTreeMap<String, Choice> {
         let mut choices = BTreeMap::new();
+        let Limits { deadline, budget, .. } = &self.graph.limits;
+        let scarce = if deadline.is_none() && budget.is_some() { Scarce::Money } else { Scarce::Time };
+        let largest = self.foresight.largest_memory().unwrap_or(self.options.capacity.memory);
         for (path, goal, least, most) in ranges(self.graph) {
-            let tried: Vec<Tried> = amounts(least, most.min(self.options.capacity.memory).max(least))
+            let tried: Vec<Tried> = amounts(least, most.min(largest).max(least))
                 .into_iter()
                 .map(|memory| {
                     let mut plan = plan(&choices);
@@ -59,7 +62,7 @@ impl Question<'_> {
                     self.tried(&plan, memory, seed)
                 })
                 .collect();
-            let best = tried.iter().filter(|tried| tried.serves).min_by(|a, b| better(a, b, goal));
+            let best = tried.iter().filter(|tried| tried.serves).min_by(|a, b| better(a, b, goal, scarce));
             choices.insert(path, Choice { goal, memory: best.map(|best| best.memory), tried });
         }
         choices
@@ -105,16 +108,23 @@ fn amounts(least: Size, most: Size) -> Vec<Size> {
     amounts
 }
 
-/// What keeps the limits comes first, or else what comes nearest to that, and of these what serves the goal; where two serve
-/// it as well, it is the smaller.
-fn better(a: &Tried, b: &Tried, goal: Goal) -> Ordering {
+/// What keeps the limits comes first, and of that what serves the goal; where nothing does, what comes nearest to the limit. Of
+/// equals it is the smaller.
+fn better(a: &Tried, b: &Tried, goal: Goal, scarce: Scarce) -> Ordering {
     let kept = |tried: &Tried| tried.kept.min(SURE);
-    let value = |tried: &Tried| match goal {
-        Goal::MinCost => tried.dollars,
-        Goal::MinTime => tried.seconds,
-        Goal::Balanced => tried.seconds * tried.dollars,
+    let value = |tried: &Tried| match (tried.kept >= SURE, goal, scarce) {
+        (true, Goal::MinCost, _) | (false, _, Scarce::Money) => tried.dollars,
+        (true, Goal::MinTime, _) | (false, _, Scarce::Time) => tried.seconds,
+        (true, Goal::Balanced, _) => tried.seconds * tried.dollars,
     };
     kept(b).total_cmp(&kept(a)).then(value(a).total_cmp(&value(b))).then(a.memory.cmp(&b.memory))
+}
+
+/// What is short where limits are missed: the money if there is a budget alone.
+#[derive(Clone, Copy)]
+enum Scarce {
+    Time,
+    Money,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::{
     plan::plain,
     schedule::{Attempt, Event, Notice, StepPath, Time},
     value::Value,
+    wire::{Progress, Round},
 };
 use std::collections::HashMap;
 
@@ -17,12 +18,25 @@ pub struct Experience {
 }
 
 /// What is known of a step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Lived {
     /// Seconds of each time that it was done; of a training, of each epoch.
     seconds: Vec<f64>,
     /// What came of it last.
-    output: Value,
+    output: Option<Value>,
+    /// The workers of each round of a training, its samples a step, and its seconds a step.
+    rounds: Vec<Stepped>,
+}
+
+/// What a round of a training took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stepped {
+    /// Its workers.
+    pub workers: u32,
+    /// The samples of a step.
+    pub batch: f64,
+    /// The seconds of one.
+    pub seconds: f64,
 }
 
 /// How far one measurement alone may be off.
@@ -46,6 +60,10 @@ impl Experience {
                     begun.insert(Attempt { step, number: attempt }, at);
                 }
                 Notice::Epoch { step, .. } => *epochs.entry(step).or_default() += 1,
+                Notice::Progress { step, progress: Progress::Round(round) } => {
+                    let lived = self.steps.entry(plain(&step.0)).or_default();
+                    lived.rounds.extend(Stepped::of(&round));
+                }
                 _ => {}
             }
         }
@@ -59,8 +77,7 @@ impl Experience {
                 Event::Served(attempt, done) => (attempt, done, None),
                 _ => continue,
             };
-            let unknown = || Lived { seconds: Vec::new(), output: Value::None };
-            let lived = self.steps.entry(plain(&attempt.step.0)).or_insert_with(unknown);
+            let lived = self.steps.entry(plain(&attempt.step.0)).or_default();
             // Of a training it is told by the epoch.
             let times = match &done.trained {
                 Some(_) => epochs.get(&attempt.step).copied().unwrap_or(0),
@@ -69,7 +86,7 @@ impl Experience {
             if let Some(since) = since.filter(|_| times > 0) {
                 lived.seconds.push(at.since(*since).secs_f64().max(0.001) / times as f64);
             }
-            lived.output = done.output.clone();
+            lived.output = Some(done.output.clone());
             self.outputs.insert(attempt.step.to_string(), done.output);
         }
     }
@@ -80,8 +97,26 @@ impl Experience {
         Spread::of(&seconds[seconds.len().saturating_sub(KEPT)..], DOUBT)
     }
 
+    /// How many times what is said of each round those of earlier runs took, in the middle.
+    pub fn pace(&self, path: &str, said: impl Fn(&Stepped) -> f64) -> Option<f64> {
+        let rounds = &self.steps.get(&plain(path))?.rounds;
+        let latest = &rounds[rounds.len().saturating_sub(KEPT)..];
+        let mut times: Vec<f64> = latest.iter().map(|round| round.seconds / said(round)).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    }
+
     /// What came of a step last: of this very item or round, or else of any.
     pub fn output(&self, path: &str) -> Option<&Value> {
-        self.outputs.get(path).or_else(|| self.steps.get(&plain(path)).map(|lived| &lived.output))
+        self.outputs.get(path).or_else(|| self.steps.get(&plain(path))?.output.as_ref())
+    }
+}
+
+impl Stepped {
+    /// That of a round which made some steps.
+    fn of(round: &Round) -> Option<Self> {
+        let steps = round.steps[1].checked_sub(round.steps[0]).filter(|steps| *steps > 0)? as f64;
+        let (batch, seconds) = (round.samples as f64 / steps, round.elapsed.secs_f64() / steps);
+        Some(Self { workers: round.workers as u32, batch, seconds: seconds.max(1e-9) })
     }
 }

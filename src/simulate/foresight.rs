@@ -14,7 +14,10 @@ use crate::{
     value::{Dataset, Part, Value},
     wire::{Done, Exchange, Failure, Kind, Op, Train},
 };
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 /// What is known beforehand, and where the steps run.
 pub struct Foresight<'a> {
@@ -33,6 +36,7 @@ pub struct Foresight<'a> {
     paces: RefCell<BTreeMap<String, Pace>>,
     /// Who was seen to train first, by the paths of trainings without numbers.
     teams: RefCell<BTreeMap<String, Team>>,
+    guessed: Cell<bool>,
 }
 
 /// Seconds that a step of a training by one worker takes that has so many processors; it should be about so many seconds.
@@ -107,6 +111,7 @@ impl<'a> Foresight<'a> {
             rehearse: None,
             paces: RefCell::default(),
             teams: RefCell::default(),
+            guessed: Cell::default(),
         }
     }
 
@@ -124,16 +129,24 @@ impl<'a> Foresight<'a> {
 
     /// How a training compares with the formulas.
     fn pace(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Pace {
-        let Some(rehearse) = self.rehearse else { return Pace::UNKNOWN };
         let path = plain(&launch.attempt.step.0);
         let path = path.strip_suffix("/rung").unwrap_or(&path);
         if let Some(pace) = self.paces.borrow().get(path) {
             return *pace;
         }
-        let batch = task.batch_after(0.0).min(task.samples.max(1.0));
-        let alone = Crew { workers: 1, memory: launch.memory, cpus, exchange: Exchange::ScatterReduce };
-        let formula = alone.step(task, batch, self.platform, Pace { doubt: 0.0, ..Pace::UNKNOWN }).computing;
-        let pace = rehearse(train, cpus, formula).map_or(Pace::UNKNOWN, |seconds| Pace::rehearsed(seconds / formula));
+        let step = |workers: u32, batch: f64| {
+            let (exchange, _) = self.exchanges.of(train.team.exchange, workers, task.exchanged());
+            Crew { workers, memory: launch.memory, cpus, exchange }.step(task, batch, self.platform, Pace::UNKNOWN)
+        };
+        let lived = self.experience.pace(path, |round| step(round.workers, round.batch).seconds());
+        let rehearsed = || {
+            let alone = step(1, task.batch_after(0.0).min(task.samples.max(1.0))).computing;
+            Some(self.rehearse?(train, cpus, alone)? / alone)
+        };
+        let pace = match lived {
+            Some(times) => Pace { exchanging: times, ..Pace::rehearsed(times) },
+            None => rehearsed().map_or(Pace::UNKNOWN, Pace::rehearsed),
+        };
         self.paces.borrow_mut().insert(path.to_owned(), pace);
         pace
     }
@@ -141,6 +154,16 @@ impl<'a> Foresight<'a> {
     /// Seconds of work that begins at `at`.
     fn slowed(&self, at: Time, seconds: f64) -> f64 {
         self.slowdown.map_or(seconds, |slowdown| slowdown.slowed(at, seconds))
+    }
+
+    /// Whether a command was foreseen that has never run.
+    pub fn has_guessed(&self) -> bool {
+        self.guessed.get()
+    }
+
+    /// The most memory that a step can have, where it is not that of a machine.
+    pub fn largest_memory(&self) -> Option<Size> {
+        self.platform.most_memory
     }
 
     /// Forgets who trained before: other runs are to be foreseen.
@@ -173,6 +196,12 @@ impl<'a> Foresight<'a> {
     /// What an attempt will tell of itself, each with the time after which it does. `busy` attempts are under way with it.
     pub fn foresee(&self, launch: &Launch, now: Time, busy: usize, seed: Seed) -> Vec<(Duration, Event)> {
         let path = &launch.attempt.step.0;
+        if let Some(most) = self.platform.most_memory.filter(|most| launch.memory > *most) {
+            let message =
+                format!("{} has no more than {most} of memory for it, not {}", self.platform.name, launch.memory);
+            let failure = Failure::new(Kind::OutOfMemory, message).help("let it ask for less");
+            return vec![(Duration::ZERO, Event::Failed(launch.attempt.clone(), failure, Duration::ZERO))];
+        }
         let mut chance = Chance::new(launch, seed, self.platform.straggling);
         let known = self.experience.seconds(path);
         let output = self.experience.output(path).cloned();
@@ -190,6 +219,7 @@ impl<'a> Foresight<'a> {
                 ended(launch, seconds, Value::from(facts))
             }
             Op::Command(command) => {
+                self.guessed.set(self.guessed.get() || known.is_none());
                 let seconds = seconds(COMMAND);
                 ended(launch, seconds, output.unwrap_or_else(|| sample::value(&command.output)))
             }

@@ -51,6 +51,8 @@ pub struct Outlook {
     pub blamed: Vec<(String, usize)>,
     /// A failure that no limit brought about: the step, and why.
     pub failure: Option<(String, Failure)>,
+    /// Whether a step took part of which nobody knows what comes of it.
+    pub is_guessed: bool,
 }
 
 impl Outlook {
@@ -155,6 +157,8 @@ pub struct Point {
 const MOST_WORKERS: u32 = 256;
 /// The share of runs with which limits count as kept.
 pub const SURE: f64 = 0.95;
+/// The share that will do for a limit by which so many of other runs would have been kept.
+const NEARLY: f64 = 0.85;
 /// Runs from which it is seen whether another argument would do.
 const TRIES: usize = 40;
 
@@ -191,6 +195,7 @@ impl Question<'_> {
             critical: critical(&self.graph.root, &slack, &tally).into_iter().map(str::to_owned).collect(),
             blamed: tally.blamed().into_iter().map(|(path, count)| (path.to_owned(), count)).collect(),
             failure: tally.failure().cloned(),
+            is_guessed: self.foresight.has_guessed(),
         }
     }
 
@@ -238,7 +243,17 @@ impl Question<'_> {
             budget: budget.and_then(|_| Decimal::from_f64(rounded_up(dollars))).map(Money::new),
         });
         let fewer = self.graph.params.iter().filter(|param| param.ty == Type::Int);
+        let wider = wider.filter(|wish| self.would_do(wish, seed));
         wider.into_iter().chain(fewer.filter_map(|param| self.lower(&param.name, seed))).collect()
+    }
+
+    /// Whether the limits hold with wider ones of the whole: others may stand inside.
+    fn would_do(&self, wish: &Wish, seed: Seed) -> bool {
+        let Wish::Limits { deadline: wider, budget: more } = wish else { return true };
+        let mut graph = self.graph.clone();
+        graph.limits.deadline.iter_mut().zip(wider).for_each(|(deadline, wider)| deadline.after = *wider);
+        graph.limits.budget.iter_mut().zip(more).for_each(|(budget, more)| budget.amount = Amount::Money(*more));
+        Question { graph: &graph, ..*self }.tally(TRIES, seed).ends().kept() >= NEARLY
     }
 
     /// The largest lower value of a parameter with which the limits hold.

@@ -121,6 +121,11 @@ impl Tally {
                     known.kind = kind.clone();
                     run.entry(path).or_default().begins.get_or_insert(*at);
                 }
+                Notice::StepStarted { step, .. } => {
+                    let path = plain(&step.0);
+                    let path = path.strip_suffix("/rung").unwrap_or(&path).to_owned();
+                    run.entry(path).or_default().begins.get_or_insert(*at);
+                }
                 Notice::StepDone { step, elapsed, cost, .. } => {
                     self.ended(&mut run, plain(&step.0), *elapsed, *cost);
                 }

@@ -13,7 +13,7 @@ use crate::{
     limits::{Limits, Memory},
     plan::Plan,
     schedule::Options,
-    simulate::{Basis, Outlook, SURE},
+    simulate::{Outlook, SURE},
     value::{Fields, Value},
 };
 
@@ -44,8 +44,7 @@ pub fn plan(args: &Args, prepared: &Prepared, values: &Fields, options: &Options
 
 /// Warns of limits that will hardly hold. Where a step is only guessed at, nobody knows.
 fn warn(prepared: &Prepared, outlook: &Outlook) {
-    let is_guessed = outlook.rows.iter().any(|row| row.count > 0.0 && row.basis == Some(Basis::Guessed));
-    if is_guessed || outlook.ends.kept() >= SURE {
+    if outlook.is_guessed || outlook.ends.kept() >= SURE {
         return;
     }
     let blamed = outlook.blamed.first().map(|(path, _)| path.as_str());

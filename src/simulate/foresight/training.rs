@@ -78,7 +78,7 @@ impl Foresight<'_> {
         let message = || format!("it has {memory}, and needs about {} MiB: {needs}", total.mib());
         (total > memory).then(|| {
             Failure::new(Kind::OutOfMemory, message())
-                .help("give it more with `@resources(memory: …)`, or more shards, a smaller batch or a smaller model")
+                .help("give it more with `memory: …`, or more shards, a smaller batch or a smaller model")
         })
     }
 
