@@ -130,9 +130,9 @@ fn times() -> io::Result<()> {
     let few = |question: Question| drop(black_box(question.tally(RUNS / 10, Seed::new(0))));
     let ranges = format!("@deadline(3h)\n{}", steps(100, &mixed("1..256")));
     row("100 runs of the same by 1 to 256 workers under a deadline", &ranges, 5.0, &few)?;
-    let planned = |question: Question| drop(black_box(question.outlook(10, Seed::new(0))));
+    let planned = |question: Question| drop(black_box(question.outlook(5, Seed::new(0))));
     let commands = steps(10_000, &command).replace("s0.epochs", "s0.rows");
-    row("a plan of 10,000 steps", &commands, 1.0, &planned)
+    row("a plan of 10,000 steps, by 5 runs", &commands, 1.0, &planned)
 }
 
 const DECLARATIONS: &str = r#"

@@ -298,7 +298,8 @@ pub fn failed_step(step: &str, failure: &Failure, is_guessed: bool) -> String {
     let Failure { message, help, .. } = failure;
     if is_certain(failure, is_guessed) {
         let help = help.as_ref().map_or_else(String::new, |help| format!("\nhelp: {help}"));
-        return format!("`{name}` fails: {message}{help}");
+        let how = if failure.kind == Kind::OutOfMemory { "runs out of memory" } else { "fails" };
+        return format!("`{name}` {how}: {message}{help}");
     }
     format!(
         "not foreseen further than `{name}`, which fails with what simulated steps give: {message}\n\

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     disk::replace,
     seed::Seed,
-    simulate::{Basis, Choice, Outlook, Row, Staffing, Tried, Wish},
+    simulate::{Basis, Choice, Outlook, Row, SURE, Staffing, Tried, Wish},
 };
 use console::Style;
 use serde_json::{Value as Json, json};
@@ -40,9 +40,9 @@ pub struct Args {
 }
 
 /// Simulated runs of a workflow of few steps, and the least of them for one of many.
-const RUNS: (usize, usize) = (200, 10);
+const RUNS: (usize, usize) = (200, 5);
 /// Steps that are simulated in all, about.
-const STEPS: usize = 100_000;
+const STEPS: usize = 50_000;
 
 /// Runs `smltc plan` with the whole command line.
 pub fn main(words: &[OsString]) -> Exit {
@@ -73,8 +73,9 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
 
 fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
     let graph = &known.prepared.graph;
+    let as_far = if outlook.ends.failed == outlook.ends.runs() { ", as far as it can be foreseen" } else { "" };
     super::say(format_args!(
-        "{} on {}: {}, {}; in 9 of 10 runs at most {}, {}\n",
+        "{} on {}{as_far}: {}, {}; in 9 of 10 runs at most {}, {}\n",
         graph.workflow,
         known.platform.name,
         time(outlook.seconds.median()),
@@ -104,6 +105,13 @@ fn print(args: &Args, known: &Known, outlook: &Outlook, wishes: &[Wish]) {
     }
     for wish in wishes {
         super::say(format_args!("help: {}\n", mend(wish, args)));
+    }
+    if let (true, Some((path, _))) = (wishes.is_empty(), outlook.blamed.first().filter(|_| outlook.ends.kept() < SURE))
+    {
+        let name = words::inside(path);
+        super::say(format_args!(
+            "help: wider limits of the whole are not enough: give `{name}` wider ones, or less to do\n"
+        ));
     }
 }
 
