@@ -282,7 +282,9 @@ impl<'g> Scheduler<'g> {
                 && let Some(path) = self.job_path(job)
             {
                 self.drop_job(job);
-                self.trials_mut(site).into_iter().for_each(|(_, _, trials)| drop(trials.tasks.remove(&path)));
+                if let Some((_, _, trials)) = self.trials_mut(site) {
+                    trials.tasks.remove(&path);
+                }
             }
         }
         self.end_search(site);
