@@ -7,7 +7,7 @@ use crate::{
     simulate::sample,
     units::Duration,
     value::Artifact,
-    wire::{Done, Exchange, Failure, Horizon, Kind, Train, Trained, Workers},
+    wire::{Done, Failure, Horizon, Kind, Train, Trained, Workers},
 };
 
 /// Epochs after which a model has learned two thirds of what it can.
@@ -123,8 +123,8 @@ impl Foresight<'_> {
     /// Who trains.
     fn crew(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Crew {
         let workers = train.team.workers.fitting(task.shards).last().copied().unwrap_or(1);
-        let chosen = || Exchange::choose(workers.into(), task.exchanged(), self.platform.link);
-        Crew { workers, memory: launch.memory, cpus, exchange: train.team.exchange.unwrap_or_else(chosen) }
+        let (exchange, _) = self.exchanges.of(train.team.exchange, workers, task.exchanged());
+        Crew { workers, memory: launch.memory, cpus, exchange }
     }
 }
 
