@@ -176,6 +176,9 @@ impl Question<'_> {
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
         let choices = self.choices(seed);
+        if choices.is_empty() {
+            return self.of_settled(runs, seed, &choices);
+        }
         let mut graph = self.graph.clone();
         choice::plan(&choices).settle(&mut graph);
         Question { graph: &graph, ..*self }.of_settled(runs, seed, &choices)
