@@ -36,6 +36,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether time or money runs out.
+    pub fn is_limited(&self) -> bool {
+        self.deadline.is_some() || self.budget.is_some()
+    }
+
     /// Whether one of them says that this happens when it is missed.
     pub fn has(&self, on_miss: OnMiss) -> bool {
         let deadline = self.deadline.as_ref().and_then(|deadline| deadline.on_miss);

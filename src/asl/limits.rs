@@ -29,8 +29,7 @@ pub(super) struct Entered {
 /// The limits that a scope has itself.
 pub(super) fn bounds(limits: &Limits) -> Option<Bounds> {
     let Limits { deadline, budget, .. } = limits;
-    (deadline.is_some() || budget.is_some())
-        .then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
+    limits.is_limited().then(|| Bounds::Said { deadline: deadline.clone(), budget: budget.clone() })
 }
 
 /// Whether a caught failure came of a limit of some scopes.

@@ -26,21 +26,17 @@ struct Least {
 
 /// Tells of the limits of a workflow that no run can keep, unless all results are there already.
 pub(super) fn check(workflow: &Workflow, report: &mut dyn FnMut(Diagnostic)) {
-    if !has_limits(&workflow.limits) && !is_limited(&workflow.body) {
+    if !workflow.limits.is_limited() && !is_limited(&workflow.body) {
         return;
     }
     let least = of_body(&workflow.body, report);
     judge(&workflow.limits, least, workflow.span, &workflow.body, report);
 }
 
-fn has_limits(limits: &Limits) -> bool {
-    limits.deadline.is_some() || limits.budget.is_some()
-}
-
 /// Whether anything in a body has limits, but for the workflows that it runs: most have none.
 fn is_limited(body: &Body) -> bool {
     body.stmts.iter().any(|stmt| {
-        stmt.limits.as_deref().is_some_and(has_limits)
+        stmt.limits.as_deref().is_some_and(Limits::is_limited)
             || match &*stmt.kind {
                 StmtKind::For { body, .. } | StmtKind::Group(body) | StmtKind::Repeat { body, .. } => is_limited(body),
                 StmtKind::If { then, otherwise, .. } => is_limited(then) || otherwise.as_ref().is_some_and(is_limited),

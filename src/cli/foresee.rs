@@ -29,7 +29,7 @@ use crate::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde_json::{Value as Json, json};
-use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, ops::RangeInclusive, path::PathBuf, rc::Rc};
 
 /// The options of both.
 #[derive(clap::Args)]
@@ -260,6 +260,11 @@ fn experience(home: &Home, prepared: &Prepared) -> Result<Experience, Exit> {
         experience.learn(runs.notices(&run.id).map_err(failed)?, runs.events(&run.id).map_err(failed)?);
     }
     Ok(experience)
+}
+
+/// How many runs of a workflow to simulate: more of one of few steps, so that it comes to so many steps in all, about.
+pub fn runs(graph: &Graph, between: RangeInclusive<usize>, steps: usize) -> usize {
+    (steps / graph.root.dag.node_count().max(1)).clamp(*between.start(), *between.end())
 }
 
 /// Whether the limits hold.

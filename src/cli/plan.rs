@@ -14,7 +14,7 @@ use crate::{
 };
 use console::Style;
 use serde_json::{Value as Json, json};
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf};
 
 /// Tell beforehand how long a workflow takes, what it costs, and whether its limits hold.
 ///
@@ -39,8 +39,8 @@ pub struct Args {
     html: Option<PathBuf>,
 }
 
-/// Simulated runs of a workflow of few steps, and the least of them for one of many.
-const RUNS: (usize, usize) = (200, 5);
+/// Simulated runs: of a workflow of many steps, and of one of few.
+const RUNS: RangeInclusive<usize> = 5..=200;
 /// Steps that are simulated in all, about.
 const STEPS: usize = 50_000;
 
@@ -51,17 +51,20 @@ pub fn main(words: &[OsString]) -> Exit {
 
 fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let (args, subject) = foresee::parse(words, "plan", |args: &Args| &args.of)?;
-    let steps = subject.prepared.graph.root.dag.node_count().max(1);
-    let runs = args.of.runs.map_or((STEPS / steps).clamp(RUNS.1, RUNS.0), |runs| runs as usize);
+    let simulated = || foresee::runs(&subject.prepared.graph, RUNS, STEPS);
+    let runs = args.of.runs.map_or_else(simulated, |runs| runs as usize);
     let (known, seed) = (subject.known(None)?, Seed::new(args.of.seed));
-    let outlook = known.ask(&subject.args, &subject.options, |question| question.outlook(runs, seed));
-    let wishes = known.ask(&subject.args, &subject.options, |question| question.wishes(&outlook, seed));
+    // All of it goes by the same rehearsals.
+    let (outlook, wishes, frontier) = known.ask(&subject.args, &subject.options, |question| {
+        let outlook = question.outlook(runs, seed);
+        let wishes = question.wishes(&outlook, seed);
+        (outlook, wishes, args.html.as_ref().map(|_| question.frontier(seed)))
+    });
     match args.of.json {
         true => super::say(format_args!("{:#}\n", to_json(&known, &subject, &outlook, &wishes))),
         false => print(&args, &known, &outlook, &wishes),
     }
-    if let Some(html) = &args.html {
-        let frontier = known.ask(&subject.args, &subject.options, |question| question.frontier(seed));
+    if let Some((html, frontier)) = args.html.as_ref().zip(frontier) {
         replace(html, page::html(&known, &subject.options.prices, &outlook, &frontier).as_bytes())
             .map_err(|error| unusable(format_args!("`{}` can't be written: {error}", html.display())))?;
     }

@@ -1,4 +1,5 @@
-//! A plan as a file: made by `smltc plan -o`, read by people, and done by `smltc run --plan`.
+//! A plan as a file: made by `smltc plan -o`, read by people, and done by `smltc run`, `deploy` and `build`
+//! with `--plan`.
 
 use super::{
     Exit,

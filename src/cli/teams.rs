@@ -42,13 +42,13 @@ fn why(choice: &Choice) -> String {
     let is_kept = |tried: &Tried| tried.kept >= SURE;
     let all_kept = choice.tried.iter().filter(|tried| tried.serves).all(is_kept);
     let best = match choice.goal {
-        Goal::MinCost => "the cheapest",
-        Goal::MinTime => "the quickest",
-        Goal::Balanced => "the best for time and money",
+        Goal::MinCost => "the cheapest run",
+        Goal::MinTime => "the quickest run",
+        Goal::Balanced => "the best run for time and money",
     };
     let best = match (is_kept(&choice.tried[at]), all_kept) {
-        (true, true) => format!("{best} run"),
-        (true, false) => format!("{best} run that keeps the limits"),
+        (true, true) => best.to_owned(),
+        (true, false) => format!("{best} that keeps the limits"),
         (false, _) => "the run nearest to the limits".into(),
     };
     let beside = [at.checked_sub(1), at.checked_add(1)].into_iter().flatten().filter_map(|at| choice.tried.get(at));

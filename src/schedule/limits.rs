@@ -228,6 +228,7 @@ impl Scheduler<'_> {
 /// What a search leaves of its time or money to the steps that follow: twice what they are thought to need, but no more than
 /// what it leaves them where nobody knows.
 fn spare(left: f64, ahead: Option<f64>) -> f64 {
+    let left = left.max(0.0);
     let most = left * (1.0 - SEARCH_SHARE.to_f64().unwrap_or(1.0));
-    ahead.map_or(most, |ahead| (2.0 * ahead).clamp(0.05 * left.max(0.0), most.max(0.05 * left.max(0.0))))
+    ahead.map_or(most, |ahead| (2.0 * ahead).clamp(0.05 * left, most))
 }

@@ -129,16 +129,15 @@ impl<'a> Foresight<'a> {
 
     /// How a training compares with the formulas.
     fn pace(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Pace {
-        let path = plain(&launch.attempt.step.0);
-        let path = path.strip_suffix("/rung").unwrap_or(&path);
-        if let Some(pace) = self.paces.borrow().get(path) {
+        let path = plain_training(launch);
+        if let Some(pace) = self.paces.borrow().get(&path) {
             return *pace;
         }
         let step = |workers: u32, batch: f64| {
             let (exchange, _) = self.exchanges.of(train.team.exchange, workers, task.exchanged());
             Crew { workers, memory: launch.memory, cpus, exchange }.step(task, batch, self.platform, Pace::UNKNOWN)
         };
-        let lived = self.experience.pace(path, |round| step(round.workers, round.batch).seconds());
+        let lived = self.experience.pace(&path, |round| step(round.workers, round.batch).seconds());
         let rehearsed = || {
             let alone = step(1, task.batch_after(0.0).min(task.samples.max(1.0))).computing;
             Some(self.rehearse?(train, cpus, alone)? / alone)
@@ -147,7 +146,7 @@ impl<'a> Foresight<'a> {
             Some(times) => Pace { exchanging: times, ..Pace::rehearsed(times) },
             None => rehearsed().map_or(Pace::UNKNOWN, Pace::rehearsed),
         };
-        self.paces.borrow_mut().insert(path.to_owned(), pace);
+        self.paces.borrow_mut().insert(path, pace);
         pace
     }
 
@@ -178,13 +177,12 @@ impl<'a> Foresight<'a> {
 
     /// Takes note of who trains, and tells who did first.
     fn trains(&self, launch: &Launch, first: impl FnOnce() -> Option<Team>) -> Option<Team> {
-        let path = plain(&launch.attempt.step.0);
-        let path = path.strip_suffix("/rung").unwrap_or(&path);
-        if let Some(team) = self.team(path) {
+        let path = plain_training(launch);
+        if let Some(team) = self.team(&path) {
             return Some(team);
         }
         let team = first()?;
-        self.teams.borrow_mut().insert(path.to_owned(), team);
+        self.teams.borrow_mut().insert(path, team);
         Some(team)
     }
 
@@ -254,6 +252,12 @@ impl<'a> Foresight<'a> {
         self.data.borrow_mut().push((data.clone(), known.clone()));
         known
     }
+}
+
+/// The path of a training without numbers, for which all its rungs are one.
+fn plain_training(launch: &Launch) -> String {
+    let path = plain(&launch.attempt.step.0);
+    path.strip_suffix("/rung").map_or(path.clone(), str::to_owned)
 }
 
 /// Where the chances of an attempt come from.

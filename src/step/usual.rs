@@ -39,7 +39,7 @@ impl Usual {
     }
 
     /// Whether the best there is should have all that is left of the time or the money that a search had: no new trial would
-    /// come to its end with it, and half of it is over, so that a search too short for a whole training still sees several.
+    /// come to its end with it, and a third of it is over, so that a search too short for a whole training still sees several.
     pub fn is_late(left: f64, all: f64, whole: f64) -> bool {
         left < whole.min(all * 2.0 / 3.0)
     }

@@ -10,15 +10,16 @@ use super::Args;
 use crate::{
     expr::Expr,
     graph::{Graph, Training},
-    limits::{Limits, Memory},
+    limits::Memory,
     plan::Plan,
     schedule::Options,
     simulate::{Outlook, SURE},
     value::{Fields, Value},
 };
+use std::ops::RangeInclusive;
 
-/// Runs that are simulated at most, and of a workflow of many steps at least.
-const RUNS: (usize, usize) = (20, 2);
+/// Simulated runs: of a workflow of many steps, and of one of few.
+const RUNS: RangeInclusive<usize> = 2..=20;
 /// Steps that are simulated in all, about.
 const STEPS: usize = 10_000;
 
@@ -26,7 +27,7 @@ const STEPS: usize = 10_000;
 /// memory by it. Limits that will hardly hold are warned of.
 pub fn plan(args: &Args, prepared: &Prepared, values: &Fields, options: &Options) -> Result<Plan, Exit> {
     let graph = &prepared.graph;
-    let is_limited = options.enforce && has_limits(&graph.limits);
+    let is_limited = options.enforce && graph.limits.is_limited();
     if args.plan.is_none() && !is_limited && !chooses(graph) {
         return Ok(Plan::default());
     }
@@ -34,7 +35,7 @@ pub fn plan(args: &Args, prepared: &Prepared, values: &Fields, options: &Options
     if let Some(path) = &args.plan {
         return PlanFile::accept(path, &known, values, options);
     }
-    let runs = (STEPS / graph.root.dag.node_count().max(1)).clamp(RUNS.1, RUNS.0);
+    let runs = foresee::runs(graph, RUNS, STEPS);
     let outlook = known.ask(values, options, |question| question.outlook(runs, options.seed));
     if is_limited && !args.quiet {
         warn(prepared, &outlook);
@@ -53,10 +54,6 @@ fn warn(prepared: &Prepared, outlook: &Outlook) {
         foresee::limits(&prepared.graph, outlook.ends, blamed),
         prepared.file.display()
     ));
-}
-
-fn has_limits(limits: &Limits) -> bool {
-    limits.deadline.is_some() || limits.budget.is_some()
 }
 
 /// Whether a training may have several numbers of workers, or amounts of memory.

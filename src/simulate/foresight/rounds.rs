@@ -3,7 +3,7 @@
 
 use super::{Chance, Foresight, Staffing, Team, done, training::epochs_before};
 use crate::{
-    forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Platform, Remaining, Spread, Stand, Task},
+    forecast::{Belief, Chosen, Crew, Decision, Limits, Pace, Remaining, Spread, Stand, Task},
     schedule::{Event, Launch, Time},
     units::{Duration, Money},
     wire::{Adapt, Begun, Exchange, Lap, Progress, Round, Standing, Train, Workers},
@@ -32,39 +32,6 @@ struct UnderWay<'a> {
     dollars: f64,
     workers: u32,
     told: Vec<(Duration, Event)>,
-}
-
-/// The workers that a training begins with, by the formulas.
-fn first(
-    train: &Train,
-    task: &Task,
-    cpus: f64,
-    platform: &Platform,
-    pace: Pace,
-    adapt: Adapt,
-    limits: Limits,
-) -> Option<u32> {
-    let crew = |workers: u32| Crew { workers, memory: platform.least_memory, cpus, exchange: Exchange::ScatterReduce };
-    let batch = task.batch_after(0.0);
-    let alone = crew(1).step(task, batch, platform, pace).computing;
-    let bytes = task.exchanged();
-    let exchange = |workers: u32| {
-        let chosen = || Exchange::choose(workers.into(), bytes, platform.link);
-        train.team.exchange.unwrap_or_else(chosen).time(workers.into(), bytes, platform.link)
-    };
-    let belief = Belief::new(Some(alone / batch), &exchange, &[]);
-    let remaining = Remaining {
-        steps: (task.epochs - epochs_before(train)) * task.samples / batch,
-        batch,
-        now: None,
-        change: platform.change,
-        rate: adapt.rate,
-        try_steps: 1.0,
-        tries: 0,
-    };
-    let limits = Limits { seconds: limits.seconds.map(|seconds| seconds - adapt.reserve), ..limits };
-    let candidates = train.team.workers.fitting(task.shards);
-    Decision::of(&belief, &candidates, &remaining, limits, adapt.goal).map(|decision| decision.workers)
 }
 
 /// Who is in a round, and when it is over.
@@ -148,15 +115,43 @@ impl UnderWay<'_> {
 
     /// The workers to begin with: those of a plan, or else by the formulas alone.
     fn first(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
-        let Foresight { platform, exchanges, .. } = self.foresight;
         let team = || {
-            let pace = self.foresight.pace(self.launch, self.train, self.task, self.cpus);
-            let formulas = || first(self.train, self.task, self.cpus, platform, pace, adapt, limits);
-            let workers = adapt.first.or_else(formulas)?;
-            let (exchange, _) = exchanges.of(self.train.team.exchange, workers, self.task.exchanged());
+            let workers = adapt.first.or_else(|| self.by_formulas(adapt, limits))?;
+            let (exchange, _) = self.exchange(workers);
             Some(Team { workers, staffing: Staffing::Chosen, memory: self.launch.memory, exchange })
         };
         self.foresight.trains(self.launch, team).map(|team| team.workers)
+    }
+
+    fn by_formulas(&self, adapt: Adapt, limits: Limits) -> Option<u32> {
+        let Self { task, train, .. } = self;
+        let platform = self.foresight.platform;
+        let batch = task.batch_after(0.0);
+        let pace = self.foresight.pace(self.launch, train, task, self.cpus);
+        let alone = self.crew(1).step(task, batch, platform, pace).computing;
+        let exchange = |workers: u32| self.exchange(workers).1;
+        let belief = Belief::new(Some(alone / batch), &exchange, &[]);
+        let remaining = Remaining {
+            steps: (task.epochs - epochs_before(train)) * task.samples / batch,
+            batch,
+            now: None,
+            change: platform.change,
+            rate: adapt.rate,
+            try_steps: 1.0,
+            tries: 0,
+        };
+        let limits = Limits { seconds: limits.seconds.map(|seconds| seconds - adapt.reserve), ..limits };
+        let candidates = train.team.workers.fitting(task.shards);
+        Decision::of(&belief, &candidates, &remaining, limits, adapt.goal).map(|decision| decision.workers)
+    }
+
+    /// The way that gradients take among so many, and its seconds.
+    fn exchange(&self, workers: u32) -> (Exchange, f64) {
+        self.foresight.exchanges.of(self.train.team.exchange, workers, self.task.exchanged())
+    }
+
+    fn crew(&self, workers: u32) -> Crew {
+        Crew { workers, memory: self.launch.memory, cpus: self.cpus, exchange: self.exchange(workers).0 }
     }
 
     /// A round, which ends at `left` seconds of the training at the latest.
@@ -164,8 +159,7 @@ impl UnderWay<'_> {
         self.standing.rounds += 1;
         let Plan { workers, until, within } = self.plan();
         let (task, platform) = (self.task, self.foresight.platform);
-        let (exchange, _) = self.foresight.exchanges.of(self.train.team.exchange, workers, task.exchanged());
-        let crew = Crew { workers, memory: self.launch.memory, cpus: self.cpus, exchange };
+        let crew = self.crew(workers);
         let begins = match (self.standing.rounds, self.workers == workers) {
             (1, _) => crew.begin(task, false, platform),
             (_, true) => 0.0,
