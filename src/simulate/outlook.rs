@@ -159,6 +159,8 @@ const MOST_WORKERS: u32 = 256;
 pub const SURE: f64 = 0.95;
 /// The share that will do for a limit by which so many of other runs would have been kept.
 const NEARLY: f64 = 0.85;
+/// Limits that are tried, in times of what nearly all runs without limits take: a search leaves a quarter of them to others.
+const WIDER: [f64; 3] = [1.0, 1.5, 2.0];
 /// Runs from which it is seen whether another argument would do.
 const TRIES: usize = 40;
 
@@ -241,12 +243,13 @@ impl Question<'_> {
             Amount::Money(money) => Some(money).filter(|money| money.to_f64() < dollars),
             Amount::Share(_) => None,
         });
-        let wider = (deadline.is_some() || budget.is_some()).then(|| Wish::Limits {
-            deadline: deadline.map(|_| Duration::from_secs_f64(rounded_up(seconds))),
-            budget: budget.and_then(|_| Decimal::from_f64(rounded_up(dollars))).map(Money::new),
-        });
+        let wider = |factor: f64| Wish::Limits {
+            deadline: deadline.map(|_| Duration::from_secs_f64(rounded_up(factor * seconds))),
+            budget: budget.and_then(|_| Decimal::from_f64(rounded_up(factor * dollars))).map(Money::new),
+        };
+        let is_short = deadline.is_some() || budget.is_some();
+        let wider = is_short.then(|| WIDER.into_iter().map(wider).find(|wish| self.would_do(wish, seed))).flatten();
         let fewer = self.graph.params.iter().filter(|param| param.ty == Type::Int);
-        let wider = wider.filter(|wish| self.would_do(wish, seed));
         wider.into_iter().chain(fewer.filter_map(|param| self.lower(&param.name, seed))).collect()
     }
 
