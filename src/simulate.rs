@@ -3,15 +3,18 @@
 
 mod choice;
 mod experience;
+mod fleet;
 mod foresight;
 mod outlook;
 mod sample;
+mod share;
 mod slack;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod world;
 
-pub use choice::{Choice, Tried};
+pub use choice::{Choice, Chosen, Tried};
 pub use experience::Experience;
 pub use foresight::{Foresight, Rehearse, Slowdown, Staffing, Team};
 pub use outlook::{Basis, Outlook, Point, Question, Row, SURE, Wish};
@@ -19,13 +22,12 @@ pub use tally::{Ends, Sorted, Tally};
 
 use crate::{
     graph::Graph,
-    schedule::{Action, Attempt, Event, Notice, Options, Scheduler, Time, Verdict},
+    schedule::{Action, Event, Notice, Options, Scheduler, Time, Verdict},
     seed::Seed,
     units::{Duration, Money},
     value::Fields,
-    wire::{Failure, Kind},
 };
-use std::collections::{BTreeMap, HashSet};
+use world::World;
 
 /// A run that did not take place.
 #[derive(Clone, Debug)]
@@ -45,22 +47,17 @@ const MAX_EVENTS: usize = 2_000_000;
 
 /// Runs a workflow on virtual time. The same seed gives the same run.
 pub fn simulate(graph: &Graph, args: &Fields, options: &Options, foresight: &Foresight, seed: Seed) -> Trace {
-    let mut world = World::default();
+    let mut world = World::new(foresight, seed);
     let mut scheduler = Scheduler::new(graph, args.clone(), options.clone());
     let mut trace = Trace { verdict: None, elapsed: Duration::ZERO, spent: Money::ZERO, notices: Vec::new() };
-    world.push(Time::default(), Event::Begin);
     for _ in 0..MAX_EVENTS {
         let Some((now, event)) = world.pop() else { break };
         trace.elapsed = now.0;
         for action in scheduler.step(now, event) {
             match action {
-                Action::Start(launch) => {
-                    for (after, event) in foresight.foresee(&launch, now, scheduler.running(), seed) {
-                        world.push(now.after(after), event);
-                    }
-                }
+                Action::Start(launch) => world.start(now, launch, scheduler.running()),
                 Action::Stop(attempt) => world.stop(now, attempt),
-                Action::WakeAt(at) => world.push(at.max(now), Event::Tick),
+                Action::WakeAt(at) => world.tell(at.max(now), Event::Tick),
                 Action::Note(notice) => {
                     if let Notice::Spent { total } = notice {
                         trace.spent = total;
@@ -75,38 +72,4 @@ pub fn simulate(graph: &Graph, args: &Fields, options: &Options, foresight: &For
         }
     }
     trace
-}
-
-/// What is still to happen.
-#[derive(Default)]
-struct World {
-    /// What happens at one time happens in the order in which it was foreseen.
-    queue: BTreeMap<(Time, u64), Event>,
-    stopped: HashSet<Attempt>,
-    next: u64,
-}
-
-impl World {
-    fn push(&mut self, at: Time, event: Event) {
-        self.next += 1;
-        self.queue.insert((at, self.next), event);
-    }
-
-    /// What happens next; of attempts that were stopped, nothing does.
-    fn pop(&mut self) -> Option<(Time, Event)> {
-        loop {
-            let ((at, _), event) = self.queue.pop_first()?;
-            match &event {
-                Event::Progress(attempt, _) | Event::Done(attempt, _) if self.stopped.contains(attempt) => {}
-                _ => return Some((at, event)),
-            }
-        }
-    }
-
-    /// A step that is stopped says so at once.
-    fn stop(&mut self, now: Time, attempt: Attempt) {
-        let failure = Failure::new(Kind::WorkerLost, "it was stopped");
-        self.push(now, Event::Failed(attempt.clone(), failure, Duration::ZERO));
-        self.stopped.insert(attempt);
-    }
 }

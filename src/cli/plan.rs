@@ -10,7 +10,7 @@ use super::{
 use crate::{
     disk::replace,
     seed::Seed,
-    simulate::{Basis, Choice, Outlook, Row, SURE, Staffing, Tried, Wish},
+    simulate::{Basis, Choice, Chosen, Outlook, Row, SURE, Staffing, Tried, Wish},
 };
 use console::Style;
 use serde_json::{Value as Json, json};
@@ -167,12 +167,22 @@ pub fn workers(row: &Row) -> Option<u32> {
     row.team.filter(|team| team.staffing == Staffing::Chosen || team.workers > 1).map(|team| team.workers)
 }
 
-/// The amounts of memory that were tried, as JSON.
-fn tried(choice: &Choice) -> Json {
-    let tried = choice.tried.iter().map(|Tried { memory, seconds, dollars, kept, serves }| {
-        json!({ "memory": memory.to_string(), "seconds": seconds, "dollars": dollars, "kept": kept, "serves": serves })
+/// What was tried, as JSON.
+fn tried<T>(chosen: &Chosen<T>, name: &str, value: impl Fn(&T) -> Json) -> Json {
+    let tried = chosen.tried.iter().map(|Tried { with, seconds, dollars, kept, serves }| {
+        json!({ name: value(with), "seconds": seconds, "dollars": dollars, "kept": kept, "serves": serves })
     });
     tried.collect()
+}
+
+/// The amounts of memory that were tried.
+fn memory_tried(choice: &Choice) -> Option<Json> {
+    Some(tried(choice.memory.as_ref()?, "memory", |memory| json!(memory.to_string())))
+}
+
+/// The numbers of workers that were tried.
+fn workers_tried(choice: &Choice) -> Option<Json> {
+    Some(tried(choice.workers.as_ref()?, "workers", |workers| json!(workers)))
 }
 
 fn to_json(known: &Known, subject: &Subject, outlook: &Outlook, wishes: &[Wish]) -> Json {
@@ -202,7 +212,8 @@ fn to_json(known: &Known, subject: &Subject, outlook: &Outlook, wishes: &[Wish])
             "workers": row.team.map(|team| team.workers),
             "memory": row.team.map(|team| team.memory.to_string()),
             "exchange": row.team.filter(|team| team.workers > 1).map(|team| team.exchange.name()),
-            "memory_tried": row.choice.as_ref().map(tried),
+            "memory_tried": row.choice.as_ref().and_then(memory_tried),
+            "workers_tried": row.choice.as_ref().and_then(workers_tried),
             "by": row.basis.map(|basis| match basis {
                 Basis::Measured => "measured",
                 Basis::Reckoned => "reckoned",

@@ -5,7 +5,8 @@ use super::{
     words,
 };
 use crate::{
-    simulate::{Choice, Outlook, Row, SURE, Staffing, Team, Tried},
+    simulate::{Choice, Chosen, Outlook, Row, SURE, Staffing, Team, Tried},
+    units::Size,
     wire::Goal,
 };
 
@@ -34,39 +35,74 @@ fn of_row(row: &Row) -> Option<String> {
     Some(format!("`{name}` {begins} {of} of {memory}{way}{why}"))
 }
 
-/// Why so much memory was chosen.
+/// Why so many workers were chosen, or so much memory, and what others would come to.
 fn why(choice: &Choice) -> String {
-    let Some(at) = choice.tried.iter().position(|tried| Some(tried.memory) == choice.memory) else {
+    let memory = choice.memory.as_ref().map(|memory| Compared::of(memory, Size::to_string));
+    if let Some(None) = memory {
         return ": no memory of its range serves".into();
-    };
-    let is_kept = |tried: &Tried| tried.kept >= SURE;
-    let all_kept = choice.tried.iter().filter(|tried| tried.serves).all(is_kept);
-    let best = match choice.goal {
-        Goal::MinCost => "the cheapest run",
-        Goal::MinTime => "the quickest run",
-        Goal::Balanced => "the best run for time and money",
-    };
-    let best = match (is_kept(&choice.tried[at]), all_kept) {
-        (true, true) => best.to_owned(),
-        (true, false) => format!("{best} that keeps the limits"),
-        (false, _) => "the run nearest to the limits".into(),
-    };
-    let beside = [at.checked_sub(1), at.checked_add(1)].into_iter().flatten().filter_map(|at| choice.tried.get(at));
-    let others: Vec<String> = beside.map(|tried| other(tried, all_kept)).collect();
+    }
+    let workers = choice
+        .workers
+        .as_ref()
+        .and_then(|workers| Compared::of(workers, |workers| words::count(*workers as usize, "worker")));
+    // Workers were tried with the memory that was chosen.
+    let memory = memory.flatten();
+    let Some(best) = workers.as_ref().or(memory.as_ref()) else { return String::new() };
+    let others: Vec<&str> = workers.iter().chain(&memory).flat_map(|of| &of.others).map(String::as_str).collect();
     let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
-    let Tried { seconds, dollars, .. } = choice.tried[at];
-    format!(": {best}, {} and {}{others}", time(seconds), money(dollars))
+    format!(": {}, {}{others}", best.name(choice.goal), best.figures)
 }
 
-/// What another amount of memory would come to.
-fn other(tried: &Tried, all_kept: bool) -> String {
-    let Tried { memory, seconds, dollars, kept, serves } = *tried;
-    if !serves {
-        return format!("{memory} is too little");
+/// What was chosen beside what was not.
+struct Compared {
+    /// Whether the limits are kept with it, and with all else that serves.
+    kept: bool,
+    all_kept: bool,
+    figures: String,
+    /// What comes next below and above.
+    others: Vec<String>,
+}
+
+impl Compared {
+    /// None where nothing serves.
+    fn of<T: PartialEq>(chosen: &Chosen<T>, name: impl Fn(&T) -> String) -> Option<Self> {
+        let best = chosen.best.as_ref()?;
+        let at = chosen.tried.iter().position(|tried| tried.with == *best)?;
+        let is_kept = |tried: &Tried<T>| tried.kept >= SURE;
+        let all_kept = chosen.tried.iter().filter(|tried| tried.serves).all(is_kept);
+        let beside = [at.checked_sub(1), at.checked_add(1)].into_iter().flatten();
+        let beside = beside.filter_map(|at| chosen.tried.get(at));
+        let tried = &chosen.tried[at];
+        Some(Self {
+            kept: is_kept(tried),
+            all_kept,
+            figures: format!("{} and {}", time(tried.seconds), money(tried.dollars)),
+            others: beside.map(|tried| other(&name(&tried.with), tried, all_kept)).collect(),
+        })
+    }
+
+    fn name(&self, goal: Goal) -> String {
+        let best = match goal {
+            Goal::MinCost => "the cheapest run",
+            Goal::MinTime => "the quickest run",
+            Goal::Balanced => "the best run for time and money",
+        };
+        match (self.kept, self.all_kept) {
+            (true, true) => best.to_owned(),
+            (true, false) => format!("{best} that keeps the limits"),
+            (false, _) => "the run nearest to the limits".into(),
+        }
+    }
+}
+
+/// What something else would come to.
+fn other<T>(name: &str, tried: &Tried<T>, all_kept: bool) -> String {
+    if !tried.serves {
+        return format!("{name} is too little");
     }
     let kept = match all_kept {
         true => String::new(),
-        false => format!(", with all done in {:.0} of 100 runs", 100.0 * kept),
+        false => format!(", with all done in {:.0} of 100 runs", 100.0 * tried.kept),
     };
-    format!("{memory} would take {} and {}{kept}", time(seconds), money(dollars))
+    format!("{name} would take {} and {}{kept}", time(tried.seconds), money(tried.dollars))
 }

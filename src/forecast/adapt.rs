@@ -59,7 +59,7 @@ impl Stand<'_> {
             return Some(Chosen { workers, until: epochs + 1, within, why: why.into() });
         };
         let bytes = 4.0 * layers::parameters(&self.train.model.layers).unwrap_or(1e6);
-        let exchange = |workers: u32| self.exchanges.of(self.train.team.exchange, workers, bytes as u64).1;
+        let exchange = |workers: u32| self.exchanges.of(self.train.team.exchange, workers, bytes as u64).seconds;
         let seen: Vec<Seen> = self
             .standing
             .went

@@ -29,6 +29,8 @@ pub struct Platform {
     pub base_memory: Size,
     /// Seconds until a new worker works.
     pub start: Spread,
+    /// Workers that are done and wait for other work, where they do.
+    pub warm: Option<Warm>,
     /// Seconds until the first byte of an object.
     pub object: Spread,
     /// Bytes a second of objects, of one worker.
@@ -43,8 +45,20 @@ pub struct Platform {
     pub loss: f64,
     /// How long a worker may work in one call.
     pub call_limit: Option<Duration>,
-    /// New workers that can be had within ten seconds.
+    /// New workers of one size of memory that can be had at once, and every ten seconds.
     pub burst: u32,
+    /// Objects that can be asked for in a second.
+    pub gets: u32,
+}
+
+/// Workers that are done and wait for other work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warm {
+    /// Seconds until one works again.
+    pub start: Spread,
+    /// How long it waits.
+    pub kept: Duration,
 }
 
 impl Platform {
@@ -67,6 +81,7 @@ impl Platform {
             most_memory: None,
             base_memory: Size::from_mib(32),
             start: Spread::new(0.02, 0.2),
+            warm: None,
             object: Spread::new(0.0005, 0.5),
             object_bytes: 1e9,
             link: Link::LOCAL,
@@ -75,6 +90,7 @@ impl Platform {
             loss: 0.0,
             call_limit: None,
             burst: u32::MAX,
+            gets: u32::MAX,
         }
     }
 

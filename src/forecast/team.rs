@@ -97,13 +97,10 @@ impl Crew {
         seconds
     }
 
-    /// Seconds until all workers have begun: they start, read their samples, and the weights where the training goes on.
-    pub fn begin(&self, task: &Task, goes_on: bool, platform: &Platform) -> f64 {
+    /// Seconds until all workers have read their samples, and the weights where the training goes on.
+    pub fn read(&self, task: &Task, goes_on: bool, platform: &Platform) -> f64 {
         let samples = (task.samples + task.judged) * task.sample_bytes / f64::from(self.workers.max(1));
         let bytes = samples + if goes_on { task.checkpoint() } else { 0.0 };
-        let start = platform.start.greatest(self.workers, 0.5);
-        // More workers than can be had at once come in waves of ten seconds.
-        let waves = 10.0 * f64::from(self.workers.saturating_sub(1) / platform.burst.max(1));
-        start + waves + platform.object.median + bytes / platform.object_bytes
+        platform.object.median + bytes / platform.object_bytes
     }
 }

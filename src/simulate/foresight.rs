@@ -3,7 +3,13 @@
 mod rounds;
 mod training;
 
-use super::{experience::Experience, sample};
+pub(super) use rounds::{Leg, Next, Rounds};
+
+use super::{
+    experience::Experience,
+    fleet::{Fleet, Start},
+    sample,
+};
 use crate::{
     forecast::{Crew, Exchanges, Known, Pace, Platform, Spread, Task, rows},
     layers,
@@ -12,7 +18,7 @@ use crate::{
     seed::{Generator, Seed},
     units::{Duration, Size},
     value::{Dataset, Part, Value},
-    wire::{Done, Exchange, Failure, Kind, Op, Train},
+    wire::{Done, Exchange, Failure, Goal, Kind, Op, Train},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -36,7 +42,20 @@ pub struct Foresight<'a> {
     paces: RefCell<BTreeMap<String, Pace>>,
     /// Who was seen to train first, by the paths of trainings without numbers.
     teams: RefCell<BTreeMap<String, Team>>,
+    /// What those make least of whose workers are chosen, and out of what numbers.
+    ranges: RefCell<Ranges>,
     guessed: Cell<bool>,
+}
+
+/// What trainings make least of, and the numbers of workers that they may have, by their paths.
+type Ranges = BTreeMap<String, (Goal, Vec<u32>)>;
+
+/// How an attempt goes on.
+pub(super) enum Course<'a> {
+    /// Nothing else under way has to do with it: it tells this, each after a time.
+    Certain(Vec<(Duration, Event)>),
+    /// A training, whose rounds depend on what else uses the store.
+    Rounds(Box<Rounds<'a>>),
 }
 
 /// Seconds that a step of a training by one worker takes that has so many processors; it should be about so many seconds.
@@ -111,6 +130,7 @@ impl<'a> Foresight<'a> {
             rehearse: None,
             paces: RefCell::default(),
             teams: RefCell::default(),
+            ranges: RefCell::default(),
             guessed: Cell::default(),
         }
     }
@@ -134,7 +154,7 @@ impl<'a> Foresight<'a> {
             return *pace;
         }
         let step = |workers: u32, batch: f64| {
-            let (exchange, _) = self.exchanges.of(train.team.exchange, workers, task.exchanged());
+            let exchange = self.exchanges.of(train.team.exchange, workers, task.exchanged()).way;
             Crew { workers, memory: launch.memory, cpus, exchange }.step(task, batch, self.platform, Pace::UNKNOWN)
         };
         let lived = self.experience.pace(&path, |round| step(round.workers, round.batch).seconds());
@@ -168,6 +188,12 @@ impl<'a> Foresight<'a> {
     /// Forgets who trained before: other runs are to be foreseen.
     pub fn begin(&self) {
         self.teams.borrow_mut().clear();
+        self.ranges.borrow_mut().clear();
+    }
+
+    /// The trainings seen so far whose workers are chosen.
+    pub(super) fn ranges(&self) -> Ranges {
+        self.ranges.borrow().clone()
     }
 
     /// Who was seen to train first.
@@ -186,52 +212,72 @@ impl<'a> Foresight<'a> {
         Some(team)
     }
 
+    /// Takes note of a training whose workers are chosen.
+    fn chooses(&self, launch: &Launch, goal: Goal, numbers: Vec<u32>) {
+        self.ranges.borrow_mut().insert(plain_training(launch), (goal, numbers));
+    }
+
     /// Whether earlier runs tell of a step.
     pub fn knows(&self, path: &str) -> bool {
         self.experience.seconds(path).is_some()
     }
 
-    /// What an attempt will tell of itself, each with the time after which it does. `busy` attempts are under way with it.
-    pub fn foresee(&self, launch: &Launch, now: Time, busy: usize, seed: Seed) -> Vec<(Duration, Event)> {
-        let path = &launch.attempt.step.0;
+    /// The workers of a run in which none has begun.
+    pub(super) fn fleet(&self) -> Fleet<'_> {
+        Fleet::new(self.platform)
+    }
+
+    /// How an attempt will go on, with workers from the fleet. `busy` attempts are under way with it.
+    pub(super) fn foresee(
+        &self,
+        launch: Box<Launch>,
+        now: Time,
+        busy: usize,
+        seed: Seed,
+        fleet: &mut Fleet,
+    ) -> Course<'_> {
+        let threads = self.threads(&launch, busy);
         if let Some(most) = self.platform.most_memory.filter(|most| launch.memory > *most) {
             let message =
                 format!("{} has no more than {most} of memory for it, not {}", self.platform.name, launch.memory);
             let failure = Failure::new(Kind::OutOfMemory, message).help("let it ask for less");
-            return vec![(Duration::ZERO, Event::Failed(launch.attempt.clone(), failure, Duration::ZERO))];
+            return Course::Certain(failed(&launch, failure, Duration::ZERO));
         }
-        let mut chance = Chance::new(launch, seed, self.platform.straggling);
+        let path = &launch.attempt.step.0;
         let known = self.experience.seconds(path);
-        let output = self.experience.output(path).cloned();
-        let threads = self.threads(launch, busy);
-        // What was measured began with a start, too.
-        let mut seconds = |otherwise: Spread| match known {
-            Some(known) => self.slowed(now, chance.measured(known)),
-            None => self.slowed(now, chance.own(self.platform.start) + chance.reckoned(otherwise)),
-        };
-        match &launch.op {
+        let lived = |otherwise: Value| self.experience.output(path).cloned().unwrap_or(otherwise);
+        let mut chance = Chance::new(&launch, seed, self.platform.straggling);
+        let (reckoned, output) = match &launch.op {
             Op::Inspect(inspect) => {
                 let facts = self.known(&inspect.data).facts;
                 let bytes = (facts.rows * facts.width * 4) as f64;
-                let seconds = seconds(Spread::new(LEAST + bytes / self.platform.object_bytes, DOUBT));
-                ended(launch, seconds, Value::from(facts))
+                (Spread::new(LEAST + bytes / self.platform.object_bytes, DOUBT), Value::from(facts))
             }
             Op::Command(command) => {
                 self.guessed.set(self.guessed.get() || known.is_none());
-                let seconds = seconds(COMMAND);
-                ended(launch, seconds, output.unwrap_or_else(|| sample::value(&command.output)))
+                (COMMAND, lived(sample::value(&command.output)))
             }
             Op::Evaluate(evaluate) => {
                 let Known { facts, shape } = self.known(&evaluate.data);
                 // A model that does not fit is told of by the step itself.
                 let work = layers::work(&evaluate.model.layers, &shape).unwrap_or_default();
                 let operations = rows(&evaluate.data, &facts, Part::Test) * work.operations;
-                let seconds = seconds(Spread::new(LEAST + operations / (self.platform.operations * threads), DOUBT));
                 let metrics = evaluate.metrics.iter().map(|metric| (metric.name.clone(), Value::Float(sample::GOOD)));
-                ended(launch, seconds, output.unwrap_or_else(|| Value::Record(metrics.collect())))
+                let seconds = LEAST + operations / (self.platform.operations * threads);
+                (Spread::new(seconds, DOUBT), lived(Value::Record(metrics.collect())))
             }
-            Op::Train(train) => self.training(launch, now, train, threads, &mut chance),
-        }
+            Op::Train(train) => {
+                let train = train.clone();
+                return self.training(launch, now, train, threads, chance, fleet);
+            }
+        };
+        let start = fleet.have(now, &launch.attempt, launch.memory, 1);
+        let seconds = match known {
+            // What was measured began with a start, too.
+            Some(known) => chance.measured(known),
+            None => chance.start(start) + chance.reckoned(reckoned),
+        };
+        Course::Certain(ended(&launch, self.slowed(now, seconds), output))
     }
 
     /// The processors that an attempt has.
@@ -290,6 +336,11 @@ impl Chance {
         Spread::new(1.0, DAY).draw(&mut self.common) * self.own(spread)
     }
 
+    /// Seconds until one worker has begun.
+    fn start(&mut self, start: Start) -> f64 {
+        start.wait + self.own(start.each)
+    }
+
     /// A draw that has nothing to do with any other.
     fn own(&mut self, spread: Spread) -> f64 {
         spread.draw(&mut self.own)
@@ -305,9 +356,16 @@ fn ended(launch: &Launch, seconds: f64, output: Value) -> Vec<(Duration, Event)>
 fn done(launch: &Launch, done: Done) -> Vec<(Duration, Event)> {
     match launch.timeout.filter(|timeout| *timeout < done.elapsed) {
         None => vec![(done.elapsed, Event::Done(launch.attempt.clone(), Box::new(done)))],
-        Some(timeout) => {
-            let failure = Failure::new(Kind::Timeout, format!("it took longer than its timeout of {timeout}"));
-            vec![(timeout, Event::Failed(launch.attempt.clone(), failure, timeout))]
-        }
+        Some(timeout) => failed(launch, late(timeout), timeout),
     }
+}
+
+/// An attempt that fails after a time.
+fn failed(launch: &Launch, failure: Failure, after: Duration) -> Vec<(Duration, Event)> {
+    vec![(after, Event::Failed(launch.attempt.clone(), failure, after))]
+}
+
+/// Why an attempt ends with its timeout.
+fn late(timeout: Duration) -> Failure {
+    Failure::new(Kind::Timeout, format!("it took longer than its timeout of {timeout}"))
 }

@@ -2,7 +2,9 @@
 //! would let them.
 
 use super::{
-    Choice, Foresight, Staffing, Team, choice, simulate,
+    Choice, Foresight, Staffing, Team,
+    choice::Choices,
+    simulate,
     slack::{Slack, critical},
     tally::{Ends, Sorted, Step, Tally},
 };
@@ -19,7 +21,7 @@ use crate::{
     wire::Failure,
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// A workflow whose runs are to be foreseen.
 #[derive(Clone, Copy)]
@@ -62,7 +64,7 @@ impl Outlook {
             seconds: row.seconds.median(),
             dollars: row.dollars.median() / row.count.max(1.0),
             workers: row.team.filter(|team| team.staffing == Staffing::Chosen).map(|team| team.workers),
-            memory: row.choice.as_ref().and_then(|choice| choice.memory),
+            memory: row.choice.as_ref().and_then(|choice| choice.memory.as_ref()?.best),
         };
         // A guess is no thought, and no better is what it stands in.
         let guessed = self.rows.iter().filter(|row| row.basis == Some(Basis::Guessed)).map(|row| &*row.path);
@@ -102,7 +104,7 @@ pub struct Row {
     pub slack: Option<f64>,
     /// Who trains, where it is a training.
     pub team: Option<Team>,
-    /// What memory was chosen for it, and out of what.
+    /// What was chosen for it, and out of what.
     pub choice: Option<Choice>,
     /// Where its figures come from; none where they are those of the steps inside.
     pub basis: Option<Basis>,
@@ -177,16 +179,11 @@ impl Question<'_> {
 
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
-        let choices = self.choices(seed);
-        if choices.is_empty() {
-            return self.of_settled(runs, seed, &choices);
-        }
-        let mut graph = self.graph.clone();
-        choice::plan(&choices).settle(&mut graph);
-        Question { graph: &graph, ..*self }.of_settled(runs, seed, &choices)
+        self.chosen(runs, seed)
     }
 
-    fn of_settled(&self, runs: usize, seed: Seed, choices: &BTreeMap<String, Choice>) -> Outlook {
+    /// The same where nothing is left to choose.
+    pub(super) fn of_settled(&self, runs: usize, seed: Seed, choices: &Choices) -> Outlook {
         let tally = self.tally(runs, seed);
         let slack = Slack::of(&self.graph.root, &tally);
         let mut rows = Vec::new();
@@ -293,7 +290,7 @@ struct Rows<'a> {
     tally: &'a Tally,
     slack: &'a Slack,
     foresight: &'a Foresight<'a>,
-    choices: &'a BTreeMap<String, Choice>,
+    choices: &'a Choices,
 }
 
 impl Rows<'_> {

@@ -32,11 +32,17 @@ impl Workflow {
         let file = folder.path().join("main.smlt");
         fs::write(&file, format!("{IMAGES}{text}")).unwrap();
         let files = Files::open(&file).unwrap();
-        let program = check::check(&files).value;
+        let checked = check::check(&files);
+        assert!(checked.is_ok(), "{:?}", checked.diagnostics);
+        let program = checked.value;
         Self(graph::build(program.workflows.last().unwrap(), &files))
     }
 
     fn ask<T>(&self, slowdown: Option<Slowdown>, ask: impl FnOnce(Question) -> T) -> T {
+        self.ask_on(&Platform::lambda(), slowdown, ask)
+    }
+
+    fn ask_on<T>(&self, platform: &Platform, slowdown: Option<Slowdown>, ask: impl FnOnce(Question) -> T) -> T {
         let options = Options {
             seed: Seed::new(0),
             enforce: true,
@@ -46,16 +52,20 @@ impl Workflow {
             workers: None,
             plan: Plan::default(),
         };
-        let (platform, experience) = (Platform::lambda(), Experience::default());
+        let experience = Experience::default();
         let read = |_: &Dataset| {
             Some(Facts { width: 784, classes: 10, rows: 60_000, columns: Vec::new(), shards: Vec::new() }.into())
         };
-        let foresight = Foresight::new(&platform, None, &experience, &read).with_slowdown(slowdown);
+        let foresight = Foresight::new(platform, None, &experience, &read).with_slowdown(slowdown);
         ask(Question { graph: &self.0, args: &Fields::new(), options: &options, foresight: &foresight })
     }
 
     fn run(&self, slowdown: Option<Slowdown>, seed: u64) -> Trace {
-        self.ask(slowdown, |Question { graph, args, options, foresight }| {
+        self.run_on(&Platform::lambda(), slowdown, seed)
+    }
+
+    fn run_on(&self, platform: &Platform, slowdown: Option<Slowdown>, seed: u64) -> Trace {
+        self.ask_on(platform, slowdown, |Question { graph, args, options, foresight }| {
             simulate(graph, args, options, foresight, Seed::new(seed))
         })
     }
@@ -76,9 +86,13 @@ fn is_whole(trace: &Trace) -> bool {
 
 /// A training with a range of workers, and with a number of them.
 fn training(workers: &str) -> Workflow {
+    training_within("20min", workers)
+}
+
+fn training_within(deadline: &str, workers: &str) -> Workflow {
     Workflow::new(&format!(
         r#"
-@deadline(20min)
+@deadline({deadline})
 workflow main() -> Int {{
   @resources(memory: 1769MiB)
   let trained = train net(inputs: 784) {{
@@ -277,4 +291,60 @@ fn what_would_let_limits_hold_does() {
     };
     assert!(outlook(&deadline.to_string(), 50).0.ends.kept() >= 0.9);
     assert!(*value > 1 && outlook("30min", *value).0.ends.kept() >= 0.9);
+}
+
+#[test]
+fn as_many_workers_begin_as_did_best_from_beginning_to_end() {
+    let outlook = training_within("8min", "1..64").ask(None, |question| question.outlook(40, Seed::new(0)));
+    let row = outlook.rows.iter().find(|row| &*row.name == "trained").unwrap();
+    let chosen = row.choice.as_ref().and_then(|choice| choice.workers.as_ref()).unwrap();
+    assert_eq!(chosen.tried.iter().map(|tried| tried.with).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64]);
+    let best = chosen.best.unwrap();
+    assert_eq!((row.team.unwrap().workers, outlook.plan().step("main/trained").unwrap().workers), (best, chosen.best));
+    // With a deadline it is the cheapest that keeps it. Fewer miss it, more cost more.
+    let dollars = |workers: u32| chosen.tried.iter().find(|tried| tried.with == workers).unwrap().dollars;
+    for Tried { with, dollars: price, kept, .. } in &chosen.tried {
+        assert!((*kept >= SURE) == (*with >= best) && (*with <= best || *price > dollars(best)), "{:?}", chosen.tried);
+    }
+    assert!(best > 1);
+}
+
+/// Trainings side by side, whose gradients of 23 MB are summed by so many workers each.
+fn side_by_side(trainings: usize, workers: u32) -> Workflow {
+    let training = |index: usize| {
+        format!(
+            "  @resources(memory: 1769MiB)\n  let t{index} = train net(inputs: 784) {{ data: images, batch: 2048, \
+             shards: 256, workers: {workers}, epochs: 50 }}\n"
+        )
+    };
+    let trainings: String = (0..trainings).map(training).collect();
+    Workflow::new(&format!("workflow main() -> Int {{\n{trainings}  t0.epochs\n}}"))
+}
+
+#[test]
+fn trainings_side_by_side_share_the_store() {
+    let times = |workers: u32| [1, 2, 3].map(|count| side_by_side(count, workers).run(None, 0).elapsed.secs_f64());
+    // One keeps it busy for two thirds of the time.
+    let [one, two, three] = times(256);
+    assert!((1.3..1.6).contains(&(two / one)) && (1.4..1.6).contains(&(three / two)), "{one} {two} {three}");
+    // It has room for a few of these.
+    let [one, two, three] = times(8);
+    assert!(two / one < 1.1 && three / one < 1.1, "{one} {two} {three}");
+}
+
+#[test]
+fn steps_that_follow_find_workers_that_have_begun() {
+    let steps: String = (1..10).map(|step| format!("  let s{step} = run work(s{}.of)\n", step - 1)).collect();
+    let task = "task work(of: Int) -> { of: Int } {\n  command: [\"true\"]\n}\n";
+    let workflow =
+        Workflow::new(&format!("{task}workflow main() -> Int {{\n  let s0 = run work(1)\n{steps}  s9.of\n}}"));
+    let platform = Platform::lambda();
+    let (cold, warm) = (platform.start.median, platform.warm.unwrap().start.median);
+    let [found, all_new] = [platform.warm, None].map(|warm| {
+        let platform = Platform { warm, ..platform.clone() };
+        workflow.run_on(&platform, None, 0).elapsed.secs_f64()
+    });
+    // All but the first.
+    let saved = all_new - found;
+    assert!((saved / (9.0 * (cold - warm)) - 1.0).abs() < 0.3, "{saved}");
 }

@@ -92,6 +92,12 @@ impl Exchange {
         all
     }
 
+    /// The bytes that all move together, into the store and out of it, to sum gradients of `bytes` bytes.
+    pub fn moved(self, workers: u64, bytes: u64) -> u64 {
+        let loads = (0..self.parties(workers)).map(|party| self.load(workers, party, bytes, 1));
+        loads.map(|load| load.up + load.down).sum()
+    }
+
     /// The seconds that it takes to sum gradients of `bytes` bytes. In each phase all wait for the busiest worker, or for
     /// the store, and for an answer.
     pub fn time(self, workers: u64, bytes: u64, link: Link) -> f64 {

@@ -1,9 +1,9 @@
 //! What is thought to come of a training.
 
-use super::{Chance, Foresight, Staffing, Team, done};
+use super::{Chance, Course, Fleet, Foresight, Staffing, Team, done, failed};
 use crate::{
     forecast::{Crew, Needs, Spread, Stretch, Task},
-    schedule::{Event, Launch, Time},
+    schedule::{Launch, Time},
     simulate::sample,
     units::Duration,
     value::Artifact,
@@ -16,57 +16,62 @@ const LEARNING: f64 = 5.0;
 impl Foresight<'_> {
     pub(super) fn training(
         &self,
-        launch: &Launch,
+        launch: Box<Launch>,
         now: Time,
-        train: &Train,
+        train: Box<Train>,
         threads: f64,
-        chance: &mut Chance,
-    ) -> Vec<(Duration, Event)> {
+        mut chance: Chance,
+        fleet: &mut Fleet,
+    ) -> Course<'_> {
         let known = self.known(&train.data);
-        let Some(task) = Task::of(train, &known) else {
-            let failure = Failure::new(Kind::TaskFailed, "the model does not fit the data");
-            let at = Duration::from_secs_f64(chance.own(self.platform.start));
-            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
+        let task = Task::of(&train, &known);
+        let misfit = || Failure::new(Kind::TaskFailed, "the model does not fit the data");
+        let task = task.ok_or_else(misfit).and_then(|task| match self.too_small(&launch, &train, &task) {
+            Some(failure) => Err(failure),
+            None => Ok(task),
+        });
+        let task = match task {
+            Ok(task) => task,
+            Err(failure) => {
+                let start = chance.start(fleet.have(now, &launch.attempt, launch.memory, 1));
+                return Course::Certain(failed(&launch, failure, Duration::from_secs_f64(start)));
+            }
         };
-        if let Some(failure) = self.too_small(launch, train, &task) {
-            let at = Duration::from_secs_f64(chance.own(self.platform.start));
-            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
-        }
-        let crew = self.crew(launch, train, &task, threads);
+        let crew = self.crew(&launch, &train, &task, threads);
         if train.team.adapt.is_none() {
             let Crew { workers, memory, exchange, .. } = crew;
             let is_staged = matches!(&train.team.workers, Workers::Staged(staged) if staged.next_change(0).is_some());
             let staffing = if is_staged { Staffing::Staged } else { Staffing::Fixed };
-            self.trains(launch, || Some(Team { workers, staffing, memory, exchange }));
+            self.trains(&launch, || Some(Team { workers, staffing, memory, exchange }));
         }
         let measured = self.experience.seconds(&launch.attempt.step.0);
         // A team that changes by plan did so in earlier runs, too.
         if train.team.adapt.is_some() || train.team.is_several() && measured.is_none() {
-            return self.rounds(launch, now, train, &task, threads, chance);
+            return Course::Rounds(Box::new(self.rounds(launch, now, train, task, threads, chance)));
         }
-        let from = epochs_before(train);
+        let start = fleet.have(now, &launch.attempt, launch.memory, crew.workers);
+        let from = epochs_before(&train);
         let (begin, learning) = match measured {
             // What was measured began with a start, too.
             Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
             None => {
                 let stretch = Stretch { from, to: task.epochs };
-                let pace = self.pace(launch, train, &task, threads);
+                let pace = self.pace(&launch, &train, &task, threads);
                 let seconds = crew.stretch(&task, stretch, self.platform, pace);
-                let begin = crew.begin(&task, from > 0.0, self.platform);
+                let begin = start.all() + crew.read(&task, from > 0.0, self.platform);
                 (begin, chance.reckoned(Spread::new(seconds, pace.doubt)))
             }
         };
         let learning = self.slowed(now, begin + learning) - begin;
-        if let Some(at) = self.lost(begin + learning, 1, chance) {
-            let failure = Failure::new(Kind::WorkerLost, "its worker was lost");
-            return vec![(at, Event::Failed(launch.attempt.clone(), failure, at))];
+        if let Some(at) = self.lost(begin + learning, 1, &mut chance) {
+            return Course::Certain(failed(&launch, Failure::new(Kind::WorkerLost, "its worker was lost"), at));
         }
         let left = launch.time_left.map_or(f64::INFINITY, Duration::secs_f64);
         let cut = begin + learning > left;
         let seconds = (begin + learning).min(left);
         let share = ((seconds - begin) / learning.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
         let epochs = (from + (task.epochs - from) * share).max(1.0);
-        done(launch, self.trained(launch, train, epochs, cut, seconds, chance))
+        Course::Certain(done(&launch, self.trained(&launch, &train, epochs, cut, seconds, &mut chance)))
     }
 
     /// Why a training does not fit its memory, if it does not: in a cloud that of its functions, elsewhere what it declares.
@@ -123,7 +128,7 @@ impl Foresight<'_> {
     /// Who trains.
     fn crew(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Crew {
         let workers = train.team.workers.fitting(task.shards).last().copied().unwrap_or(1);
-        let (exchange, _) = self.exchanges.of(train.team.exchange, workers, task.exchanged());
+        let exchange = self.exchanges.of(train.team.exchange, workers, task.exchanged()).way;
         Crew { workers, memory: launch.memory, cpus, exchange }
     }
 }
