@@ -22,7 +22,7 @@ mod variable;
 
 pub use carried::{Carried, Stored};
 pub use charge::Charge;
-pub use elastic::{Adapt, Averaging, Codec, Every, Exchange, Goal, MAX_SHARDS, Staged, Team, Workers, shards};
+pub use elastic::{Adapt, Averaging, Codec, Every, Exchange, Goal, MAX_SHARDS, Staged, Team, Workers, shards, spared};
 pub use errand::{Errand, Returned};
 pub use failure::{Failure, Kind};
 pub use fence::Fence;

@@ -11,7 +11,7 @@ use crate::{
     source::Name,
     units::{Duration, Money, Size},
     value::Value,
-    wire::{Done, Failure, Kind, Op, Progress},
+    wire::{Done, Failure, Kind, Op, Progress, spared},
 };
 
 /// Retries of a step whose worker was lost, whatever else is said: the loss is nothing that the step did.
@@ -186,12 +186,22 @@ impl Scheduler<'_> {
             self.refuse(id, Kind::DeadlineExceeded);
             return;
         }
-        let time_left = self.scopes.stops_after(scope, all, self.now).map(|left| match &self.jobs[&id] {
-            // A training ends by itself a little earlier, so as to keep what it has, and have something made of it.
-            Job { op: Op::Train(_), owner, .. } => {
-                let ahead = if let Owner::Step(site) = owner { self.planned_ahead(*site) } else { None };
-                left.checked_sub(margin(left, ahead)).unwrap_or(left)
+        let ahead = if let Owner::Step(site) = job.owner { self.planned_ahead(site) } else { None };
+        let (mut op, purse) = (job.op.clone(), self.scopes.stops_with(scope, self.now));
+        let adapt = if let Op::Train(train) = &mut op { train.team.adapt.as_mut() } else { None };
+        let lasts = match adapt {
+            Some(adapt) => {
+                // How long it lasts depends on how many there are in each round.
+                let left = purse.and_then(|left| left.checked_sub(self.options.prices.start())).map(Money::to_f64);
+                adapt.purse = left.map(|left| left - kept(left, ahead.map_or(0.0, |ahead| ahead.dollars)));
+                None
             }
+            None => purse.and_then(|left| self.scopes.affords(left, all)),
+        };
+        let stops = self.scopes.stops_after(scope, self.now).into_iter().chain(lasts).min();
+        let time_left = stops.map(|left| match &op {
+            // A training ends by itself a little earlier, so as to keep what it has, and have something made of it.
+            Op::Train(_) => left.checked_sub(margin(left, ahead)).unwrap_or(left),
             _ => left,
         });
         self.step_out(id);
@@ -204,7 +214,7 @@ impl Scheduler<'_> {
         self.running.insert(job.attempt(), id);
         let launch = Launch {
             attempt: job.attempt(),
-            op: job.op.clone(),
+            op,
             memory,
             memory_limit: job.resources.limited.then_some(memory),
             cpu: job.resources.cpus.to_f64(),
@@ -422,10 +432,13 @@ impl Scheduler<'_> {
     }
 }
 
-/// What a training leaves of its time: for writing its weights, and for the steps that follow, where they are known, a quarter of
-/// it at most.
+/// What a training leaves of its time: for writing its weights, and for the steps that follow.
 fn margin(left: Duration, ahead: Option<Ahead>) -> Duration {
     let left = left.secs_f64().max(0.0);
-    let ahead = ahead.map_or(0.0, |ahead| (2.0 * ahead.seconds).min(0.25 * left));
-    Duration::from_secs_f64((0.05 * left).min(1.0).max(ahead))
+    Duration::from_secs_f64(spared(left).max(kept(left, ahead.map_or(0.0, |ahead| ahead.seconds))))
+}
+
+/// What a training leaves of its time or money for the steps that follow, if it is known what they need: a quarter of it at most.
+fn kept(left: f64, ahead: f64) -> f64 {
+    (2.0 * ahead).min(0.25 * left)
 }

@@ -192,6 +192,7 @@ impl Scheduler<'_> {
             rate: self.options.prices.rate(resources.memory).to_f64(),
             first,
             reserve: self.planned_ahead(site).map_or(0.0, |ahead| ahead.seconds),
+            purse: None,
         })
     }
 

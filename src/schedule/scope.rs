@@ -269,16 +269,17 @@ impl Scopes {
         scope.budget.as_ref()?.amount.checked_sub(spent)
     }
 
-    /// The time after which a limit around stops an attempt with so much memory that begins now.
-    pub fn stops_after(&self, id: ScopeId, memory: Size, now: Time) -> Option<Duration> {
-        let stops = |on_miss: OnMiss| on_miss != OnMiss::Finish;
-        let limits = self.around(id).flat_map(|(id, scope)| {
-            let due = scope.deadline.as_ref().filter(|due| stops(due.on_miss)).map(|due| due.at.since(now));
-            let purse = scope.budget.as_ref().filter(|purse| stops(purse.on_miss));
-            let left = purse.and_then(|_| self.affords(self.left_of(id, scope, now)?, memory));
-            due.into_iter().chain(left)
-        });
-        limits.min()
+    /// The time after which a deadline around stops what is under way.
+    pub fn stops_after(&self, id: ScopeId, now: Time) -> Option<Duration> {
+        let due = self.around(id).filter_map(|(_, scope)| scope.deadline.as_ref());
+        due.filter(|due| due.on_miss != OnMiss::Finish).map(|due| due.at.since(now)).min()
+    }
+
+    /// The money with which a budget around stops what is under way, with what that has cost by now.
+    pub fn stops_with(&self, id: ScopeId, now: Time) -> Option<Money> {
+        let stops = |scope: &Scope| scope.budget.as_ref().is_some_and(|purse| purse.on_miss != OnMiss::Finish);
+        let budgets = self.around(id).filter(|(_, scope)| stops(scope));
+        budgets.filter_map(|(id, scope)| self.left_of(id, scope, now)).min()
     }
 
     /// What the attempts under way in a scope have cost by now.

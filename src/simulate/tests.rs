@@ -86,13 +86,13 @@ fn is_whole(trace: &Trace) -> bool {
 
 /// A training with a range of workers, and with a number of them.
 fn training(workers: &str) -> Workflow {
-    training_within("20min", workers)
+    training_within("@deadline(20min)", workers)
 }
 
-fn training_within(deadline: &str, workers: &str) -> Workflow {
+fn training_within(limit: &str, workers: &str) -> Workflow {
     Workflow::new(&format!(
         r#"
-@deadline({deadline})
+{limit}
 workflow main() -> Int {{
   @resources(memory: 1769MiB)
   let trained = train net(inputs: 784) {{
@@ -294,8 +294,23 @@ fn what_would_let_limits_hold_does() {
 }
 
 #[test]
+fn a_training_spends_its_whole_budget_and_no_more() {
+    let budget = 0.045;
+    let (mut whole, mut least) = (0, budget);
+    for seed in 0..12 {
+        let trace = training_within("@budget($0.045)", "1..64").run(None, seed);
+        let spent = trace.spent.to_f64();
+        assert!(spent <= budget, "{seed}: {spent}");
+        least = spent.min(least);
+        whole += usize::from(is_whole(&trace));
+    }
+    // One worker comes to $0.023, eight to $0.056.
+    assert!(whole >= 10 && least > 0.9 * budget, "{whole}, {least}");
+}
+
+#[test]
 fn as_many_workers_begin_as_did_best_from_beginning_to_end() {
-    let outlook = training_within("8min", "1..64").ask(None, |question| question.outlook(40, Seed::new(0)));
+    let outlook = training_within("@deadline(8min)", "1..64").ask(None, |question| question.outlook(40, Seed::new(0)));
     let row = outlook.rows.iter().find(|row| &*row.name == "trained").unwrap();
     let chosen = row.choice.as_ref().and_then(|choice| choice.workers.as_ref()).unwrap();
     assert_eq!(chosen.tried.iter().map(|tried| tried.with).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64]);

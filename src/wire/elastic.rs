@@ -1,4 +1,4 @@
-use crate::units::{Duration, Percent};
+use crate::units::{Duration, Money, Percent};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -93,6 +93,23 @@ pub struct Adapt {
     pub first: Option<u32>,
     /// Seconds that are to be left for the steps that follow.
     pub reserve: f64,
+    /// Dollars with which it must be over, where something would stop it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purse: Option<f64>,
+}
+
+impl Adapt {
+    /// Seconds that a round of so many workers has, by what is left once so much is spent: a little less than it lasts, so
+    /// that weights can be written.
+    pub fn lasts(&self, spent: f64, workers: u32) -> Option<f64> {
+        let seconds = ((self.purse? - spent) / (self.rate * f64::from(workers.max(1)))).max(0.0);
+        Some(seconds - spared(seconds))
+    }
+}
+
+/// What a training leaves of the seconds that it has, for writing its weights.
+pub fn spared(seconds: f64) -> f64 {
+    (0.05 * seconds).min(1.0)
 }
 
 /// What a step is to make least of, within its limits.
@@ -117,6 +134,11 @@ impl Team {
     /// Whether it takes more than one worker that has all to itself.
     pub fn is_several(&self) -> bool {
         self.replan.is_some() || self.workers != Workers::Staged(Staged::fixed(1))
+    }
+
+    /// The dollars that it heeds, where so much money is left in the budgets around.
+    pub fn dollars(&self, left: Option<Money>) -> Option<f64> {
+        self.adapt.and_then(|adapt| adapt.purse).or(left.map(Money::to_f64))
     }
 
     /// The same with so many workers from beginning to end, and with as many backups as that leaves sense in.

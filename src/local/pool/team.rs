@@ -163,7 +163,7 @@ impl Leader<'_> {
         let planned = |team: &Team| replan(team, self.standing.epochs, self.standing.last.as_ref());
         let limits = Limits {
             seconds: self.time_left().map(Duration::secs_f64),
-            dollars: self.job.money_left.map(|left| left.to_f64() - self.spent),
+            dollars: self.train.team.dollars(self.job.money_left).map(|dollars| dollars - self.spent),
         };
         let chosen = self.train.team.adapt.and_then(|adapt| {
             let (train, standing) = (&self.train, &self.standing);
@@ -187,6 +187,12 @@ impl Leader<'_> {
     fn time_left(&self) -> Option<Duration> {
         let passed = Duration::from(self.began.elapsed());
         self.job.time_left.map(|left| left.checked_sub(passed).unwrap_or_default())
+    }
+
+    /// The time that the round has: what is left, and what there is money for with so many workers.
+    fn round_left(&self) -> Option<Duration> {
+        let lasts = self.train.team.adapt.and_then(|adapt| adapt.lasts(self.spent, self.workers));
+        self.time_left().into_iter().chain(lasts.map(Duration::from_secs_f64)).min()
     }
 
     /// The seats of the next round.
@@ -233,7 +239,7 @@ impl Leader<'_> {
             }
         }
         // Earlier rounds have had their share of it.
-        let time_left = self.time_left();
+        let time_left = self.round_left();
         let (reports, mut heard) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
         let (mut members, mut of) = (Vec::with_capacity(seats.len()), 0);

@@ -6,7 +6,7 @@ use crate::{
     forecast::{Belief, Chosen, Crew, Decision, Exchanging, Limits, Pace, Remaining, Spread, Stand, Task},
     schedule::{Attempt, Event, Launch, Time},
     simulate::share::Demand,
-    units::{Duration, Money},
+    units::Duration,
     wire::{Adapt, Begun, Lap, Progress, Round, Standing, Train, Workers},
 };
 
@@ -33,6 +33,8 @@ pub struct Rounds<'a> {
     /// Dollars spent.
     dollars: f64,
     workers: u32,
+    /// Whether it ran out of time or money.
+    is_cut: bool,
 }
 
 /// What comes next of a training.
@@ -98,6 +100,7 @@ impl Foresight<'_> {
             epochs,
             dollars: 0.0,
             workers: 0,
+            is_cut: false,
         }
     }
 }
@@ -115,15 +118,13 @@ impl Rounds<'_> {
 
     /// What comes next, with workers from the fleet.
     pub fn next(&mut self, fleet: &mut Fleet) -> Next {
-        let by = [self.launch.time_left, self.launch.timeout].into_iter().flatten().min();
-        let by = by.map_or(f64::INFINITY, Duration::secs_f64);
         let is_whole = self.epochs >= self.task.epochs - 1e-9;
-        if is_whole || self.seconds >= by || self.standing.rounds >= MAX_ROUNDS {
+        if is_whole || self.is_cut || self.standing.rounds >= MAX_ROUNDS {
             return Next::Over(self.over(!is_whole));
         }
         self.standing.rounds += 1;
         let (plan, event) = self.plan();
-        Next::Leg(self.begin(plan, by, fleet), event)
+        Next::Leg(self.begin(plan, fleet), event)
     }
 
     fn over(&mut self, cut: bool) -> Event {
@@ -143,7 +144,7 @@ impl Rounds<'_> {
         let team = &self.train.team;
         let limits = Limits {
             seconds: self.launch.time_left.map(|left| left.secs_f64() - self.seconds),
-            dollars: self.launch.money_left.map(|left| Money::to_f64(left) - self.dollars),
+            dollars: team.dollars(self.launch.money_left).map(|dollars| dollars - self.dollars),
         };
         let chosen = team.adapt.and_then(|adapt| {
             let (train, standing) = (&*self.train, &self.standing);
@@ -166,6 +167,13 @@ impl Rounds<'_> {
         };
         let until = change.map_or(f64::INFINITY, |change| change as f64);
         (Plan { workers, until, within: f64::INFINITY }, None)
+    }
+
+    /// Seconds of the training at which a round of so many workers ends at the latest.
+    fn ends_by(&self, workers: u32) -> f64 {
+        let time = [self.launch.time_left, self.launch.timeout].into_iter().flatten().map(Duration::secs_f64);
+        let lasts = self.train.team.adapt.and_then(|adapt| adapt.lasts(self.dollars, workers));
+        time.chain(lasts.map(|lasts| self.seconds + lasts)).fold(f64::INFINITY, f64::min)
     }
 
     /// The workers to begin with: those of a plan, or else by the formulas alone.
@@ -210,9 +218,10 @@ impl Rounds<'_> {
         Crew { workers, memory: self.launch.memory, cpus: self.cpus, exchange: self.exchange(workers).way }
     }
 
-    /// A round begins, which ends at `by` seconds of the training at the latest.
-    fn begin(&mut self, plan: Plan, by: f64, fleet: &mut Fleet) -> Leg {
+    /// A round begins.
+    fn begin(&mut self, plan: Plan, fleet: &mut Fleet) -> Leg {
         let Plan { workers, until, within } = plan;
+        let by = self.ends_by(workers);
         let (task, platform) = (&self.task, self.foresight.platform);
         let crew = self.crew(workers);
         let now = self.launched.after(Duration::from_secs_f64(self.seconds));
@@ -259,10 +268,11 @@ impl Rounds<'_> {
 
     /// The round ended after so many seconds of the training, and after so many of its work.
     pub fn ended(&mut self, leg: Leg, seconds: f64, worked: f64) -> Event {
-        let Leg { idle, work, epochs, steps, exchanging, .. } = leg;
+        let Leg { idle, work, by, epochs, steps, exchanging, .. } = leg;
         let before = [self.epochs, self.seconds];
         let gone = epochs * if work > 0.0 { worked / work } else { 1.0 };
         (self.seconds, self.epochs) = (seconds, self.epochs + gone);
+        self.is_cut = seconds >= by;
         let elapsed = seconds - before[1];
         self.dollars += self.train.team.adapt.map_or(0.0, |adapt| adapt.rate) * f64::from(self.workers) * elapsed;
         // What others made longer is exchange.

@@ -11,7 +11,7 @@ use crate::{
     value::Value,
     wire::{
         Adapt, Aggregation, Answer, Begun, Done, Exchange, Failure, Goal, Invocation, Job, Kind, Link, Op, Outcome,
-        Part, Placement, Progress, Relay, Role, Seat, Standing, Team, Train, Workers, shards,
+        Part, Placement, Progress, Relay, Role, Seat, Standing, Team, Train, Workers, shards, spared,
     },
     work::aggregate,
 };
@@ -80,7 +80,11 @@ impl Deployed {
             self.clear(&job)?;
         }
         standing.rounds += 1;
-        let next = next(train, step, &job, &standing, call);
+        // Its own time left may come from the money there is, which lasts longer for fewer.
+        let seconds = facts.limits.time_left().map(|left| left.as_secs_f64());
+        let limits =
+            Limits { seconds: seconds.map(|left| left - spared(left)), dollars: job.money_left.map(Money::to_f64) };
+        let next = next(train, step, limits, &standing, call);
         let places = places(&next, standing.rounds, train.team.exchange);
         standing.doubled = next.doubled;
         if next.workers > 1 {
@@ -194,15 +198,13 @@ const CHANGE: f64 = 2.0;
 
 /// Who is in the next round. Of a range of workers those are chosen that keep the limits at the least cost, or in the least
 /// time, where that changes no bit of the result; without limits and a goal, the most.
-fn next(train: &Train, step: &Step, job: &Job, standing: &Standing, call: &mut Call) -> Next {
+fn next(train: &Train, step: &Step, limits: Limits, standing: &Standing, call: &mut Call) -> Next {
     let planned = |team: &Team| replan(team, standing.epochs, standing.last.as_ref());
     let Workers::Within(..) = train.team.workers else { return planned(&train.team) };
-    let goal = step.goal.or(job.time_left.map(|_| Goal::MinCost)).or(job.money_left.map(|_| Goal::MinTime));
+    let goal = step.goal.or(limits.seconds.map(|_| Goal::MinCost)).or(limits.dollars.map(|_| Goal::MinTime));
     let chosen = goal.filter(|_| train.averaging.is_exact()).and_then(|goal| {
         let first = if let Work::Train(train) = &step.work { train.team.first } else { None };
-        let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first, reserve: 0.0 };
-        let limits =
-            Limits { seconds: job.time_left.map(Duration::secs_f64), dollars: job.money_left.map(Money::to_f64) };
+        let adapt = Adapt { goal, rate: PRICES.rate(step.memory).to_f64(), first, reserve: 0.0, purse: None };
         Stand { train, adapt, standing, limits, exchanges: &Exchanges::new(Link::USUAL), change: CHANGE }.choose()
     });
     match chosen {

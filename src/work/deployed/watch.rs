@@ -5,6 +5,7 @@ use super::{
     ledger::Ledger,
     limits::{Limits, Reached},
 };
+use crate::wire::spared;
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
@@ -30,12 +31,12 @@ impl Watch<'_> {
     /// Watches until the job is over, and tells which limit was reached.
     pub fn until(&self, over: &Receiver<()>) -> Option<Reached> {
         let began = Instant::now();
-        let mut spared = None;
+        let mut margin = None;
         loop {
             // What can't be read now is read the next time.
             let nearest = self.limits.nearest(self.ledger, None).ok().flatten().filter(|_| self.stops);
             let strikes = nearest.as_ref().map(|(left, _)| {
-                let margin = *spared.get_or_insert_with(|| if self.trains { spare(*left) } else { Duration::ZERO });
+                let margin = *margin.get_or_insert_with(|| if self.trains { spare(*left) } else { Duration::ZERO });
                 left.saturating_sub(margin)
             });
             if strikes.is_some_and(|left| left.is_zero()) {
@@ -66,5 +67,5 @@ impl Watch<'_> {
 
 /// What a training leaves of its time for writing its weights.
 pub(super) fn spare(left: Duration) -> Duration {
-    (left / 20).min(Duration::from_secs(1))
+    Duration::from_secs_f64(spared(left.as_secs_f64()))
 }

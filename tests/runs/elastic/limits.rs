@@ -5,10 +5,15 @@ use std::time::Instant;
 
 const EPOCHS: &str = "120";
 
-/// A project whose training may have one worker or two, and has so many seconds.
-fn limited(seconds: f64) -> Project {
+/// A project whose training may have one worker or two, and is limited so.
+fn limited(limit: &str) -> Project {
     let text = TEAM.replace("SETTINGS", "workers: 1..2");
-    Project::with("team.smlt", &text.replace("workflow main", &format!("@deadline({seconds:.2}s)\nworkflow main")))
+    Project::with("team.smlt", &text.replace("workflow main", &format!("{limit}\nworkflow main")))
+}
+
+fn spent(project: &Project) -> f64 {
+    let last = events(project, "spent").pop().expect("something was spent");
+    last["total"].as_f64().unwrap()
 }
 
 /// The workers of each round, and why there are so many.
@@ -19,7 +24,7 @@ fn chosen(project: &Project) -> Vec<(u64, String)> {
 
 #[test]
 fn with_time_enough_one_worker_does_and_comes_to_its_bits() {
-    let project = limited(600.0);
+    let project = limited("@deadline(600s)");
     let (result, weights) = project.result(&["team.smlt", "--epochs", "20"]);
     assert_eq!((result, weights), alone("20"));
     let chosen = chosen(&project);
@@ -33,7 +38,7 @@ fn a_deadline_that_one_worker_would_miss_brings_a_second_and_is_kept() {
     let (whole, weights) = alone(EPOCHS);
     let alone = began.elapsed().as_secs_f64();
     let deadline = 0.75 * alone;
-    let project = limited(deadline);
+    let project = limited(&format!("@deadline({deadline:.2}s)"));
     let began = Instant::now();
     let (result, own) = project.result(&["team.smlt", "--epochs", EPOCHS]);
     let took = began.elapsed().as_secs_f64();
@@ -45,4 +50,15 @@ fn a_deadline_that_one_worker_would_miss_brings_a_second_and_is_kept() {
     if result["epochs"] == whole["epochs"] {
         assert!(own == weights);
     }
+}
+
+#[test]
+fn a_budget_lasts_as_long_as_those_who_train_let_it() {
+    let project = team("workers: 1");
+    let (whole, weights) = project.result(&["team.smlt", "--epochs", EPOCHS]);
+    // Two workers throughout would have less than the time that one takes.
+    let budget = 1.8 * spent(&project);
+    let project = limited(&format!("@budget(${budget:.6})\n@goal(min_cost)"));
+    assert_eq!(project.result(&["team.smlt", "--epochs", EPOCHS]), (whole, weights));
+    assert!(spent(&project) <= budget, "{} of {budget}", spent(&project));
 }
