@@ -9,20 +9,21 @@ use super::{
 };
 use crate::{
     data::{self, Data, Files},
+    expr::Expr,
     forecast::{self, Platform},
-    graph::Graph,
+    graph::{Graph, Training},
     layers::Shape,
-    limits::Amount,
+    limits::{Amount, Memory},
     local::memory_of_machine,
     plan::{Capacity, Plan},
     prices::Prices,
     runs::{Home, Run, Runs},
     schedule::Options,
     seed::Seed,
-    simulate::{Ends, Experience, Foresight, Question, Rehearse, SURE, Slowdown, Sorted},
+    simulate::{Ends, Experience, Foresight, Outlook, Question, Rehearse, SURE, Slowdown, Sorted},
     store::Objects,
     units::{Duration, Money, Size},
-    value::{Dataset, Fields},
+    value::{Dataset, Fields, Value},
     wire::{Failure, Kind, Train},
     work::rehearse,
 };
@@ -98,6 +99,10 @@ pub const SWITCHES: Switches = Switches {
 
 /// The past runs of a workflow that are looked at.
 const PAST: usize = 5;
+/// Runs that are simulated as one begins: of a workflow of many steps, and of one of few.
+const RUNS: RangeInclusive<usize> = 2..=20;
+/// Steps that are simulated then in all, about.
+const STEPS: usize = 10_000;
 /// Where many calls may work at the same time: the functions that AWS lends an account unasked.
 const FUNCTIONS: usize = 1000;
 
@@ -167,10 +172,9 @@ impl Subject {
         Ok(Self { prepared, args: values, options, on: args.on })
     }
 
-    /// What is known of it; `slowdown` is what is to happen on the way.
-    pub fn known(&self, slowdown: Option<Slowdown>) -> Result<Known<'_>, Exit> {
-        let known = Known::of(&self.prepared, self.on, &self.options)?;
-        Ok(Known { slowdown, ..known })
+    /// What is known of it.
+    pub fn known(&self) -> Result<Known<'_>, Exit> {
+        Known::of(&self.prepared, self.on, &self.options)
     }
 }
 
@@ -215,6 +219,18 @@ impl<'a> Known<'a> {
             .with_slowdown(self.slowdown)
             .with_rehearsals(self.cores.map(|_| &rehearse as &Rehearse));
         ask(Question { graph: &self.prepared.graph, args, options, foresight: &foresight })
+    }
+
+    /// The same where all becomes slower on the way.
+    #[must_use]
+    pub fn with_slowdown(self, slowdown: Option<Slowdown>) -> Self {
+        Self { slowdown, ..self }
+    }
+
+    /// What is thought of a run as it begins.
+    pub fn before(&self, args: &Fields, options: &Options) -> Outlook {
+        let runs = runs(&self.prepared.graph, RUNS, STEPS);
+        self.ask(args, options, |question| question.outlook(runs, options.seed))
     }
 
     /// The hash of what each dataset holds that the steps were seen to read, and that lies on this machine.
@@ -265,6 +281,22 @@ fn experience(home: &Home, prepared: &Prepared) -> Result<Experience, Exit> {
 /// How many runs of a workflow to simulate: more of one of few steps, so that it comes to so many steps in all, about.
 pub fn runs(graph: &Graph, between: RangeInclusive<usize>, steps: usize) -> usize {
     (steps / graph.root.dag.node_count().max(1)).clamp(*between.start(), *between.end())
+}
+
+/// Whether what is thought of a run matters to it: it has limits, or its trainings leave a choice.
+pub fn matters(graph: &Graph, options: &Options) -> bool {
+    options.enforce && graph.limits.is_limited() || chooses(graph)
+}
+
+/// Whether a training may have several numbers of workers, or amounts of memory.
+fn chooses(graph: &Graph) -> bool {
+    let mut chooses = false;
+    graph.clone().each_training(&mut |Training { memory, train, .. }| {
+        let workers = train.team.workers.as_ref().map(Expr::as_const);
+        let is_fixed = workers.is_none_or(|workers| matches!(workers, Some(Value::Int(_))));
+        chooses |= !is_fixed || matches!(memory, Some(Memory::Within(..)));
+    });
+    chooses
 }
 
 /// Whether the limits hold.

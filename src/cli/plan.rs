@@ -53,7 +53,7 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let (args, subject) = foresee::parse(words, "plan", |args: &Args| &args.of)?;
     let simulated = || foresee::runs(&subject.prepared.graph, RUNS, STEPS);
     let runs = args.of.runs.map_or_else(simulated, |runs| runs as usize);
-    let (known, seed) = (subject.known(None)?, Seed::new(args.of.seed));
+    let (known, seed) = (subject.known()?, Seed::new(args.of.seed));
     // All of it goes by the same rehearsals.
     let (outlook, wishes, frontier) = known.ask(&subject.args, &subject.options, |question| {
         let outlook = question.outlook(runs, seed);
@@ -169,7 +169,7 @@ pub fn workers(row: &Row) -> Option<u32> {
 
 /// What was tried, as JSON.
 fn tried<T>(chosen: &Chosen<T>, name: &str, value: impl Fn(&T) -> Json) -> Json {
-    let tried = chosen.tried.iter().map(|Tried { with, seconds, dollars, kept, serves }| {
+    let tried = chosen.tried.iter().map(|Tried { with, seconds, dollars, kept, serves, .. }| {
         json!({ name: value(with), "seconds": seconds, "dollars": dollars, "kept": kept, "serves": serves })
     });
     tried.collect()

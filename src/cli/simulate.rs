@@ -3,6 +3,7 @@ use super::{
     foresee::{Known, ends, money, time},
 };
 use crate::{
+    plan::Plan,
     schedule::Time,
     seed::Seed,
     simulate::{Slowdown, Sorted, Tally},
@@ -51,9 +52,14 @@ fn tell(words: &[OsString]) -> Result<Exit, Exit> {
     let runs = args.of.runs.unwrap_or(RUNS) as usize;
     let factor = args.slow_by.unwrap_or(1.0);
     let slowdown = args.slow_from.map(|from| Slowdown { from: Time(from), factor });
-    let known = subject.known(slowdown)?;
+    let known = subject.known()?;
+    // Nobody knows beforehand that all will become slow.
+    let matters = foresee::matters(&subject.prepared.graph, &subject.options);
+    let plan = if matters { known.before(&subject.args, &subject.options).plan() } else { Plan::default() };
+    let known = known.with_slowdown(slowdown);
     let (tally, is_guessed) = known.ask(&subject.args, &subject.options, |question| {
-        (question.tally(runs, Seed::new(args.of.seed)), question.foresight.has_guessed())
+        let tally = question.by(plan, |planned| planned.tally(runs, Seed::new(args.of.seed)));
+        (tally, question.foresight.has_guessed())
     });
     match args.of.json {
         true => super::say(format_args!("{}\n", to_json(&known, &tally))),

@@ -2,12 +2,13 @@
 //! simulated runs of the whole workflow, so that what else there is counts, the time to spare above all. One is chosen after
 //! the other, for one training after the other: the memory first, with as many workers as the formulas find best with it.
 
-use super::{Outlook, Question, Row, SURE};
+use super::{Outlook, Question, Row, SURE, Staffing, Tally};
 use crate::{
     expr::Expr,
     graph::{Graph, Training},
-    limits::{Limits, Memory},
+    limits::{Amount, Limits, Memory},
     plan::{Plan, Planned},
+    schedule::Options,
     seed::Seed,
     units::Size,
     value::Value,
@@ -20,10 +21,12 @@ use std::{cmp::Ordering, collections::BTreeMap};
 pub struct Tried<T> {
     /// The memory of each worker, or how many there are from beginning to end.
     pub with: T,
-    /// Seconds of a run, in the middle.
+    /// Seconds of a run, in the middle; where the limits are not kept, of one without them.
     pub seconds: f64,
-    /// Dollars of a run, in the middle.
+    /// Dollars of such a run, in the middle.
     pub dollars: f64,
+    /// How many times the limits that is; 0 where they are kept.
+    pub overrun: f64,
     /// The share of runs in which the limits held.
     pub kept: f64,
     /// Whether the training could be done with it.
@@ -79,7 +82,7 @@ impl Question<'_> {
         }
         for (path, (goal, numbers)) in ranges {
             let with = |workers| self.settled(&choices, |settled| settled.with_workers(&path, workers, each, seed));
-            let chosen = self.best(few(&numbers).into_iter().map(with).collect(), goal);
+            let chosen = best(few(&numbers).into_iter().map(with).collect(), goal);
             choices.entry(path).or_insert_with(|| Choice::open(goal)).workers = Some(chosen);
         }
         let is_as_chosen = |row: &Row| {
@@ -104,10 +107,10 @@ impl Question<'_> {
             let mut with = |memory: Size| {
                 let best = Some(Chosen { best: Some(memory), tried: Vec::new() });
                 choices.insert(path.clone(), Choice { memory: best, ..Choice::open(goal) });
-                self.settled(&choices, |settled| settled.tried(memory, each, seed))
+                self.settled(&choices, |settled| settled.tried(&path, memory, each, seed))
             };
             let tried = amounts(least, most.min(largest).max(least)).into_iter().map(&mut with).collect();
-            let memory = Some(self.best(tried, goal));
+            let memory = Some(best(tried, goal));
             choices.insert(path, Choice { memory, ..Choice::open(goal) });
         }
         choices
@@ -131,27 +134,49 @@ impl Question<'_> {
 
     /// Tries so many workers for a training, from its beginning to its end.
     fn with_workers(&self, path: &str, workers: u32, runs: usize, seed: Seed) -> Tried<u32> {
-        let mut graph = self.graph.clone();
-        graph.each_training(&mut |training| {
-            if training.path == path {
-                training.train.team.workers = Some(Expr::Const(Value::Int(workers.into())));
-            }
-        });
-        Question { graph: &graph, ..*self }.tried(workers, runs, seed)
+        let graph = fixed(self.graph, path, workers);
+        Question { graph: &graph, ..*self }.tried(path, workers, runs, seed)
     }
 
-    fn tried<T>(&self, with: T, runs: usize, seed: Seed) -> Tried<T> {
-        let tally = self.tally(runs, seed);
-        let (seconds, dollars) = (tally.seconds().median(), tally.dollars().median());
-        Tried { with, seconds, dollars, kept: tally.ends().kept(), serves: tally.ends().failed == 0 }
-    }
-
-    fn best<T: Copy + Ord>(&self, tried: Vec<Tried<T>>, goal: Goal) -> Chosen<T> {
+    fn tried<T>(&self, path: &str, with: T, runs: usize, seed: Seed) -> Tried<T> {
+        let limited = self.tally(runs, seed);
+        let (kept, serves) = (limited.ends().kept(), limited.ends().failed == 0);
+        let tried = |tally: &Tally| (tally.seconds().median(), tally.dollars().median());
+        if kept >= SURE {
+            let (seconds, dollars) = tried(&limited);
+            return Tried { with, seconds, dollars, overrun: 0.0, kept, serves };
+        }
+        // What limits cut short tells nothing of what it would take. Without limits no workers would be chosen.
+        let options = Options { enforce: false, ..self.options.clone() };
+        let chosen = self.foresight.team(path).filter(|team| team.staffing == Staffing::Chosen);
+        let fixed = chosen.map(|team| fixed(self.graph, path, team.workers));
+        let free = Question { graph: fixed.as_ref().unwrap_or(self.graph), options: &options, ..*self };
+        let (seconds, dollars) = tried(&free.tally(runs, seed));
         let Limits { deadline, budget, .. } = &self.graph.limits;
-        let scarce = if deadline.is_none() && budget.is_some() { Scarce::Money } else { Scarce::Time };
-        let best = tried.iter().filter(|tried| tried.serves).min_by(|a, b| better(a, b, goal, scarce));
-        Chosen { best: best.map(|best| best.with), tried }
+        let late = deadline.as_ref().map_or(0.0, |deadline| seconds / deadline.after.secs_f64());
+        let dear = budget.as_ref().map_or(0.0, |budget| match budget.amount {
+            Amount::Money(money) => dollars / money.to_f64(),
+            Amount::Share(_) => 0.0,
+        });
+        Tried { with, seconds, dollars, overrun: late.max(dear), kept, serves }
     }
+}
+
+/// A workflow in which a training has so many workers from its beginning to its end.
+fn fixed(graph: &Graph, path: &str, workers: u32) -> Graph {
+    let mut graph = graph.clone();
+    graph.each_training(&mut |training| {
+        if training.path == path {
+            training.train.team.workers = Some(Expr::Const(Value::Int(workers.into())));
+        }
+    });
+    graph
+}
+
+/// The best of what was tried.
+fn best<T: Copy + Ord>(tried: Vec<Tried<T>>, goal: Goal) -> Chosen<T> {
+    let best = tried.iter().filter(|tried| tried.serves).min_by(|a, b| better(a, b, goal));
+    Chosen { best: best.map(|best| best.with), tried }
 }
 
 /// The runs with each of so many things that are tried: together no more than twice those of the outlook itself.
@@ -190,23 +215,15 @@ fn amounts(least: Size, most: Size) -> Vec<Size> {
     amounts
 }
 
-/// What keeps the limits comes first, and of that what serves the goal; where nothing does, what comes nearest to the limit. Of
-/// equals it is the smaller.
-fn better<T: Ord>(a: &Tried<T>, b: &Tried<T>, goal: Goal, scarce: Scarce) -> Ordering {
-    let kept = |tried: &Tried<T>| tried.kept.min(SURE);
-    let value = |tried: &Tried<T>| match (tried.kept >= SURE, goal, scarce) {
-        (true, Goal::MinCost, _) | (false, _, Scarce::Money) => tried.dollars,
-        (true, Goal::MinTime, _) | (false, _, Scarce::Time) => tried.seconds,
-        (true, Goal::Balanced, _) => tried.seconds * tried.dollars,
+/// What keeps the limits comes first, and of that what serves the goal; where nothing does, what comes nearest to them. Of equals
+/// it is the smaller.
+fn better<T: Ord>(a: &Tried<T>, b: &Tried<T>, goal: Goal) -> Ordering {
+    let value = |tried: &Tried<T>| match goal {
+        Goal::MinCost => tried.dollars,
+        Goal::MinTime => tried.seconds,
+        Goal::Balanced => tried.seconds * tried.dollars,
     };
-    kept(b).total_cmp(&kept(a)).then(value(a).total_cmp(&value(b))).then(a.with.cmp(&b.with))
-}
-
-/// What is short where limits are missed: the money if there is a budget alone.
-#[derive(Clone, Copy)]
-enum Scarce {
-    Time,
-    Money,
+    a.overrun.total_cmp(&b.overrun).then(value(a).total_cmp(&value(b))).then(a.with.cmp(&b.with))
 }
 
 #[cfg(test)]

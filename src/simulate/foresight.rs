@@ -37,9 +37,10 @@ pub struct Foresight<'a> {
     /// What was read so far.
     data: RefCell<Vec<(Dataset, Known)>>,
     slowdown: Option<Slowdown>,
-    /// Finds out how trainings go on this machine, and what was found out by their paths without numbers.
+    /// Finds out how trainings go on this machine.
     rehearse: Option<&'a Rehearse<'a>>,
-    paces: RefCell<BTreeMap<String, Pace>>,
+    /// What was found out, by the path of a training without numbers, and the operations of its model where they matter.
+    paces: RefCell<BTreeMap<(String, u64), Option<Pace>>>,
     /// Who was seen to train first, by the paths of trainings without numbers.
     teams: RefCell<BTreeMap<String, Team>>,
     /// What those make least of whose workers are chosen, and out of what numbers.
@@ -149,25 +150,32 @@ impl<'a> Foresight<'a> {
 
     /// How a training compares with the formulas.
     fn pace(&self, launch: &Launch, train: &Train, task: &Task, cpus: f64) -> Pace {
-        let path = plain_training(launch);
-        if let Some(pace) = self.paces.borrow().get(&path) {
-            return *pace;
-        }
         let step = |workers: u32, batch: f64| {
             let exchange = self.exchanges.of(train.team.exchange, workers, task.exchanged()).way;
             Crew { workers, memory: launch.memory, cpus, exchange }.step(task, batch, self.platform, Pace::UNKNOWN)
         };
-        let lived = self.experience.pace(&path, |round| step(round.workers, round.batch).seconds());
+        let path = plain_training(launch);
+        // What earlier runs took is told of whatever they trained; a rehearsal tells of other models, too.
+        let lived = || self.experience.pace(&path, |round| step(round.workers, round.batch).seconds());
+        let lived = self.once(&path, task.work.operations.to_bits(), || {
+            lived().map(|times| Pace { exchanging: times, ..Pace::rehearsed(times) })
+        });
         let rehearsed = || {
             let alone = step(1, task.batch_after(0.0).min(task.samples.max(1.0))).computing;
-            Some(self.rehearse?(train, cpus, alone)? / alone)
+            Some(Pace::rehearsed(self.rehearse?(train, cpus, alone)? / alone))
         };
-        let pace = match lived {
-            Some(times) => Pace { exchanging: times, ..Pace::rehearsed(times) },
-            None => rehearsed().map_or(Pace::UNKNOWN, Pace::rehearsed),
-        };
-        self.paces.borrow_mut().insert(path, pace);
-        pace
+        lived.or_else(|| self.once(&path, 0, rehearsed)).unwrap_or(Pace::UNKNOWN)
+    }
+
+    /// What is found out once.
+    fn once(&self, path: &str, operations: u64, find: impl FnOnce() -> Option<Pace>) -> Option<Pace> {
+        let key = (path.to_owned(), operations);
+        if let Some(known) = self.paces.borrow().get(&key) {
+            return *known;
+        }
+        let found = find();
+        self.paces.borrow_mut().insert(key, found);
+        found
     }
 
     /// Seconds of work that begins at `at`.
@@ -178,6 +186,11 @@ impl<'a> Foresight<'a> {
     /// Whether a command was foreseen that has never run.
     pub fn has_guessed(&self) -> bool {
         self.guessed.get()
+    }
+
+    /// Whether the steps run on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.cores.is_some()
     }
 
     /// The most memory that a step can have, where it is not that of a machine.

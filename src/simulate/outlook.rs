@@ -163,6 +163,8 @@ pub const SURE: f64 = 0.95;
 const NEARLY: f64 = 0.85;
 /// Limits that are tried, in times of what nearly all runs without limits take: a search leaves a quarter of them to others.
 const WIDER: [f64; 3] = [1.0, 1.5, 2.0];
+/// The share of the runs, as a divisor, that tells what is thought of the steps.
+const ROUGH: usize = 10;
 /// Runs from which it is seen whether another argument would do.
 const TRIES: usize = 40;
 
@@ -179,7 +181,24 @@ impl Question<'_> {
 
     /// What is to be expected of it, by so many runs.
     pub fn outlook(&self, runs: usize, seed: Seed) -> Outlook {
-        self.chosen(runs, seed)
+        let is_limited = self.options.enforce && self.graph.limits.is_limited();
+        if !is_limited || !self.foresight.is_here() {
+            return self.chosen(runs, seed);
+        }
+        // How a run heeds its limits depends on what is thought of its steps.
+        let plan = self.of_settled((runs / ROUGH).max(1), seed, &Choices::new()).plan();
+        let options = Options { plan, ..self.options.clone() };
+        Question { options: &options, ..*self }.chosen(runs, seed)
+    }
+
+    /// Asks about it as it is run by a plan.
+    pub fn by<T>(&self, plan: Plan, ask: impl FnOnce(&Question) -> T) -> T {
+        let mut graph = self.graph.clone();
+        plan.settle(&mut graph);
+        // Elsewhere it is not told what is thought of the steps.
+        let plan = if self.foresight.is_here() { plan } else { Plan::default() };
+        let options = Options { plan, ..self.options.clone() };
+        ask(&Question { graph: &graph, options: &options, ..*self })
     }
 
     /// The same where nothing is left to choose.
@@ -225,9 +244,7 @@ impl Question<'_> {
         if outlook.ends.kept() >= SURE {
             return Vec::new();
         }
-        let mut graph = self.graph.clone();
-        outlook.plan().settle(&mut graph);
-        Question { graph: &graph, ..*self }.wishes_of_settled(seed)
+        self.by(outlook.plan(), |planned| planned.wishes_of_settled(seed))
     }
 
     fn wishes_of_settled(&self, seed: Seed) -> Vec<Wish> {
