@@ -3,7 +3,10 @@
 use crate::units::{Duration, Money, Size};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// A price list, in dollars. A run on this machine is charged as if it ran in the cloud, so that a budget means the same
 /// everywhere.
@@ -30,20 +33,20 @@ pub struct Prices {
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
     /// It is not there.
-    #[error("the price list can't be read: {0}")]
-    Unreadable(#[from] io::Error),
-    /// It is not a price list.
-    #[error("the price list is not as expected: {0}")]
-    Malformed(#[from] serde_json::Error),
+    #[error("the price list `{path}` can't be read: {error}", path = .0.display(), error = .1)]
+    Unreadable(PathBuf, io::Error),
+    /// It is not a price list, or a price is missing.
+    #[error("the price list `{path}` is not as expected: {error}", path = .0.display(), error = .1)]
+    Malformed(PathBuf, serde_json::Error),
     /// A price below zero.
-    #[error("the price list has a price below zero")]
-    Negative,
+    #[error("`{name}` is below zero in the price list `{path}`", path = .0.display(), name = .1)]
+    Negative(PathBuf, &'static str),
 }
 
 impl Prices {
     /// The prices that come with the program: `src/prices.json`.
     pub fn embedded() -> Self {
-        Self::parse(include_str!("prices.json")).expect("a test reads the embedded prices")
+        serde_json::from_str(include_str!("prices.json")).expect("a test reads the embedded prices")
     }
 
     /// Other prices, in the form of the embedded ones.
@@ -51,19 +54,23 @@ impl Prices {
     /// # Errors
     /// When the file can't be read, is of another form, or has a price below zero.
     pub fn read(path: &Path) -> Result<Self, PriceError> {
-        Self::parse(&fs::read_to_string(path)?)
+        let text = fs::read_to_string(path).map_err(|error| PriceError::Unreadable(path.into(), error))?;
+        let prices: Self = serde_json::from_str(&text).map_err(|error| PriceError::Malformed(path.into(), error))?;
+        match prices.below_zero() {
+            Some(name) => Err(PriceError::Negative(path.into(), name)),
+            None => Ok(prices),
+        }
     }
 
-    fn parse(text: &str) -> Result<Self, PriceError> {
-        let prices: Self = serde_json::from_str(text)?;
+    fn below_zero(&self) -> Option<&'static str> {
         let all = [
-            prices.lambda_gib_second,
-            prices.lambda_request,
-            prices.state_transition,
-            prices.object_write,
-            prices.object_read,
+            ("lambda_gib_second", self.lambda_gib_second),
+            ("lambda_request", self.lambda_request),
+            ("state_transition", self.state_transition),
+            ("object_write", self.object_write),
+            ("object_read", self.object_read),
         ];
-        if all.iter().any(|price| price.is_sign_negative()) { Err(PriceError::Negative) } else { Ok(prices) }
+        all.into_iter().find(|(_, price)| price.is_sign_negative()).map(|(name, _)| name)
     }
 
     /// What an attempt costs from the start: one invocation, one transition, one object read and one written.

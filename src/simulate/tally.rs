@@ -226,9 +226,9 @@ impl Step {
         Sorted::new(self.dollars.clone())
     }
 
-    /// How often it is done, in the middle.
+    /// How often it is done in the middle of the runs that come to it; 0 where none does.
     pub fn count(&self) -> f64 {
-        Sorted::new(self.count.clone()).median()
+        Sorted::new(self.count.iter().copied().filter(|count| *count > 0.0).collect()).median()
     }
 
     /// Seconds from the run's start until it first begins, in the middle.
