@@ -187,17 +187,19 @@ impl Scheduler<'_> {
             return;
         }
         let ahead = if let Owner::Step(site) = job.owner { self.planned_ahead(site) } else { None };
-        let (mut op, purse) = (job.op.clone(), self.scopes.stops_with(scope, self.now));
-        let adapt = if let Op::Train(train) = &mut op { train.team.adapt.as_mut() } else { None };
-        let lasts = match adapt {
-            Some(adapt) => {
-                // How long it lasts depends on how many there are in each round.
-                let left = purse.and_then(|left| left.checked_sub(self.options.prices.start())).map(Money::to_f64);
-                adapt.purse = left.map(|left| left - kept(left, ahead.map_or(0.0, |ahead| ahead.dollars)));
-                None
-            }
-            None => purse.and_then(|left| self.scopes.affords(left, all)),
-        };
+        let mut op = job.op.clone();
+        let purse = self.scopes.stops_with(scope, self.now).map(|left| match &op {
+            Op::Train(_) => left.less(kept(left.to_f64(), ahead.map_or(0.0, |ahead| ahead.dollars))),
+            _ => left,
+        });
+        let mut lasts = purse.and_then(|left| self.scopes.affords(left, all));
+        if let Op::Train(train) = &mut op
+            && let Some(adapt) = &mut train.team.adapt
+        {
+            // How long it lasts depends on how many there are in each round.
+            adapt.purse = purse.map(|left| left.less(self.options.prices.start().to_f64()).to_f64());
+            lasts = None;
+        }
         let stops = self.scopes.stops_after(scope, self.now).into_iter().chain(lasts).min();
         let time_left = stops.map(|left| match &op {
             // A training ends by itself a little earlier, so as to keep what it has, and have something made of it.

@@ -14,10 +14,7 @@ use crate::{
     units::{Duration, Money, Size},
     wire::{Adapt, Failure, Goal, Kind},
 };
-use rust_decimal::{
-    Decimal,
-    prelude::{FromPrimitive, ToPrimitive},
-};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 impl Scheduler<'_> {
     /// Acts on every limit that is reached by now.
@@ -170,8 +167,7 @@ impl Scheduler<'_> {
         }
         if shares_budget && let Some((_, left)) = self.scopes.money_left(own, self.now) {
             let spare = spare(left.to_f64(), ahead.map(|ahead| ahead.dollars));
-            let amount = Decimal::from_f64(spare).and_then(|spare| left.checked_sub(Money::new(spare)));
-            self.scopes.set_budget(own, Purse::keep_best(amount.unwrap_or(left)));
+            self.scopes.set_budget(own, Purse::keep_best(left.less(spare)));
         }
     }
 

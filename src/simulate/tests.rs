@@ -8,7 +8,7 @@ use crate::{
     prices::Prices,
     units::Size,
     value::Dataset,
-    wire::{Facts, Progress},
+    wire::{Facts, Kind, Progress},
 };
 use std::fs;
 
@@ -221,6 +221,37 @@ workflow main() -> Float {
         searched(&unplanned),
         searched(&planned)
     );
+}
+
+#[test]
+fn a_training_leaves_the_steps_that_follow_the_money_they_are_thought_to_need() {
+    let judged = |index: usize| {
+        format!("  let score{index} = evaluate trained.model() {{ data: images.test, metrics: [accuracy] }}\n")
+    };
+    let judged: String = (0..5).map(judged).collect();
+    let text = |workers: &str| {
+        format!(
+            "import std/metrics.{{accuracy}}\n\n@budget($0.01)\nworkflow main() -> Float {{\n  let trained = train \
+             net(inputs: 784) {{ data: images, batch: 4096, shards: 16, workers: {workers}, epochs: 1000 }}\n{judged}  \
+             score0.accuracy + score4.accuracy\n}}"
+        )
+    };
+    for workers in ["1", "4", "1..4"] {
+        let workflow = Workflow::new(&text(workers));
+        let [unplanned, planned] = [false, true].map(|is_planned| {
+            workflow.ask(None, |question| {
+                let free = Options { enforce: false, ..question.options.clone() };
+                let outlook = Question { options: &free, ..question }.outlook(5, Seed::new(0));
+                let plan = if is_planned { outlook.plan() } else { Plan::default() };
+                let options = Options { plan, ..question.options.clone() };
+                simulate(question.graph, question.args, &options, question.foresight, Seed::new(1))
+            })
+        });
+        let is_poor = |trace: &Trace| matches!(&trace.verdict, Some(Verdict::Failed { failure, .. }) if failure.kind == Kind::BudgetExceeded);
+        assert!(is_poor(&unplanned), "{workers}: {:?}", unplanned.verdict);
+        let is_done = matches!(planned.verdict, Some(Verdict::Succeeded { .. }));
+        assert!(is_done && planned.spent.to_f64() > 0.008, "{workers}: {} {:?}", planned.spent, planned.verdict);
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use super::{Percent, UnitError};
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::{
+    Decimal,
+    prelude::{FromPrimitive, ToPrimitive},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, iter::Sum, str::FromStr};
 
@@ -45,6 +48,12 @@ impl Money {
     /// This amount divided by `divisor`, or `None` when it is zero or the result is out of range.
     pub fn checked_div(self, divisor: Decimal) -> Option<Self> {
         self.0.checked_div(divisor).map(Self)
+    }
+
+    /// This amount without so many dollars; the whole where that is out of range.
+    #[must_use]
+    pub fn less(self, dollars: f64) -> Self {
+        Decimal::from_f64(dollars).and_then(|dollars| self.checked_sub(Self(dollars))).unwrap_or(self)
     }
 
     /// `share` of this amount.
