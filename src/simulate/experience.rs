@@ -20,12 +20,20 @@ pub struct Experience {
 /// What is known of a step.
 #[derive(Clone, Debug, Default)]
 struct Lived {
-    /// Seconds of each time that it was done; of a training, of each epoch.
-    seconds: Vec<f64>,
+    /// Each time that it was done.
+    took: Vec<Took>,
     /// What came of it last.
     output: Option<Value>,
     /// The workers of each round of a training, its samples a step, and its seconds a step.
     rounds: Vec<Stepped>,
+}
+
+/// What a step took once.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    seconds: f64,
+    /// The epochs of a training, and 1 for all else.
+    epochs: f64,
 }
 
 /// What a round of a training took.
@@ -84,17 +92,21 @@ impl Experience {
                 None => 1,
             };
             if let Some(since) = since.filter(|_| times > 0) {
-                lived.seconds.push(at.since(*since).secs_f64().max(0.001) / times as f64);
+                lived.took.push(Took { seconds: at.since(*since).secs_f64().max(0.001), epochs: times as f64 });
             }
             lived.output = Some(done.output.clone());
             self.outputs.insert(attempt.step.to_string(), done.output);
         }
     }
 
-    /// Seconds of a step, or of an epoch of a training.
-    pub fn seconds(&self, path: &str) -> Option<Spread> {
-        let seconds = &self.steps.get(&plain(path))?.seconds;
-        Spread::of(&seconds[seconds.len().saturating_sub(KEPT)..], DOUBT)
+    /// Seconds of a step, of a training for so many epochs.
+    pub fn seconds(&self, path: &str, epochs: f64) -> Option<Spread> {
+        let took = &self.steps.get(&plain(path))?.took;
+        let took = &took[took.len().saturating_sub(KEPT)..];
+        let [start, each] = line(took).unwrap_or([0.0, 1.0]);
+        let said = |epochs: f64| start + each * epochs;
+        let times: Vec<f64> = took.iter().map(|took| took.seconds / said(took.epochs)).collect();
+        Some(Spread::of(&times, DOUBT)?.times(said(epochs)))
     }
 
     /// How many times what is said of each round those of earlier runs took, in the middle.
@@ -112,11 +124,42 @@ impl Experience {
     }
 }
 
+/// What it takes to begin, and what each epoch does, by the least squares; none where that makes no sense, as where all have as
+/// many epochs.
+fn line(took: &[Took]) -> Option<[f64; 2]> {
+    let mean = |of: &dyn Fn(&Took) -> f64| took.iter().map(of).sum::<f64>() / took.len() as f64;
+    let (epochs, seconds) = (mean(&|took| took.epochs), mean(&|took| took.seconds));
+    let both = mean(&|took| (took.epochs - epochs) * (took.seconds - seconds));
+    let each = both / mean(&|took| (took.epochs - epochs).powi(2));
+    let start = seconds - each * epochs;
+    (each > 0.0 && start >= 0.0).then_some([start, each])
+}
+
 impl Stepped {
     /// That of a round which made some steps.
     fn of(round: &Round) -> Option<Self> {
         let steps = round.steps[1].checked_sub(round.steps[0]).filter(|steps| *steps > 0)? as f64;
         let (batch, seconds) = (round.samples as f64 / steps, round.elapsed.secs_f64() / steps);
         Some(Self { workers: round.workers as u32, batch, seconds: seconds.max(1e-9) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(took: &[(f64, f64)], epochs: f64) -> f64 {
+        let took = took.iter().map(|(epochs, seconds)| Took { epochs: *epochs, seconds: *seconds }).collect();
+        let steps = HashMap::from([("main/net".to_owned(), Lived { took, ..Lived::default() })]);
+        Experience { steps, ..Experience::default() }.seconds("main/net", epochs).unwrap().median
+    }
+
+    #[test]
+    fn what_it_takes_to_begin_is_told_from_the_epochs() {
+        let took = [(1.0, 0.06), (3.0, 0.08), (9.0, 0.14), (1.0, 0.06)];
+        assert!((seconds(&took, 27.0) / 0.32 - 1.0).abs() < 1e-9, "{}", seconds(&took, 27.0));
+        // Nothing tells them apart where all are alike, or the longer were quicker.
+        assert!((seconds(&[(4.0, 0.8), (4.0, 0.8)], 2.0) / 0.4 - 1.0).abs() < 1e-9);
+        assert!(seconds(&[(1.0, 0.8), (4.0, 0.4)], 2.0) > 0.0);
     }
 }

@@ -232,7 +232,7 @@ impl<'a> Foresight<'a> {
 
     /// Whether earlier runs tell of a step.
     pub fn knows(&self, path: &str) -> bool {
-        self.experience.seconds(path).is_some()
+        self.experience.seconds(path, 1.0).is_some()
     }
 
     /// The workers of a run in which none has begun.
@@ -257,7 +257,7 @@ impl<'a> Foresight<'a> {
             return Course::Certain(failed(&launch, failure, Duration::ZERO));
         }
         let path = &launch.attempt.step.0;
-        let known = self.experience.seconds(path);
+        let known = self.experience.seconds(path, 1.0);
         let lived = |otherwise: Value| self.experience.output(path).cloned().unwrap_or(otherwise);
         let mut chance = Chance::new(&launch, seed, self.platform.straggling);
         let (reckoned, output) = match &launch.op {

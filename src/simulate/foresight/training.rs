@@ -44,16 +44,16 @@ impl Foresight<'_> {
             let staffing = if is_staged { Staffing::Staged } else { Staffing::Fixed };
             self.trains(&launch, || Some(Team { workers, staffing, memory, exchange }));
         }
-        let measured = self.experience.seconds(&launch.attempt.step.0);
+        let from = epochs_before(&train);
+        let measured = self.experience.seconds(&launch.attempt.step.0, task.epochs - from);
         // A team that changes by plan did so in earlier runs, too.
         if train.team.adapt.is_some() || train.team.is_several() && measured.is_none() {
             return Course::Rounds(Box::new(self.rounds(launch, now, train, task, threads, chance)));
         }
         let start = fleet.have(now, &launch.attempt, launch.memory, crew.workers);
-        let from = epochs_before(&train);
         let (begin, learning) = match measured {
             // What was measured began with a start, too.
-            Some(epoch) => (0.0, chance.measured(epoch) * (task.epochs - from)),
+            Some(measured) => (0.0, chance.measured(measured)),
             None => {
                 let stretch = Stretch { from, to: task.epochs };
                 let pace = self.pace(&launch, &train, &task, threads);
