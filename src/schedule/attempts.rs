@@ -2,6 +2,7 @@
 
 use super::{
     Action, Attempt, Launch, Notice, Scheduler, Site, StepPath, Time,
+    limits::kept,
     queue::{Line, Turn},
     scope::ScopeId,
 };
@@ -438,9 +439,4 @@ impl Scheduler<'_> {
 fn margin(left: Duration, ahead: Option<Ahead>) -> Duration {
     let left = left.secs_f64().max(0.0);
     Duration::from_secs_f64(spared(left).max(kept(left, ahead.map_or(0.0, |ahead| ahead.seconds))))
-}
-
-/// What a training leaves of its time or money for the steps that follow, if it is known what they need: a quarter of it at most.
-fn kept(left: f64, ahead: f64) -> f64 {
-    (2.0 * ahead).min(0.25 * left)
 }

@@ -222,10 +222,14 @@ impl Scheduler<'_> {
     }
 }
 
-/// What a search leaves of its time or money to the steps that follow: twice what they are thought to need, but no more than
-/// what it leaves them where nobody knows.
+/// What a search leaves of its time or money to the steps that follow: something in any case.
 fn spare(left: f64, ahead: Option<f64>) -> f64 {
-    let left = left.max(0.0);
-    let most = left * (1.0 - SEARCH_SHARE.to_f64().unwrap_or(1.0));
-    ahead.map_or(most, |ahead| (2.0 * ahead).clamp(0.05 * left, most))
+    kept(left, ahead.unwrap_or(f64::INFINITY)).max(0.05 * left)
+}
+
+/// What is left of time or money to the steps that follow, which are thought to need so much: twice that, but no more than a
+/// search leaves them where nobody knows.
+pub(super) fn kept(left: f64, ahead: f64) -> f64 {
+    let most = left.max(0.0) * (1.0 - SEARCH_SHARE.to_f64().unwrap_or(1.0));
+    most.min(2.0 * ahead)
 }
